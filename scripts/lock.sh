@@ -1,0 +1,14 @@
+#!/bin/sh
+# Writes requirements/lock.txt: the newest versions that pyproject.toml allows, resolved in an empty environment.
+# torch stays pinned: a looser range would bring another build of it, and several GB of CUDA packages, to machines without a GPU.
+set -eu
+python=${1:-python3}
+aside=$(mktemp -d)
+trap 'rm -rf "$aside"' EXIT
+"$python" -m venv "$aside/venv"
+"$aside/venv/bin/python" -m pip --quiet --disable-pip-version-check install "torch==2.13.0" -e '.[dev]' editables
+{
+    echo "# Written by make lock; a pip constraints file. Core and dev dependencies, for every supported Python."
+    "$aside/venv/bin/python" -m pip freeze --exclude-editable | sed 's/+cpu$//' | grep -v '^adapt-build'
+} > "$aside/lock.txt"
+cp "$aside/lock.txt" requirements/lock.txt

@@ -1,0 +1,1 @@
+"""A declarative build system for datasets and adapters."""

@@ -1,0 +1,1 @@
+"""Output folders: built aside, complete or absent, with a manifest that says what they were made from."""

@@ -1,0 +1,44 @@
+"""Digests of bytes, values, files and folders: SHA-256 in lower-case hex."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+_BLOCK = 1 << 20
+
+
+def digest_text(*parts: str) -> str:
+    """Digest of several texts; no two different lists of parts share one."""
+    sha = hashlib.sha256()
+    for part in parts:
+        raw = part.encode("utf-8", "surrogatepass")
+        sha.update(len(raw).to_bytes(8, "big"))
+        sha.update(raw)
+    return sha.hexdigest()
+
+
+def digest_value(value: Any) -> str:
+    """Digest of a JSON-like value; the order of keys does not matter."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """Digest of a file's bytes."""
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            sha.update(block)
+    return sha.hexdigest()
+
+
+def digest_files(folder: Path) -> dict[str, str]:
+    """Digest of every file under `folder` by its path relative to it, sorted; `.gitignore` files are not content."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ".gitignore")
+    return {path.relative_to(folder).as_posix(): digest_file(path) for path in paths}
+
+
+def digest_folder(folder: Path) -> str:
+    """Digest of a folder's files, names included. A finished artifact is known by its manifest, which covers its files."""
+    manifest = folder / "manifest.json"
+    return digest_file(manifest) if manifest.is_file() else digest_value(digest_files(folder))

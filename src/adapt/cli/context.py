@@ -1,0 +1,74 @@
+"""What commands share: the workspace, its specs, and how tables and JSON are printed."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from adapt.errors import WorkspaceError
+from adapt.plan.workspace import Workspace, find_workspace
+from adapt.spec.adapter import AdapterSpec
+from adapt.spec.load import load_specs
+from adapt.spec.problems import nearest
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+def open_workspace() -> Workspace:
+    """The workspace that the current directory lies in."""
+    return find_workspace(Path.cwd())
+
+
+def all_specs(workspace: Workspace) -> dict[str, AdapterSpec]:
+    """Every spec of the workspace, validated."""
+    return load_specs(workspace.root, workspace.spec_paths())
+
+
+def spec_names(workspace: Workspace, given: Sequence[str], specs: dict[str, AdapterSpec]) -> list[str]:
+    """The adapter names that arguments mean: names, or paths of specs in this workspace."""
+    names = []
+    for argument in given:
+        name = Path(argument).stem if argument.endswith((".yaml", ".yml")) else argument
+        is_path = name != argument
+        elsewhere = (
+            is_path
+            and Path(argument).resolve() != workspace.spec(name).resolve()
+            and (workspace.root / argument).resolve() != workspace.spec(name).resolve()
+        )
+        if elsewhere:
+            raise WorkspaceError(f"{argument} is not a spec of this workspace", hint=f"specs lie in {workspace.specs}")
+        if name not in specs:
+            guess = nearest(name, specs)
+            known = ", ".join(specs) or "none"
+            raise WorkspaceError(f"no spec is called '{name}'; there are: {known}", hint=f"did you mean '{guess}'?" if guess else None)
+        names.append(name)
+    return list(dict.fromkeys(names))
+
+
+def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Spec names for shell completion."""
+    try:
+        names = [path.stem for path in open_workspace().spec_paths()]
+    except WorkspaceError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def print_json(value: Any) -> None:
+    """Print a value for scripts."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns as wide as their content; text to the left, numbers to the right."""
+    widths = [max(len(row[i]) for row in (headers, *rows)) for i in range(len(headers))]
+    numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(headers))]
+    for row in (headers, *rows):
+        cells = (cell.rjust(width) if right else cell.ljust(width) for cell, width, right in zip(row, widths, numeric, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell == "-" or cell[0].isdigit()

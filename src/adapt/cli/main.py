@@ -1,0 +1,93 @@
+"""The `adapt` command: finds its subcommands when they are asked for, and turns errors into one message and an exit code.
+
+Exit codes: 0 done; 1 something that the user can mend, said in one message; 2 wrong use of the command line.
+"""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from adapt.errors import AdaptError
+
+_COMMANDS = {
+    "build": ("adapt.cli.build", "Build adapters: what is stale, and nothing else."),
+    "chat": ("adapt.cli.chat", "Talk to a built adapter."),
+    "completion": ("adapt.cli.completion", "Print the shell's completion script."),
+    "init": ("adapt.cli.workspace", "Make a workspace."),
+    "prune": ("adapt.cli.workspace", "Remove outputs that no spec declares any more."),
+    "schema": ("adapt.cli.workspace", "Print the JSON Schema or the reference of specs."),
+    "show": ("adapt.cli.inspect", "One adapter at a glance: data, training, metrics, exports."),
+    "stage": ("adapt.cli.stage", "Run one stage; DVC calls this."),
+    "status": ("adapt.cli.inspect", "Which stages are stale, and why."),
+    "sync": ("adapt.cli.workspace", "Bring specs/_index.yaml and the schemas up to date."),
+    "validate": ("adapt.cli.workspace", "Check specs and params.yaml."),
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when the command is called, so that help and completion answer at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), f"{cmd_name}_command")
+        if not isinstance(command, click.Command):
+            raise AssertionError(cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean '{near[0]}'?", ctx) from None
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="adapt-build", prog_name="adapt")
+@click.option("--traceback", is_flag=True, help="Show where an error came from.")
+@click.pass_context
+def adapt(ctx: click.Context, traceback: bool) -> None:
+    """Build datasets and adapters from specs, and know which of them are stale.
+
+    Exit codes: 0 done, 1 an error that the message explains, 2 wrong use.
+    """
+    ctx.obj = {"traceback": traceback}
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line and exit."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        adapt.main(args=arguments, prog_name="adapt", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("aborted", err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except AdaptError as error:
+        if "--traceback" in arguments:
+            raise
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    sys.exit(0)

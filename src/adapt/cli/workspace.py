@@ -1,0 +1,113 @@
+"""Commands on the workspace itself: init, sync, validate, schema, prune."""
+
+from pathlib import Path
+
+import click
+
+from adapt.cli.context import all_specs, json_option, open_workspace, print_json, spec_names
+from adapt.errors import WorkspaceError
+from adapt.plan.index import check_index, write_index
+from adapt.plan.prune import leftovers, remove
+from adapt.plan.scaffold import scaffold
+from adapt.plan.workspace import Workspace
+from adapt.spec.load import load_params
+from adapt.spec.schema import schema_text
+
+
+@click.command("init")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--bare", is_flag=True, help="Leave out the example specs and corpora.")
+def init_command(folder: Path, bare: bool) -> None:
+    """Make a workspace in FOLDER: pipeline, defaults, and three example specs with their corpora."""
+    folder.mkdir(parents=True, exist_ok=True)
+    created = scaffold(folder.resolve(), examples=not bare)
+    click.echo(f"created {len(created)} files in {folder}")
+    click.echo(f"next: cd {folder} && " + ("write specs/<name>.yaml, then adapt sync" if bare else "adapt build specs/finance.yaml"))
+
+
+@click.command("sync")
+@click.option("--check", is_flag=True, help="Change nothing; fail when something is out of date.")
+def sync_command(check: bool) -> None:
+    """Bring the index that dvc.yaml loops over, and the editors' schemas, up to date with specs/."""
+    workspace = open_workspace()
+    specs = all_specs(workspace)
+    stale = [path for path, text in _schemas(workspace).items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    if check:
+        check_index(workspace, specs)
+        if stale:
+            raise WorkspaceError(f"{', '.join(path.name for path in stale)}: out of date", hint="run `adapt sync`")
+        click.echo("in sync")
+        return
+    changed = ["_index.yaml"] if write_index(workspace, specs) else []
+    for path in stale:
+        path.write_text(_schemas(workspace)[path], encoding="utf-8")
+    changed += [path.name for path in stale]
+    click.echo(f"updated {', '.join(changed)}" if changed else "already in sync")
+    if left := leftovers(workspace, specs):
+        click.echo(f"{len(left)} outputs belong to no spec any more; `adapt prune` removes them", err=True)
+
+
+def _schemas(workspace: Workspace) -> dict[Path, str]:
+    return {workspace.schema: schema_text(), workspace.params_schema: schema_text(params=True)}
+
+
+@click.command("validate")
+@click.argument("specs", nargs=-1)
+@json_option
+def validate_command(specs: tuple[str, ...], as_json: bool) -> None:
+    """Check params.yaml and SPECS (all by default), and report every problem at once."""
+    workspace = open_workspace()
+    loaded = all_specs(workspace)
+    load_params(workspace.root)
+    names = spec_names(workspace, specs, loaded) if specs else list(loaded)
+    if as_json:
+        print_json({"valid": names})
+    else:
+        click.echo(f"{len(names)} valid: {', '.join(names)}" if names else "params.yaml is valid; there are no specs")
+
+
+@click.command("schema")
+@click.option("--params", is_flag=True, help="Schema of params.yaml instead of a spec's.")
+@click.option("--markdown", is_flag=True, help="The reference for people instead.")
+def schema_command(params: bool, markdown: bool) -> None:
+    """Print the JSON Schema of a spec, for editors and other tools."""
+    if markdown:
+        from adapt.spec.reference import reference_text
+
+        click.echo(reference_text(), nl=False)
+        return
+    click.echo(schema_text(params=params), nl=False)
+
+
+@click.command("prune")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@json_option
+def prune_command(dry_run: bool, as_json: bool) -> None:
+    """Remove outputs of adapters and exports that no spec declares any more. DVC's cache keeps their contents."""
+    from adapt.plan.repro import one_build_at_a_time
+
+    workspace = open_workspace()
+    specs = all_specs(workspace)
+    check_index(workspace, specs)
+    with one_build_at_a_time(workspace):
+        paths = leftovers(workspace, specs)
+        if not dry_run:
+            remove(workspace, specs, paths)
+            _render_without(workspace, [path.name for path in paths if path.parent == workspace.gates])
+    shown = [path.relative_to(workspace.root).as_posix() for path in paths]
+    if as_json:
+        print_json({"removed": [] if dry_run else shown, "found": shown})
+        return
+    for path in shown:
+        click.echo(f"{'would remove' if dry_run else 'removed'} {path}")
+    if not shown:
+        click.echo("nothing to prune")
+
+
+def _render_without(workspace: Workspace, gone: list[str]) -> None:
+    """Render the server's configuration anew when it may hold an adapter that is gone."""
+    from adapt.plan.repro import reproduce
+
+    if gone and workspace.serving.is_dir():
+        reproduce(workspace, ["resolve"])
+        reproduce(workspace, ["serving"], alone=True)

@@ -1,0 +1,52 @@
+"""Builds adapters: the stages of the named specs and what they depend on, then the server's configuration from all that stand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapt.errors import WorkspaceError
+from adapt.plan.repro import Outcome, one_build_at_a_time, reproduce
+from adapt.plan.runs import read_run
+from adapt.plan.stages import SERVING, Stage, stages_of
+from adapt.plan.workspace import Workspace
+from adapt.spec.adapter import AdapterSpec
+
+RESOLVE = "resolve"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What became of one stage."""
+
+    stage: str
+    outcome: Outcome
+    out: Path
+    seconds: float | None
+    """Wall-clock seconds, when it ran in this build."""
+    peak_mib: int | None
+    """Largest resident memory, when it ran in this build."""
+    error: str | None
+    """Why it failed."""
+
+
+def build(workspace: Workspace, specs: Mapping[str, AdapterSpec]) -> list[Built]:
+    """Bring the adapters of `specs` up to date, then render the server from every adapter of the workspace that stands and passed.
+
+    A failure stops only what depends on it. Raises WorkspaceError when another build is running or DVC cannot work.
+    """
+    stages = [stage for name, spec in specs.items() for stage in stages_of(name, spec)]
+    ends = [stage.name for stage in stages if stage.kind in ("gate", "export")]
+    with one_build_at_a_time(workspace):
+        workspace.gates.mkdir(parents=True, exist_ok=True)
+        made = reproduce(workspace, [RESOLVE, *ends], keep_going=True)
+        if made.get(RESOLVE) == "failed":
+            raise WorkspaceError("the specs could not be resolved", hint="the message above says why; `adapt validate` checks specs alone")
+        rendered = reproduce(workspace, [SERVING.name], alone=True)
+    outcomes = {**made, **rendered}
+    return [_built(workspace, stage, outcomes.get(stage.name, "skipped")) for stage in (*stages, SERVING)]
+
+
+def _built(workspace: Workspace, stage: Stage, outcome: Outcome) -> Built:
+    run: Mapping[str, Any] = read_run(workspace, stage.name) if outcome in ("ran", "failed") else {}
+    return Built(stage.name, outcome, stage.out(workspace), run.get("seconds"), run.get("peak_mib"), run.get("error"))

@@ -1,0 +1,123 @@
+"""What code and which libraries a stage runs: found by following imports, so that nobody keeps a list.
+
+A stage's code is the import closure of its entry module inside `adapt`, imports within functions included. Comments,
+docstrings and layout do not count; files that lie beside the modules, such as templates, do.
+"""
+
+import ast
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.resources import files
+from pathlib import Path
+
+from adapt.artifact.digest import digest_file, digest_value
+
+PACKAGE = "adapt"
+NEUTRAL = frozenset({"click", "filelock", "pydantic", "tqdm", "yaml"})
+"""Libraries that carry settings and progress and cannot shape a result."""
+IMPLIED = {"transformers": ("tokenizers",), "trafilatura": ("lxml",)}
+"""Libraries that do the work behind those that are imported."""
+
+
+def code_digest(entry: str) -> str:
+    """Digest of the code that the module `entry` can reach inside adapt."""
+    modules = _closure(entry)
+    found = {name: _module_digest(_path_of(name)) for name in modules}
+    for folder in {_path_of(name).parent for name in modules}:
+        for path in folder.iterdir():
+            if path.is_file() and path.suffix != ".py":
+                found[path.relative_to(_root()).as_posix()] = digest_file(path)
+    return digest_value(found)
+
+
+def library_versions(entry: str) -> dict[str, str]:
+    """Versions of the third-party libraries that `entry` can reach, without local labels such as `+cpu`.
+
+    Without the label, since an artifact stays what it is when a team member with another build of torch restores it.
+    """
+    imported = {name for module in _closure(entry) for name in _imports(_path_of(module))[1]}
+    imported |= {implied for name in imported for implied in IMPLIED.get(name, ())}
+    distributions = _distributions()
+    names = {distribution for name in imported - NEUTRAL for distribution in distributions.get(name, [])[:1]}
+    return {name.lower(): _version(name) for name in sorted(names, key=str.lower)}
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return {name: sorted(set(found)) for name, found in packages_distributions().items()}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name).partition("+")[0]
+    except PackageNotFoundError:
+        return "absent"
+
+
+@cache
+def _root() -> Path:
+    return Path(str(files(PACKAGE)))
+
+
+def _path_of(module: str) -> Path:
+    path = _root().joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _exists(module: str) -> bool:
+    return _path_of(module).is_file()
+
+
+@cache
+def _closure(entry: str) -> tuple[str, ...]:
+    seen: set[str] = set()
+    waiting = [entry]
+    while waiting:
+        module = waiting.pop()
+        if module not in seen:
+            seen.add(module)
+            waiting += _imports(_path_of(module))[0]
+    return tuple(sorted(seen))
+
+
+@cache
+def _imports(path: Path) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Modules of adapt that the file imports, and the top-level names of everything else outside the standard library."""
+    ours: list[str] = []
+    others: set[str] = set()
+    for node in ast.walk(_tree(path)):
+        for name in _imported_by(node):
+            top = name.partition(".")[0]
+            if top != PACKAGE:
+                others.add(top)
+            elif _exists(name):
+                ours.append(name)
+    return tuple(ours), frozenset(others - set(sys.stdlib_module_names))
+
+
+def _imported_by(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names if node.module.startswith(PACKAGE))]
+    return []
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def _module_digest(path: Path) -> str:
+    tree = _tree(path)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.body = [statement for statement in node.body if not _is_docstring(statement)] or [ast.Pass()]
+    return digest_value(ast.dump(tree))
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    """A bare string: a docstring of a module, class, function or field."""
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)

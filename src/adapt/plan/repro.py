@@ -1,0 +1,152 @@
+"""Has DVC build stages, and says what became of each.
+
+Enters: exact stage names. Leaves: an outcome per stage, in the order DVC took them. DVC runs in a process of its own, which
+dies with this one; its standard output is read for the outcomes, the stages' own standard error is passed on as it comes.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Literal
+
+import yaml
+from filelock import FileLock, Timeout
+
+from adapt.artifact.progress import FORCED
+from adapt.errors import WorkspaceError
+from adapt.plan.workspace import Workspace
+
+Outcome = Literal["ran", "restored", "unchanged", "failed", "skipped"]
+
+_MESSAGES: tuple[tuple[re.Pattern[str], Outcome], ...] = (
+    (re.compile(r"^Running stage '(?P<stage>[^']+)'"), "ran"),
+    (re.compile(r"^Stage '(?P<stage>[^']+)' is cached - skipping run"), "restored"),
+    (re.compile(r"^Stage '(?P<stage>[^']+)' didn't change, skipping"), "unchanged"),
+)
+_FAILED = re.compile(r"failed to reproduce '(?P<stage>[^']+)'")
+_SKIPPED = re.compile(r"Stages? (?P<stages>'.+') will be skipped")
+_DVC_LOG = (b"ERROR: ", b"WARNING: ")
+_DVC = "import sys; from adapt.artifact.process import die_with_parent; die_with_parent(); from dvc.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def reproduce(workspace: Workspace, stages: Sequence[str], *, keep_going: bool = False, alone: bool = False) -> dict[str, Outcome]:
+    """Bring `stages` and what they depend on up to date, and return what became of each; `alone` leaves what they depend on as it is.
+
+    Stages go by exact names: DVC's globs would match `finance-us` for `finance`. With `keep_going`, a failure stops only
+    what depends on it. Raises WorkspaceError when DVC cannot work at all; a stage that failed is an outcome.
+    """
+    _require_repository(workspace)
+    _set_aside_broken_lock_file(workspace)
+    arguments = ["repro", *(["--keep-going"] if keep_going else []), *(["--single-item"] if alone else []), *stages]
+    process = subprocess.Popen(
+        [sys.executable, "-c", _DVC, *arguments], cwd=workspace.root, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    if process.stdout is None or process.stderr is None:
+        raise AssertionError("both streams are pipes")
+    complaints: list[str] = []
+    relay = threading.Thread(target=_pass_on, args=(process.stderr, complaints))
+    relay.start()
+    outcomes = _outcomes(process.stdout)
+    code = process.wait()
+    relay.join()
+    for complaint in complaints:
+        outcomes.update(_ill_outcomes(complaint))
+    if code != 0 and "failed" not in outcomes.values():
+        raise WorkspaceError("DVC could not build: " + ("; ".join(complaints) or f"it exited with {code}"), hint="try `dvc repro -v` for details")
+    return outcomes
+
+
+@contextmanager
+def one_build_at_a_time(workspace: Workspace) -> Iterator[None]:
+    """Hold the workspace's build lock. Raises WorkspaceError when another build holds it."""
+    workspace.private.mkdir(exist_ok=True)
+    lock = FileLock(workspace.private / "build.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise WorkspaceError("another build is running in this workspace", hint="wait for it to finish, then build again") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def read_lock_file(workspace: Workspace) -> dict[str, dict[str, object]]:
+    """The stages of dvc.lock by name; empty when there is none."""
+    try:
+        content = yaml.load((workspace.root / "dvc.lock").read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except FileNotFoundError:
+        return {}
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise WorkspaceError("dvc.lock cannot be read", hint="delete it: DVC's run cache still knows what was built") from None
+    stages = content.get("stages") if isinstance(content, dict) else None
+    return stages if isinstance(stages, dict) else {}
+
+
+def _require_repository(workspace: Workspace) -> None:
+    if not (workspace.root / ".dvc").is_dir():
+        raise WorkspaceError(f"{workspace.root} is not a DVC repository", hint="run `dvc init` in it (`dvc init --no-scm` without git)")
+
+
+def _set_aside_broken_lock_file(workspace: Workspace) -> None:
+    """DVC rewrites dvc.lock in place, so a kill can truncate it; the run cache then restores what it recorded."""
+    path = workspace.root / "dvc.lock"
+    try:
+        read_lock_file(workspace)
+        broken = path.is_file() and not path.read_text(encoding="utf-8").strip()
+    except WorkspaceError:
+        broken = True
+    if broken:
+        path.replace(path.with_name("dvc.lock.broken"))
+        print("warning: dvc.lock was cut off by a killed build; it was renamed to dvc.lock.broken", file=sys.stderr)
+
+
+def _environment() -> dict[str, str]:
+    """The stages must find this very `adapt`, and draw bars when a person watches this process."""
+    here = str(Path(sys.executable).parent)
+    forced = os.environ.get(FORCED, "1" if sys.stderr.isatty() else "0")
+    return {**os.environ, "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}", FORCED: forced, "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def _outcomes(stream: IO[bytes]) -> dict[str, Outcome]:
+    outcomes: dict[str, Outcome] = {}
+    for raw in stream:
+        line = raw.decode("utf-8", "replace").strip()
+        for pattern, outcome in _MESSAGES:
+            if found := pattern.match(line):
+                outcomes[found["stage"]] = outcome
+    return outcomes
+
+
+def _ill_outcomes(complaint: str) -> dict[str, Outcome]:
+    if found := _FAILED.search(complaint):
+        return {found["stage"]: "failed"}
+    if found := _SKIPPED.search(complaint):
+        return dict.fromkeys(re.findall(r"'([^']+)'", found["stages"]), "skipped")
+    return {}
+
+
+def _pass_on(stream: IO[bytes], complaints: list[str]) -> None:
+    """Copy the stages' standard error to ours as it comes, bars included; keep DVC's own lines back in `complaints`."""
+    waiting = b""
+    while chunk := os.read(stream.fileno(), 1 << 16):
+        *lines, waiting = (waiting + chunk).split(b"\n")
+        for line in lines:
+            if line.startswith(_DVC_LOG):
+                complaints.append(line.decode("utf-8", "replace").partition(": ")[2])
+            else:
+                _write(line + b"\n")
+        if not any(prefix.startswith(waiting[: len(prefix)]) for prefix in _DVC_LOG):
+            _write(waiting)
+            waiting = b""
+    _write(waiting)
+
+
+def _write(raw: bytes) -> None:
+    sys.stderr.write(raw.decode("utf-8", "replace"))
+    sys.stderr.flush()

@@ -1,0 +1,53 @@
+"""A whole spec: one adapter, from raw corpus to serving, after the defaults of params.yaml are filled in."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from adapt.spec.base import BaseSpec, BundledBase
+from adapt.spec.corpus import CorpusSpec
+from adapt.spec.dataset import DatasetSpec
+from adapt.spec.evaluate import EvaluateSpec
+from adapt.spec.export import ExportSpec
+from adapt.spec.lora import LoraSpec
+from adapt.spec.prompt import ModelPrompt, PromptSpec
+from adapt.spec.section import Section
+from adapt.spec.serving import ServerSpec, ServingSpec
+from adapt.spec.train import LoraTrain, TrainSpec
+
+ADAPTER_NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+ExportName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class AdapterSpec(Section):
+    """One adapter. The file's name is the adapter's name."""
+
+    description: str = ""
+    """What the adapter is for; shown by `adapt show`, read by no stage."""
+    base: BaseSpec = BundledBase()
+    """The model that the adapter is trained on."""
+    corpus: CorpusSpec = CorpusSpec()
+    """Raw files to clean documents."""
+    dataset: DatasetSpec = DatasetSpec()
+    """Clean documents to Alpaca records."""
+    prompt: PromptSpec = ModelPrompt()
+    """The template that turns a conversation into the text that the model sees."""
+    lora: LoraSpec = LoraSpec()
+    """Shape of the low-rank adapter."""
+    train: TrainSpec = LoraTrain()
+    """How the adapter is trained."""
+    evaluate: EvaluateSpec = EvaluateSpec()
+    """What is measured, and what the adapter must reach."""
+    export: dict[ExportName, ExportSpec] = Field(default_factory=dict)
+    """Forms in which the adapter leaves, by a name of your choice."""
+    serving: ServingSpec = ServingSpec()
+    """Whether the adapter is served."""
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """Seed of every random choice: split, initial weights, order of the records, dropout."""
+
+
+class Params(AdapterSpec):
+    """params.yaml: defaults that every spec inherits and may override, and the one server."""
+
+    server: ServerSpec = ServerSpec()
+    """The one vLLM server that serves every adapter."""

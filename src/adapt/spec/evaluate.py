@@ -1,0 +1,63 @@
+"""Section `evaluate`: what is measured on the test split, and what an adapter must reach."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from adapt.spec.section import Section
+
+Metric = Literal["perplexity", "rouge_l", "bleu", "exact_match", "f1", "checks_passed"]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class Check(Section):
+    """A question whose answer must, or must not, contain given words."""
+
+    prompt: str = Field(min_length=1)
+    """What the adapter is asked."""
+    must_contain: tuple[Words, ...] = ()
+    """Texts that the answer must contain, whatever their case."""
+    must_not_contain: tuple[Words, ...] = ()
+    """Texts that the answer must not contain, whatever their case."""
+
+    @model_validator(mode="after")
+    def _checks_something(self) -> Self:
+        if not self.must_contain and not self.must_not_contain:
+            raise ValueError("set must_contain or must_not_contain")
+        return self
+
+
+class Gate(Section):
+    """A bound on a metric of the adapter on the test split."""
+
+    metric: Metric
+    """What is bounded. Perplexity is better when lower, all others when higher; bleu runs from 0 to 100, the others but perplexity from 0 to 1."""
+    beats_base: bool = False
+    """The adapter must be strictly better than the base model."""
+    minimum: float | None = None
+    """Lowest value that passes."""
+    maximum: float | None = None
+    """Highest value that passes."""
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> Self:
+        if not self.beats_base and self.minimum is None and self.maximum is None:
+            raise ValueError("set beats_base, minimum or maximum")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError("minimum is above maximum, so nothing passes")
+        return self
+
+
+class EvaluateSpec(Section):
+    """Base against adapter on the test split."""
+
+    generate_records: int = Field(default=16, ge=0)
+    """Test records that are answered by generation, for ROUGE-L, BLEU, exact match and F1; perplexity always uses all."""
+    max_new_tokens: int = Field(default=96, ge=1)
+    """Longest generated answer, in tokens."""
+    batch_tokens: int = Field(default=4096, ge=16)
+    """Padded tokens in one forward pass, at most."""
+    checks: tuple[Check, ...] = ()
+    """Questions with required or forbidden words."""
+    gates: tuple[Gate, ...] = (Gate(metric="perplexity", beats_base=True),)
+    """What the adapter must reach to be exported and served."""

@@ -1,0 +1,201 @@
+"""Turns pydantic's errors into the project's: file, field path, what was found, what is allowed, a hint."""
+
+import difflib
+import types
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+DISCRIMINATORS = ("kind", "method", "format")
+_SHOWN_CHARACTERS = 80
+_EXPECTED = {
+    "model_type": "a mapping of fields is expected",
+    "model_attributes_type": "a mapping of fields is expected",
+    "dict_type": "a mapping is expected",
+    "tuple_type": "a list is expected",
+    "string_type": "text is expected",
+    "int_type": "a whole number is expected",
+    "int_parsing": "a whole number is expected",
+    "int_from_float": "a whole number is expected",
+    "float_type": "a number is expected",
+    "float_parsing": "a number is expected",
+    "bool_type": "true or false is expected",
+    "bool_parsing": "true or false is expected",
+    "finite_number": "a finite number is expected",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be {le} or less",
+    "string_pattern_mismatch": "does not have the form {pattern}",
+    "string_too_short": "must not be empty",
+    "too_short": "needs {min_length} entry or more",
+}
+"""Pydantic's error types that specs meet, in the project's words; others keep pydantic's message."""
+
+
+class _Place(NamedTuple):
+    path: tuple[str | int, ...]
+    kind: Any
+    """The type that stands there."""
+    parent: Any
+    """The type that holds it."""
+
+
+def spec_problems(error: ValidationError, model: type[BaseModel], origin: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """One line, and a hint line where there is one, for each of `error`'s errors.
+
+    `origin` maps a file's shown name to what was read from it, most specific file first; a problem is laid at the first
+    file in which its path occurs, else at the most specific one.
+    """
+    problems: dict[str, None] = {}
+    placed = [(detail, _place(detail["loc"], model)) for detail in error.errors(include_url=False)]
+    for detail, place in placed:
+        path = place.path
+        if detail["type"] == "too_short" and any(len(other.path) > len(path) and other.path[: len(path)] == path for _, other in placed):
+            continue  # its entries are wrong, and reported themselves
+        if detail["type"] == "union_tag_invalid":
+            path = (*path, str(detail["ctx"]["discriminator"]).strip("'"))
+        where = f"{_file_of(path, origin)}: {'.'.join(map(str, path)) or '(top level)'}"
+        problems[f"{where}: {_sentence(detail, place)}"] = None
+    return list(problems)
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that `word` most likely meant, or None."""
+    found = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def _sentence(detail: Any, place: _Place) -> str:
+    error, context, found, kind = detail["type"], detail.get("ctx", {}), detail["input"], place.kind
+    if error == "extra_forbidden":
+        return _unknown_field(place)
+    if error == "missing":
+        return "is required"
+    if error == "union_tag_not_found":
+        return f"{str(context['discriminator']).strip(chr(39))} is required; choose from: {', '.join(_tags(kind))}"
+    if error == "union_tag_invalid":
+        return _not_a_choice(str(context["discriminator"]).strip("'"), context["tag"], _tags(kind))
+    if error == "value_error":
+        return str(context["error"])
+    if _is_plain_union(kind):
+        return f"{_shown(found)}: {_described(kind)} is expected"
+    if error == "literal_error":
+        return _not_a_choice(
+            next(str(part) for part in reversed(place.path) if isinstance(part, str)), found, [str(value) for value in get_args(bare(kind))]
+        )
+    if error in _EXPECTED:
+        return f"{_shown(found)}: {_EXPECTED[error].format(**context)}"
+    return f"{_shown(found)}: {detail['msg'][0].lower() + detail['msg'][1:]}"
+
+
+def _unknown_field(place: _Place) -> str:
+    name = str(place.path[-1])
+    known = sorted({field for model in models_in(place.parent) for field in model.model_fields})
+    guess = nearest(name, known)
+    hint = f"did you mean '{guess}'?" if guess else None
+    if place.path == ("server",):
+        hint = "the server is one for all adapters; set it in params.yaml"
+    line = f"unknown field '{name}'; allowed: {', '.join(known)}"
+    return f"{line}\nhint: {hint}" if hint else line
+
+
+def _not_a_choice(name: str, found: Any, choices: list[str]) -> str:
+    guess = nearest(str(found), choices)
+    article = "an" if name[0] in "aeiou" else "a"
+    line = f"{_shown(found)} is not {article} {name}; choose from: {', '.join(choices)}"
+    return f"{line}\nhint: did you mean '{guess}'?" if guess else line
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+
+
+def _file_of(path: tuple[str | int, ...], origin: Mapping[str, Mapping[str, Any]]) -> str:
+    return next((name for name, data in origin.items() if _occurs(path, data)), next(iter(origin)))
+
+
+def _occurs(path: tuple[str | int, ...], data: Any) -> bool:
+    for part in path:
+        in_mapping = isinstance(data, Mapping) and part in data
+        in_list = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if not in_mapping and not in_list:
+            return False
+        data = data[part]
+    return True
+
+
+def _place(loc: tuple[str | int, ...], model: type[BaseModel]) -> _Place:
+    """Where the user wrote it. Pydantic adds a part for the member of a union that it tried: a discriminated union's tag, a plain union's type."""
+    path: list[str | int] = []
+    kind: Any = model
+    parent: Any = None
+    for part in loc:
+        if len(members(kind)) > 1:
+            if _is_plain_union(kind):
+                break
+            kind = next((member for member in members(kind) if str(part) in _tags(member)), kind)
+            continue
+        path.append(part)
+        kind, parent = _step(kind, part), kind
+    return _Place(tuple(path), kind, parent)
+
+
+def _step(kind: Any, part: str | int) -> Any:
+    """The type one part further down from `kind`."""
+    for member in members(kind):
+        if _is_model(member) and part in member.model_fields:
+            field = member.model_fields[part]
+            return Annotated[field.annotation, field]
+        if get_origin(member) is dict:
+            return get_args(member)[1]
+        if get_origin(member) in (tuple, list):
+            return get_args(member)[0]
+    return None
+
+
+def bare(kind: Any) -> Any:
+    """A type without its annotations."""
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    return kind
+
+
+def members(kind: Any) -> list[Any]:
+    """The alternatives of a union, null left out; of anything else, itself."""
+    kind = bare(kind)
+    if get_origin(kind) in (Union, types.UnionType):
+        return [bare(member) for member in get_args(kind) if member is not types.NoneType]
+    return [kind]
+
+
+def _is_plain_union(kind: Any) -> bool:
+    found = members(kind)
+    return len(found) > 1 and not all(_is_model(member) for member in found)
+
+
+def models_in(kind: Any) -> list[type[BaseModel]]:
+    """The models among a type's alternatives."""
+    return [member for member in members(kind) if _is_model(member)]
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _tags(kind: Any) -> list[str]:
+    """The tags by which a discriminated union's models are chosen, in their declared order."""
+    fields = [model.model_fields[name] for model in models_in(kind) for name in DISCRIMINATORS if name in model.model_fields]
+    return [str(value) for field in fields for value in get_args(field.annotation)]
+
+
+def _described(kind: Any) -> str:
+    parts = []
+    for member in members(kind):
+        if get_origin(member) is Literal:
+            parts += [repr(value) for value in get_args(member)]
+        else:
+            parts.append("a list of text" if get_origin(member) in (tuple, list) else str(member))
+    return " or ".join(parts)

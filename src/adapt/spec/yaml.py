@@ -1,0 +1,86 @@
+"""Reads YAML that people write: strict where plain YAML surprises, and every complaint names the line.
+
+Enters: a path. Leaves: plain dicts, lists and scalars. Refused: bytes that are not UTF-8, duplicate keys, anchors and
+aliases (a few lines of them can grow to gigabytes, and specs inherit from params.yaml instead), tags, and files over 1 MiB.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from adapt.errors import SpecError
+
+MAX_BYTES = 1 << 20
+
+
+class _Loader(yaml.SafeLoader):
+    pass
+
+
+def _compose_node(self: Any, parent: Any, index: Any) -> Any:
+    event = self.peek_event()
+    anchor = getattr(event, "anchor", None)
+    if anchor is not None:
+        raise yaml.MarkedYAMLError(problem=f"anchors and aliases are not allowed (found '{anchor}')", problem_mark=event.start_mark)
+    return yaml.SafeLoader.compose_node(self, parent, index)
+
+
+def _mapping(self: Any, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
+    mapping: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key = self.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            raise yaml.MarkedYAMLError(problem=f"key {key!r} is not text; put it in quotes", problem_mark=key_node.start_mark)
+        if key in mapping:
+            raise yaml.MarkedYAMLError(problem=f"duplicate key '{key}'", problem_mark=key_node.start_mark)
+        mapping[key] = self.construct_object(value_node, deep=True)
+    return mapping
+
+
+def _parts(error: yaml.MarkedYAMLError) -> tuple[str | None, str | None]:
+    """What was expected, where the problem alone is half a sentence, and the problem."""
+    problem = error.problem or "not valid YAML"
+    return (error.context if problem.startswith("but ") else None), problem
+
+
+def _timestamp_as_text(self: Any, node: yaml.ScalarNode) -> str:
+    return str(self.construct_scalar(node))
+
+
+_Loader.compose_node = _compose_node  # type: ignore[method-assign]
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _timestamp_as_text)
+
+
+def read_yaml(path: Path, *, shown: str) -> dict[str, Any]:
+    """Read a mapping from the YAML file at `path`; `shown` is how errors name the file.
+
+    An empty file is an empty mapping. Raises SpecError for anything that is not one plain mapping.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise SpecError([f"{shown}: no such file"]) from None
+    except OSError as error:
+        raise SpecError([f"{shown}: cannot be read: {error.strerror}"]) from None
+    if len(raw) > MAX_BYTES:
+        raise SpecError([f"{shown}: {len(raw)} bytes; a spec has at most {MAX_BYTES}"])
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise SpecError([f"{shown}: line {line}: byte 0x{raw[error.start]:02x} is not UTF-8\nhint: save the file as UTF-8"]) from None
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
+        raise SpecError([f"{shown}: {where}{', '.join(part for part in _parts(error) if part)}"]) from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise SpecError([f"{shown}: not valid YAML: {str(error).splitlines()[0]}"]) from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise SpecError([f"{shown}: a mapping of sections is expected, found {type(value).__name__}"])
+    return value

@@ -1,0 +1,142 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from adapt.artifact.manifest import read_manifest, section_digest, verify
+from adapt.artifact.staging import staged
+from adapt.errors import InputError, WorkspaceError
+from adapt.spec.resolved import StageSection
+
+SECTION = StageSection(code="0" * 64, libraries={"torch": "2"})
+
+
+def build(out: Path, text: str = "content") -> None:
+    with staged(out, section=SECTION, inputs={}, seed=7) as folder:
+        (folder / "sub").mkdir()
+        (folder / "sub" / "file.txt").write_text(text, encoding="utf-8")
+
+
+def test_output_appears_complete_with_a_manifest(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build(out)
+    manifest = verify(out)
+    assert manifest.seed == 7
+    assert manifest.section == section_digest(SECTION)
+    assert set(manifest.files) == {"sub/file.txt"}
+    assert [path.name for path in tmp_path.iterdir() if "staging" in path.name] == []
+
+
+def test_failure_leaves_the_older_output_untouched(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build(out, "older")
+    with pytest.raises(ValueError, match="boom"), staged(out, section=SECTION, inputs={}) as folder:
+        (folder / "half").write_text("x", encoding="utf-8")
+        raise ValueError("boom")
+    assert (out / "sub" / "file.txt").read_text(encoding="utf-8") == "older"
+    assert not list(tmp_path.glob(".out.staging*"))
+
+
+def test_equal_builds_give_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        build(tmp_path / name)
+    assert (tmp_path / "a" / "manifest.json").read_bytes() == (tmp_path / "b" / "manifest.json").read_bytes()
+
+
+def test_inputs_are_recorded_by_content(tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    (source / "a").write_text("1", encoding="utf-8")
+    digests = []
+    for text in ("1", "2"):
+        (source / "a").write_text(text, encoding="utf-8")
+        with staged(out, section=SECTION, inputs={"raw": source}):
+            pass
+        digests.append(read_manifest(out).inputs["raw"])
+    assert digests[0] != digests[1]
+
+
+def test_missing_input_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"corpus: .*nowhere does not exist"), staged(tmp_path / "out", section=SECTION, inputs={"corpus": tmp_path / "nowhere"}):
+        pass
+
+
+def test_tampering_is_found(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build(out)
+    (out / "sub" / "file.txt").write_text("other", encoding="utf-8")
+    (out / "extra").write_text("x", encoding="utf-8")
+    with pytest.raises(InputError, match=r"differs from its manifest: extra, sub/file\.txt"):
+        verify(out)
+
+
+def test_folder_without_manifest_is_not_finished(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a finished output"):
+        read_manifest(tmp_path)
+
+
+def test_full_disk_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceError, match="no space left on the disk"), staged(tmp_path / "out", section=SECTION, inputs={}):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_builders_of_one_output_do_not_mix(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    program = """
+        import sys
+        from pathlib import Path
+        from adapt.artifact.staging import staged
+        from adapt.spec.resolved import StageSection
+        with staged(Path(sys.argv[1]), section=StageSection(code="0" * 64, libraries={}), inputs={}) as folder:
+            print("in", flush=True)
+            sys.stdin.readline()
+    """
+    other = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program), str(out)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "in\n"
+        with pytest.raises(WorkspaceError, match="is being built by another process"):
+            build(out)
+    finally:
+        other.communicate("\n", timeout=20)
+    build(out, "second")
+    assert (out / "sub" / "file.txt").read_text(encoding="utf-8") == "second"
+
+
+def test_remains_of_a_killed_build_are_cleared(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (tmp_path / ".out.staging-999").mkdir()
+    (tmp_path / ".out.replaced-999").mkdir()
+    build(out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock", "out"]
+
+
+def test_a_stage_dies_with_its_parent(tmp_path: Path) -> None:
+    """A parent that is killed, and so cannot clean up, takes the child that tied itself to it along."""
+    child = "import os, sys, time; from adapt.artifact.process import die_with_parent; die_with_parent(); print(os.getpid(), flush=True); time.sleep(60)"
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 10
+    while _lives(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _lives(pid)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")

@@ -1,0 +1,191 @@
+"""Which stages' sections change when a field does: all that may read it, and no other."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapt.errors import SpecError
+from adapt.plan.resolve import plain, resolve, write_resolved
+from adapt.plan.workspace import Workspace
+from adapt.spec.adapter import AdapterSpec, Params
+from adapt.spec.load import BUILT_IN, merge
+from tests.tiny import tiny_base
+
+SECTIONS = {
+    "corpus": {"corpus"},
+    "dataset": {"dataset"},
+    "lora": {"train"},
+    "train": {"train"},
+    "evaluate": {"evaluate"},
+    "prompt": {"train", "serving"},
+    "base": {"dataset", "train", "evaluate", "export", "serving"},
+    "seed": {"dataset", "train"},
+    "serving": {"serving"},
+    "server": {"serving"},
+}
+CHANGES: list[tuple[str, Any]] = [
+    ("corpus.path", "data/raw/other"),
+    ("corpus.sources", [{"glob": "*.csv"}]),
+    ("corpus.sources", [{"glob": "**/*", "reader": "text"}]),
+    ("corpus.sources", [{"glob": "**/*", "fields": {"instruction": "q"}}]),
+    ("corpus.sources", [{"glob": "**/*", "fields": {"input": "q"}}]),
+    ("corpus.sources", [{"glob": "**/*", "fields": {"output": "q"}}]),
+    ("corpus.sources", [{"glob": "**/*", "fields": {"messages": "q"}}]),
+    ("corpus.mask", ["email"]),
+    ("corpus.boilerplate", None),
+    ("corpus.boilerplate.min_files", 4),
+    ("corpus.boilerplate.min_share", 0.5),
+    ("corpus.adverts", "keep"),
+    ("dataset.headings.en", "{heading}?"),
+    ("dataset.headings.zh", "{heading}?"),
+    ("dataset.chat_turns", "last"),
+    ("dataset.lengths.min_output_words", 3),
+    ("dataset.lengths.max_record_tokens", 99),
+    ("dataset.near_duplicates", None),
+    ("dataset.near_duplicates.threshold", 0.9),
+    ("dataset.near_duplicates.shingle_words", 7),
+    ("dataset.near_duplicates.shingle_characters", 9),
+    ("dataset.near_duplicates.permutations", 32),
+    ("dataset.split.validation", 0.2),
+    ("dataset.split.test", 0.2),
+    ("dataset.min_records", 5),
+    ("lora.r", 3),
+    ("lora.lora_alpha", 3),
+    ("lora.lora_dropout", 0.3),
+    ("lora.target_modules", ["q_proj"]),
+    ("lora.use_rslora", True),
+    ("train.method", "qlora"),
+    ("train.epochs", 9),
+    ("train.learning_rate", 0.5),
+    ("train.schedule", "linear"),
+    ("train.warmup_ratio", 0.5),
+    ("train.batch_tokens", 99),
+    ("train.accumulate", 3),
+    ("train.max_length_tokens", 99),
+    ("train.weight_decay", 0.1),
+    ("train.max_grad_norm", 9),
+    ("train.evaluate_every_steps", 3),
+    ("train.patience", None),
+    ("train.checkpoint_every_steps", 3),
+    ("train.gradient_checkpointing", True),
+    ("train.dtype", "float32"),
+    ("train.device", "cpu"),
+    ("evaluate.generate_records", 3),
+    ("evaluate.max_new_tokens", 3),
+    ("evaluate.batch_tokens", 99),
+    ("evaluate.checks", [{"prompt": "x", "must_contain": ["y"]}]),
+    ("prompt.system", "Be brief."),
+    ("prompt", {"kind": "alpaca"}),
+    ("prompt", {"kind": "file", "path": "t.jinja"}),
+    ("base", {"kind": "hub", "model": "a/b", "revision": "1" * 40}),
+    ("seed", 5),
+    ("serving.enabled", False),
+    ("server.host", "0.0.0.0"),
+    ("server.port", 1),
+    ("server.dtype", "float32"),
+    ("server.max_model_len", 128),
+    ("server.max_num_seqs", 2),
+    ("server.gpu_memory_utilization", 0.5),
+    ("server.cpu_kv_cache_gib", 2),
+    ("server.enforce_eager", True),
+]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("resolve")
+    tiny_base(root / "tiny")
+    (root / "t.jinja").write_text("{{ messages }}", encoding="utf-8")
+    return root
+
+
+def sections(root: Path, change: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Every stage's section of one adapter, and the server's."""
+    data = merge({**BUILT_IN, "base": {"kind": "path", "path": "tiny"}, "export": {"m": {"format": "merged"}}}, change or {})
+    params = Params.model_validate(data)
+    spec = AdapterSpec.model_validate({key: value for key, value in data.items() if key != "server"})
+    adapters, serving = resolve(Workspace(root), {"a": spec}, params)
+    return {**plain(adapters["a"]), "serving": plain(serving)}
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    for part in reversed(path.split(".")):
+        value = {part: value}
+    content: dict[str, Any] = value
+    return content
+
+
+@pytest.mark.parametrize(("path", "value"), CHANGES, ids=[f"{path}={value}" for path, value in CHANGES])
+def test_a_field_changes_the_sections_that_may_read_it(root: Path, path: str, value: Any) -> None:
+    before, after = sections(root), sections(root, nested(path, value))
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == SECTIONS[path.partition(".")[0]]
+
+
+def test_every_field_is_in_the_table(root: Path) -> None:
+    """Exports and gates have tests of their own below; a tag is changed by the value that carries it."""
+    listed = {path for path, _ in CHANGES}
+    known = set(_leaves(plain(Params()))) - {"description", "train.method", "base.kind", "prompt.kind", "export", "evaluate.gates"}
+    assert {path for path in known if not any(path == one or path.startswith(f"{one}.") or one.startswith(f"{path}.") for one in listed)} == set()
+
+
+def test_a_description_changes_nothing(root: Path) -> None:
+    assert sections(root) == sections(root, {"description": "new"})
+
+
+def test_a_gate_changes_the_gate_alone(root: Path) -> None:
+    before, after = sections(root), sections(root, {"evaluate": {"gates": [{"metric": "bleu", "minimum": 1}]}})
+    assert {name for name in before if before[name] != after[name]} == {"gate"}
+
+
+@pytest.mark.parametrize(
+    "export",
+    [{"format": "merged", "dtype": "float32"}, {"format": "merged", "max_shard_size": "1GB"}, {"format": "quantized", "scheme": "int8"},
+     {"format": "onnx", "precision": "fp32"}, {"format": "merged", "parity": {"prompts": 2, "min_top1_agreement": 0.5, "max_mean_kl": 1}}],
+)  # fmt: skip
+def test_an_export_changes_itself_alone(root: Path, export: dict[str, Any]) -> None:
+    two = {"n": {"format": "onnx", "precision": "int4"}}
+    before, after = sections(root, {"export": two}), sections(root, {"export": {**two, "m": export}})
+    assert before["export"]["n"] == after["export"]["n"]
+    assert before["export"]["m"] != after["export"]["m"]
+    assert {name for name in before if before[name] != after[name]} == {"export"}
+
+
+def test_the_base_is_pinned_by_content(root: Path, tmp_path: Path) -> None:
+    copy = tiny_base(tmp_path / "copy")
+    same = sections(root, {"base": {"kind": "path", "path": str(copy)}})
+    assert same["train"]["base"]["digest"] == sections(root)["train"]["base"]["digest"]
+    config = copy / "config.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"rms_norm_eps": 1e-06', '"rms_norm_eps": 1e-05'), encoding="utf-8")
+    assert sections(root, {"base": {"kind": "path", "path": str(copy)}})["train"]["base"]["digest"] != same["train"]["base"]["digest"]
+
+
+def test_a_template_is_pinned_by_content(root: Path) -> None:
+    change = {"prompt": {"kind": "file", "path": "t.jinja"}}
+    before = sections(root, change)["train"]["prompt"]
+    (root / "t.jinja").write_text("{{ messages }}!", encoding="utf-8")
+    assert sections(root, change)["train"]["prompt"] != before
+
+
+def test_what_cannot_be_pinned_is_named_with_its_spec(root: Path) -> None:
+    spec = AdapterSpec.model_validate({"base": {"kind": "path", "path": "nowhere"}})
+    template = AdapterSpec.model_validate({"base": {"kind": "path", "path": "tiny"}, "prompt": {"kind": "file", "path": "no.jinja"}})
+    with pytest.raises(SpecError) as caught:
+        resolve(Workspace(root), {"a": spec, "b": template}, Params())
+    assert "specs/a.yaml: base.path: nowhere is not a folder" in str(caught.value)
+    assert "specs/b.yaml: prompt.path: no.jinja does not exist" in str(caught.value)
+
+
+def test_resolved_files_are_the_same_bytes_each_time(root: Path, tmp_path: Path) -> None:
+    spec = AdapterSpec.model_validate({"base": {"kind": "path", "path": "tiny"}})
+    for name in ("x", "y"):
+        write_resolved(tmp_path / name, *resolve(Workspace(root), {"a": spec}, Params(base=spec.base)))
+    assert (tmp_path / "x" / "a.yaml").read_bytes() == (tmp_path / "y" / "a.yaml").read_bytes()
+    assert (tmp_path / "x" / "_serving.yaml").read_bytes() == (tmp_path / "y" / "_serving.yaml").read_bytes()
+
+
+def _leaves(value: Any, path: str = "") -> list[str]:
+    if isinstance(value, dict) and value:
+        return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{path}.{key}" if path else key)]
+    return [path]
