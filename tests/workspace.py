@@ -15,12 +15,17 @@ PARAMS = """\
 base: {kind: path, path: models/tiny}
 dataset: {min_records: 12}
 lora: {r: 4}
-train: {method: lora, epochs: 2, learning_rate: 0.02, batch_tokens: 512, dtype: float32, device: cpu, evaluate_every_steps: 2, checkpoint_every_steps: 2}
+train: {method: lora, epochs: 2, learning_rate: 0.02, batch_tokens: 512, dtype: float32, device: cpu,
+  evaluate_every_steps: 2, checkpoint_every_steps: 2}
 evaluate: {generate_records: 2, max_new_tokens: 4}
+server: {max_model_len: 512}
 seed: 1
 """
-NOUNS = "bond share court heart lung price rate loan party doctor nurse clause ledger invoice tax dose nerve vein lease deed yield fund trade audit claim".split()
-VERBS = "pays returns carries records ends begins supports measures follows covers limits raises lowers joins replaces explains divides protects".split()
+_NOUNS = """bond share court heart lung price rate loan party doctor nurse clause
+ledger invoice tax dose nerve vein lease deed yield fund trade audit claim"""
+_VERBS = """pays returns carries records ends begins supports measures follows covers
+limits raises lowers joins replaces explains divides protects"""
+NOUNS, VERBS = _NOUNS.split(), _VERBS.split()
 
 
 def tiny_workspace(root: Path, names: tuple[str, ...] = ("alpha", "beta"), *, exports: bool = True) -> Path:
@@ -55,7 +60,9 @@ def questions(seed: str, count: int) -> str:
     lines = []
     for number in range(count):
         words = " ".join(f"the {rng.choice(NOUNS)} {rng.choice(VERBS)} the {rng.choice(NOUNS)}" for _ in range(3))
-        lines.append(json.dumps({"instruction": f"What happens in case {number} of {rng.choice(NOUNS)}?", "input": "", "output": f"In that case {words}."}))
+        lines.append(
+            json.dumps({"instruction": f"What happens in case {number} of {rng.choice(NOUNS)}?", "input": "", "output": f"In that case {words}."})
+        )
     return "\n".join(lines) + "\n"
 
 

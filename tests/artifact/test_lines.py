@@ -6,7 +6,14 @@ from adapt.records import AlpacaRecord, LedgerRow
 
 ROW = LedgerRow(record="r", source="a.csv", locator="line 3", action="dropped", rule="too_short", reason="3 words", score=3.0, threshold=8.0)
 RECORD = AlpacaRecord(
-    id="1", instruction="什么是债券?", output="一种债务\u2028凭证。\nSecond line.", history=(("a", "b"),), language="zh", source="a", locator="", document="d"
+    id="1",
+    instruction="什么是债券?",
+    output="一种债务\u2028凭证。\nSecond line.",
+    history=(("a", "b"),),
+    language="zh",
+    source="a",
+    locator="",
+    document="d",
 )
 
 

@@ -36,9 +36,8 @@ def test_output_appears_complete_with_a_manifest(tmp_path: Path) -> None:
 def test_failure_leaves_the_older_output_untouched(tmp_path: Path) -> None:
     out = tmp_path / "out"
     build(out, "older")
-    with pytest.raises(ValueError, match="boom"), staged(out, section=SECTION, inputs={}) as folder:
-        (folder / "half").write_text("x", encoding="utf-8")
-        raise ValueError("boom")
+    with pytest.raises(FileNotFoundError), staged(out, section=SECTION, inputs={}) as folder:
+        (folder / "half" / "no" / "such" / "folder").write_text("x", encoding="utf-8")
     assert (out / "sub" / "file.txt").read_text(encoding="utf-8") == "older"
     assert not list(tmp_path.glob(".out.staging*"))
 
@@ -63,7 +62,10 @@ def test_inputs_are_recorded_by_content(tmp_path: Path) -> None:
 
 
 def test_missing_input_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"corpus: .*nowhere does not exist"), staged(tmp_path / "out", section=SECTION, inputs={"corpus": tmp_path / "nowhere"}):
+    with (
+        pytest.raises(InputError, match=r"corpus: .*nowhere does not exist"),
+        staged(tmp_path / "out", section=SECTION, inputs={"corpus": tmp_path / "nowhere"}),
+    ):
         pass
 
 
@@ -120,7 +122,9 @@ def test_remains_of_a_killed_build_are_cleared(tmp_path: Path) -> None:
 
 def test_a_stage_dies_with_its_parent(tmp_path: Path) -> None:
     """A parent that is killed, and so cannot clean up, takes the child that tied itself to it along."""
-    child = "import os, sys, time; from adapt.artifact.process import die_with_parent; die_with_parent(); print(os.getpid(), flush=True); time.sleep(60)"
+    child = (
+        "import os, sys, time; from adapt.artifact.process import die_with_parent; die_with_parent(); print(os.getpid(), flush=True); time.sleep(60)"
+    )
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -45,7 +45,9 @@ def test_wrong_use_exits_with_2(capsys: pytest.CaptureFixture[str], workspace: P
     assert adapt(capsys, "stage", "resolve", "x")[0] == 2
 
 
-def test_outside_a_workspace_the_error_says_how_to_make_one(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outside_a_workspace_the_error_says_how_to_make_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     code, _, err = adapt(capsys, "status")
     assert code == 1

@@ -18,7 +18,9 @@ def test_light_commands_load_no_heavy_library(arguments: list[str], tmp_path: ob
     assert done.stdout.endswith("loaded: []\n"), done.stdout
 
 
-@pytest.mark.parametrize("room", ["spec.load", "plan.resolve", "plan.status", "plan.repro", "corpus.build", "dataset.build", "serving.render", "evaluate.judge"])
+@pytest.mark.parametrize(
+    "room", ["spec.load", "plan.resolve", "plan.status", "plan.repro", "corpus.build", "dataset.build", "serving.render", "evaluate.judge"]
+)
 def test_light_rooms_load_no_heavy_library(room: str) -> None:
     heavy = ("torch", "transformers", "peft", "datasets", "onnx", "onnxruntime", "dvc", "vllm")
     program = f"import sys, adapt.{room}; print(sorted(set({heavy!r}) & set(sys.modules)))"

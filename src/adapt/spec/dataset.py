@@ -30,9 +30,9 @@ class NearDuplicates(Section):
 
     threshold: float = Field(default=0.7, gt=0, le=1)
     """Jaccard similarity from which two records are duplicates."""
-    shingle_words: int = Field(default=3, ge=1)
+    shingle_words: int = Field(default=2, ge=1)
     """Words in a shingle of spaced text."""
-    shingle_characters: int = Field(default=4, ge=1)
+    shingle_characters: int = Field(default=3, ge=1)
     """Characters in a shingle of text without spaces."""
     permutations: int = Field(default=256, ge=16, le=1024)
     """Hash functions of a signature; more find more of the pairs near the threshold."""

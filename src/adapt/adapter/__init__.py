@@ -1,0 +1,1 @@
+"""Alpaca records to a LoRA adapter, and what others need to use one: its prompt, loading, scoring and generation."""

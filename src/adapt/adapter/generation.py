@@ -1,0 +1,67 @@
+"""Greedy answers in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+from adapt.adapter.batches import pack_sorted
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def generate(
+    model: PreTrainedModel | PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts_ids: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    batch_tokens: int,
+    end_ids: Sequence[int] = (),
+) -> list[list[int]]:
+    """The answer to each prompt, in their order, as token ids without the end token.
+
+    The most likely token is taken each time; sampling settings that come with the model are not used. `end_ids` is `Prompt.end_ids`, by
+    default the tokenizer's own end of sequence. A batch holds at most `batch_tokens` padded tokens, answers included. Prompts are padded
+    on the left; in float32 the answers do not depend on what else is in the batch, in bfloat16 near-ties may fall either way.
+    """
+    import torch
+    from transformers import GenerationConfig
+
+    ends = list(end_ids) or [tokenizer.eos_token_id]
+    make, whole = cast(Any, GenerationConfig), cast(Any, model)  # transformers leaves these without types
+    settings = make(do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=ends[0])
+    answers: dict[int, list[int]] = {}
+    with torch.inference_mode(), _plain_generation(model, settings):
+        for positions in pack_sorted([len(ids) + max_new_tokens for ids in prompts_ids], batch_tokens=batch_tokens):
+            longest = max(len(prompts_ids[position]) for position in positions)
+            padding = [longest - len(prompts_ids[position]) for position in positions]
+            ids = [[ends[0]] * gap + list(prompts_ids[position]) for gap, position in zip(padding, positions, strict=True)]
+            mask = [[0] * gap + [1] * (longest - gap) for gap in padding]
+            inputs = {"input_ids": torch.tensor(ids, device=model.device), "attention_mask": torch.tensor(mask, device=model.device)}
+            for position, row in zip(positions, whole.generate(**inputs).tolist(), strict=True):
+                answers[position] = _until_end(row[longest:], ends)
+    return [answers[position] for position in range(len(prompts_ids))]
+
+
+def _until_end(ids: list[int], ends: Sequence[int]) -> list[int]:
+    for index, token in enumerate(ids):
+        if token in ends:
+            return ids[:index]
+    return ids
+
+
+@contextmanager
+def _plain_generation(model: Any, settings: Any) -> Iterator[None]:
+    """Give the model `settings` for a while: those that it brings would fill whatever `generate` is not told."""
+    from peft import PeftModel
+
+    causal = model.get_base_model() if isinstance(model, PeftModel) else model
+    usual, causal.generation_config = causal.generation_config, settings
+    try:
+        yield
+    finally:
+        causal.generation_config = usual

@@ -1,0 +1,130 @@
+"""The output head on the rows that count: negative log-likelihoods of answer tokens, and their gradient, without the logits of a whole batch.
+
+Enters: the decoder's hidden states at the positions that predict an answer token. Memory for logits is bounded by CHUNK_ELEMENTS, whatever
+the batch and the vocabulary. The gradient with respect to the hidden states is computed in the forward pass, chunk by chunk, since the
+head is frozen (the idea of Hsu et al. 2024, Liger Kernel, arXiv:2410.10989).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from peft import PeftModel
+from torch import Tensor
+from torch.nn.functional import linear
+from transformers import PreTrainedModel
+
+from adapt.errors import InputError
+
+CHUNK_ELEMENTS = 1 << 24
+"""Logits held at once."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """Hidden states (rows, size) to logits (rows, vocabulary), as the model itself does it."""
+
+    weight: Tensor
+    bias: Tensor | None
+    scale: float
+    softcap: float | None
+
+    @property
+    def rows_at_once(self) -> int:
+        return max(1, CHUNK_ELEMENTS // self.weight.shape[0])
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        raw = linear(hidden.to(self.weight.dtype), self.weight, self.bias)
+        if self.scale != 1.0:
+            raw = raw * self.scale
+        return raw if self.softcap is None else torch.tanh(raw / self.softcap) * self.softcap
+
+    def backward(self, grad: Tensor, logits: Tensor) -> Tensor:
+        """Gradient with respect to the hidden states, from that with respect to `logits`; `grad` is overwritten."""
+        if self.softcap is not None:
+            grad.mul_(1 - (logits.to(grad.dtype) / self.softcap) ** 2)
+        if self.scale != 1.0:
+            grad.mul_(self.scale)
+        return grad.to(self.weight.dtype) @ self.weight
+
+
+def causal_model(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """The language model itself, its linear layers carrying the adapter if there is one."""
+    found: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    causal: PreTrainedModel = found
+    return causal
+
+
+def hidden_states(model: PreTrainedModel, ids: Tensor) -> Tensor:
+    """Last hidden states (batch, tokens, size) of right-padded `ids`. No mask is needed: no token attends to padding behind it."""
+    decoder = getattr(model, model.base_model_prefix)
+    found: Tensor = decoder(input_ids=ids, use_cache=False).last_hidden_state
+    return found
+
+
+def find_head(model: PreTrainedModel) -> Head:
+    """The head of `model`. Raises InputError when the model's own logits on a probe are not those of the head."""
+    whole: Any = model  # its methods carry no types
+    output = whole.get_output_embeddings()
+    config = model.config.get_text_config()
+    scale = float(getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1.0))
+    head = Head(weight=output.weight, bias=getattr(output, "bias", None), scale=scale, softcap=getattr(config, "final_logit_softcapping", None))
+    probe = torch.arange(4, device=model.device).unsqueeze(0)
+    with torch.no_grad():
+        ours = head.logits(hidden_states(model, probe)).float()
+        theirs = whole(input_ids=probe, use_cache=False).logits.float()
+    if not torch.allclose(ours, theirs, rtol=0.05, atol=0.05 * float(theirs.abs().max())):
+        raise InputError(f"{type(model).__name__} changes its logits in a way that is not known, so it cannot be trained or scored")
+    return head
+
+
+def row_scores(head: Head, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Negative log-likelihood (nats) of each row's target, and whether the head ranks it first; both (rows,)."""
+    losses, firsts = [], []
+    for rows, wanted in _chunks(head, hidden, targets):
+        logits = head.logits(rows)
+        losses.append(_losses(logits, wanted)[0])
+        firsts.append(logits.argmax(-1) == wanted)
+    return torch.cat(losses), torch.cat(firsts)
+
+
+def summed_loss(head: Head, hidden: Tensor, targets: Tensor) -> Tensor:
+    """Sum of the targets' negative log-likelihoods in nats; `hidden` gets a gradient."""
+    loss: Tensor = _SummedLoss.apply(hidden, targets, head)  # type: ignore[no-untyped-call]
+    return loss
+
+
+def _chunks(head: Head, hidden: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    for start in range(0, len(targets), head.rows_at_once):
+        yield hidden[start : start + head.rows_at_once], targets[start : start + head.rows_at_once]
+
+
+def _losses(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """(losses, probabilities), in float32. The largest probability gives the normaliser without another pass over the exponentials."""
+    probabilities = torch.softmax(logits, -1, dtype=torch.float32)
+    normaliser = logits.amax(-1).float() - probabilities.amax(-1).log()
+    return normaliser - logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1).float(), probabilities
+
+
+class _SummedLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, targets: Tensor, head: Head) -> Tensor:
+        total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        grads = []
+        for rows, wanted in _chunks(head, hidden, targets):
+            logits = head.logits(rows)
+            losses, grad = _losses(logits, wanted)
+            total += losses.sum()
+            place = wanted.unsqueeze(-1)
+            grad.scatter_(-1, place, grad.gather(-1, place) - 1)
+            grads.append(head.backward(grad, logits))
+        ctx.save_for_backward(torch.cat(grads).to(hidden.dtype))
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Any) -> tuple[Tensor, None, None]:
+        (grad,) = ctx.saved_tensors
+        return (grad.float() * outer[0]).to(grad.dtype), None, None

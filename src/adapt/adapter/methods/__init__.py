@@ -1,0 +1,1 @@
+"""How a base gets a trainable adapter: one module per training method."""

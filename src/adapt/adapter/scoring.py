@@ -1,0 +1,58 @@
+"""Log-probabilities of answers under a model: the validation loss here, perplexity in evaluation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from adapt.adapter.batches import collate, pack_sorted
+from adapt.adapter.prompt import Example
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a model gives one record's answer, end token included."""
+
+    logprob: float
+    """Sum of the answer tokens' log-probabilities, in nats."""
+    tokens: int
+    """Tokens of the answer."""
+    correct: int
+    """Tokens that the model ranks first."""
+
+
+def response_logprobs(model: PreTrainedModel | PeftModel, examples: Sequence[Example], *, batch_tokens: int) -> list[Score]:
+    """One Score for each example, in their order. A forward pass has at most `batch_tokens` padded tokens.
+
+    Logits are computed for answer positions alone and a bounded number of rows at a time, so memory does not grow with the vocabulary.
+    The model should be in eval mode. Raises InputError for an architecture whose logits are not those of its head.
+    """
+    import torch
+
+    from adapt.adapter.attention import causal_attention
+    from adapt.adapter.head import causal_model, find_head, hidden_states, row_scores
+
+    causal = causal_model(model)
+    head = find_head(causal)
+    scores: dict[int, Score] = {}
+    with torch.inference_mode(), causal_attention(causal):
+        for positions in pack_sorted([len(example.ids) for example in examples], batch_tokens=batch_tokens):
+            batch = collate([examples[position] for position in positions], padding=0, device=str(causal.device))
+            hidden = hidden_states(causal, batch.ids).flatten(0, 1)[batch.rows]
+            losses, firsts = row_scores(head, hidden, batch.targets)
+            parts = zip(positions, torch.split(losses, batch.counts), torch.split(firsts, batch.counts), strict=True)
+            for position, loss, first in parts:
+                scores[position] = Score(logprob=-float(loss.double().sum()), tokens=len(loss), correct=int(first.sum()))
+    return [scores[position] for position in range(len(examples))]
+
+
+def mean_loss(scores: Sequence[Score]) -> float:
+    """Mean negative log-likelihood of an answer token in nats; its exponential is the perplexity."""
+    tokens = sum(score.tokens for score in scores)
+    return -math.fsum(score.logprob for score in scores) / tokens

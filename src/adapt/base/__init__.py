@@ -1,0 +1,1 @@
+"""Base models: found, pinned by a digest, brought into the Hugging Face layout, loaded."""

@@ -1,0 +1,70 @@
+"""Loads a prepared base model and its tokenizer from a folder in the Hugging Face layout. Safetensors only, and no code of the model's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapt.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+
+def resolve_device(device: str) -> str:
+    """`auto` as `cuda` where there is one, else `cpu`; anything else as it stands. Raises InputError for a CUDA device that is not there."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(f"device {device!r} was asked for, and this machine has no CUDA device that torch can use", hint="set device to auto or cpu")
+    return device
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of the model in `folder`."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+
+
+def load_model(folder: Path, *, dtype: str, device: str, quantization: BitsAndBytesConfig | None = None) -> PreTrainedModel:
+    """The causal language model in `folder` on `device` (as `resolve_device` gives it), in eval mode.
+
+    `dtype` is the name of a torch type such as `bfloat16`. With `quantization`, its linear layers are quantized while they are read.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with quiet_loading():
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            dtype=getattr(torch, dtype),
+            device_map={"": device},
+            quantization_config=quantization,
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+        )
+    model.eval()
+    found: PreTrainedModel = model
+    return found
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Hold back the progress bars that transformers draws by itself: ours are drawn by whoever was handed a Progress."""
+    from transformers.utils import logging as transformers_logging
+
+    logging: Any = transformers_logging  # its functions carry no types
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

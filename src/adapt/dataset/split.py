@@ -1,0 +1,87 @@
+"""Assigns groups of records to train, validation and test.
+
+Each language is divided by itself, small ones first, and what a language gives too little or too much the next one makes up. Groups stand in
+the order of a digest of the seed and their smallest record id, which new records do not disturb: test is filled from the front of the
+order, validation from its back, and the rest trains, so that added data moves few records. A group that overshoots what a split
+still lacks by more than it would fill is passed over, and the largest group always trains: a long document cannot swallow a split.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from adapt.artifact.digest import digest_text
+from adapt.errors import InputError
+from adapt.records import Language
+from adapt.spec.dataset import Split
+
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+_HELD_OUT: tuple[SplitName, ...] = ("test", "validation")
+
+
+class Group(NamedTuple):
+    """Records that stay together."""
+
+    smallest_id: str
+    size: int
+    language: Language
+
+
+def assign_splits(groups: Sequence[Group], shares: Split, seed: int) -> list[SplitName]:
+    """The split of each group. With three groups or more no split is empty; with fewer, raises InputError."""
+    if len(groups) < len(SPLITS):
+        raise InputError(
+            f"the records form {len(groups)} group{'s' if len(groups) != 1 else ''} that must stay whole, "
+            "and train, validation and test need one each",
+            hint="records of one document, of one question and near-duplicates stay together: add sources, or divide long files into several",
+        )
+    splits: list[SplitName] = ["train"] * len(groups)
+    strata: dict[str, list[int]] = defaultdict(list)
+    for number in sorted(range(len(groups)), key=lambda number: digest_text(str(seed), groups[number].smallest_id)):
+        strata[groups[number].language].append(number)
+    lacking: dict[SplitName, float] = dict.fromkeys(_HELD_OUT, 0.0)
+    for language in sorted(strata, key=lambda language: (sum(groups[number].size for number in strata[language]), language)):
+        _assign_language(strata[language], groups, shares, splits, lacking)
+    _fill_empty(groups, splits)
+    return splits
+
+
+def _assign_language(order: Sequence[int], groups: Sequence[Group], shares: Split, splits: list[SplitName], lacking: dict[SplitName, float]) -> None:
+    """Choose the held-out groups of one language. One of at least three groups has some in every split."""
+    records = sum(groups[number].size for number in order)
+    enough = len(order) >= len(SPLITS)
+    largest = max(order, key=lambda number: groups[number].size)
+    free = [number for number in order if number != largest]
+    choices: list[tuple[SplitName, float, int]] = [("test", shares.test, 1), ("validation", shares.validation, -1)]
+    for split, share, direction in choices:
+        lacking[split] += share * records
+        chosen = _fill(free[::direction], groups, lacking[split], keep=1 if split == "test" and enough else 0)
+        if not chosen and enough:
+            chosen = [min(free, key=lambda number: groups[number].size)]
+        for number in chosen:
+            splits[number] = split
+            lacking[split] -= groups[number].size
+        taken = set(chosen)
+        free = [number for number in free if number not in taken]
+
+
+def _fill(order: Sequence[int], groups: Sequence[Group], target: float, keep: int) -> list[int]:
+    """Groups, in their order, that bring a split as near to `target` records as whole groups allow; `keep` groups are left over."""
+    chosen: list[int] = []
+    for number in order:
+        if len(chosen) >= len(order) - keep:
+            break
+        size = groups[number].size
+        if size <= 2 * target:
+            chosen.append(number)
+            target -= size
+    return chosen
+
+
+def _fill_empty(groups: Sequence[Group], splits: list[SplitName]) -> None:
+    """Give an empty split the smallest training group. Training keeps one: there are three groups or more."""
+    for split in _HELD_OUT:
+        if split not in splits:
+            training = [number for number, name in enumerate(splits) if name == "train"]
+            splits[min(training, key=lambda number: (groups[number].size, groups[number].smallest_id))] = split

@@ -1,0 +1,71 @@
+"""Next-token log-probabilities over the golden positions: of the adapter and its base, kept on disk, and of a torch model.
+
+One prompt's rows are held at a time, so that memory does not grow with the number of prompts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapt.artifact.progress import Progress
+from adapt.export.golden import Golden
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    Scorer = Callable[[Golden], Tensor]
+    """Gives the log-probabilities of every token at the golden positions, float32 on the CPU, shape (positions, vocabulary)."""
+
+_FLOOR = -1e4
+"""Stands for minus infinity, which a model may give to tokens that it rules out: differences of it stay numbers."""
+
+
+def normalised(logits: Tensor, golden: Golden) -> Tensor:
+    """Log-probabilities at the golden positions from the logits of `ids`, shape (tokens, vocabulary); computed in float32."""
+    import torch
+
+    rows = logits[-golden.positions - 1 : -1].float()
+    return torch.log_softmax(rows, dim=-1).clamp_(min=_FLOOR).cpu()
+
+
+def torch_scorer(model: PreTrainedModel | PeftModel) -> Scorer:
+    """A torch model as a Scorer, on the device where it is."""
+    import torch
+
+    def score(golden: Golden) -> Tensor:
+        with torch.inference_mode():
+            logits = model(input_ids=torch.tensor([golden.ids], device=model.device), use_cache=False).logits[0]
+            return normalised(logits, golden)
+
+    return score
+
+
+def write_reference(model: PeftModel, goldens: Sequence[Golden], folder: Path, progress: Progress) -> None:
+    """Write the rows of the adapter and of its base, one file a prompt."""
+    from safetensors.torch import save_file
+
+    folder.mkdir()
+    score = torch_scorer(model)
+    with progress.task("measuring the adapter", len(goldens)) as task:
+        for index, golden in enumerate(goldens):
+            adapter = score(golden)
+            with model.disable_adapter():
+                base = score(golden)
+            save_file({"adapter": adapter, "base": base}, _file(folder, index))
+            task.advance()
+
+
+def read_reference(folder: Path, index: int) -> tuple[Tensor, Tensor]:
+    """The rows of adapter and base on the golden prompt `index`."""
+    from safetensors.torch import load_file
+
+    rows = load_file(_file(folder, index))
+    return rows["adapter"], rows["base"]
+
+
+def _file(folder: Path, index: int) -> Path:
+    return folder / f"{index:05}.safetensors"

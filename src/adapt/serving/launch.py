@@ -1,0 +1,55 @@
+"""The files around serve.yaml: start.sh, server.env and README.md, for the person or the service manager that runs the server."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from importlib import resources
+
+from adapt.serving.options import BASE_NAME, Offer
+from adapt.spec.serving import ServerSpec
+
+
+def start_script(base: str | None) -> str:
+    """The POSIX shell script that starts the server; `base` is the folder of the base model, None for one from the hub."""
+    script = resources.files(__package__).joinpath("start.sh").read_text(encoding="utf-8")
+    return script.replace("@BASE@", shlex.quote(base or ""))
+
+
+def environment(server: ServerSpec, *, offline: bool) -> str:
+    """server.env: the variables that start.sh sets, also readable as an `EnvironmentFile` or by `docker --env-file`."""
+    cores = "Leave the choice of cores to the system, so that the server runs beside others and in containers. Not read on a GPU."
+    hub = "Read models from disk only; a missing file is an error, not a download." if offline else "The base model comes from the model hub."
+    lines = [
+        ("Memory for the key-value cache on a CPU, in GiB (server.cpu_kv_cache_gib).", "VLLM_CPU_KVCACHE_SPACE", server.cpu_kv_cache_gib),
+        (cores, "VLLM_CPU_OMP_THREADS_BIND", "nobind"),
+        (hub, "HF_HUB_OFFLINE", int(offline)),
+        ("Send nobody reports about use.", "VLLM_NO_USAGE_STATS", 1),
+        ("The same, for libraries that go by this name.", "DO_NOT_TRACK", 1),
+        ("The same, for the model hub's library.", "HF_HUB_DISABLE_TELEMETRY", 1),
+    ]
+    return "".join(f"# {reason}\n{name}={value}\n" for reason, name, value in lines)
+
+
+def models_file(offers: Sequence[Offer], left_out: Mapping[str, str], *, base_digest: str) -> str:
+    """models.json: from each adapter's stable name to what the server calls it now, and why the others are not served."""
+    adapters = {
+        offer.name: {"served_name": offer.served_name, "path": offer.path, "rank": offer.rank, "digest": offer.digest, "base_digest": base_digest}
+        for offer in offers
+    }
+    content = {"base": {"served_name": BASE_NAME, "digest": base_digest}, "adapters": adapters, "left_out": dict(left_out)}
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def readme(server: ServerSpec, offers: Sequence[Offer]) -> str:
+    """README.md, with requests that work as they stand."""
+    address = f"http://{_reachable(server.host)}:{server.port}"
+    chosen = offers[0].served_name if offers else BASE_NAME
+    listed = "".join(f"- `{offer.served_name}`: adapter `{offer.name}`\n" for offer in offers)
+    text = resources.files(__package__).joinpath("readme.md").read_text(encoding="utf-8")
+    return text.replace("@ADDRESS@", address).replace("@MODEL@", chosen).replace("@BASE@", BASE_NAME).replace("@ADAPTERS@", listed)
+
+
+def _reachable(host: str) -> str:
+    """An address to send requests to: a server that listens everywhere is asked on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,168 @@
+"""Adapters that passed their gates to a folder that a vLLM server starts from.
+
+Enters: the verdicts of the gates, the adapters, and the base model's name and shapes. Leaves: serve.yaml, start.sh, server.env, the chat
+template, copies of the adapters in folders named by content, models.json and a README. An adapter that cannot be served is left out with its
+reason and is no error for the others; when none remains, the base is served alone, with its own chat template.
+"""
+
+import ipaddress
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapt.artifact.progress import Progress
+from adapt.artifact.staging import staged
+from adapt.errors import InputError
+from adapt.serving.candidate import CONFIG, TEMPLATE, WEIGHTS, Candidate, Served
+from adapt.serving.checks import reason_against
+from adapt.serving.launch import environment, models_file, readme, start_script
+from adapt.serving.options import Offer, Option, lora_options, option_problems, prompt_options, server_options, write_options
+from adapt.serving.weights import BaseWeights
+from adapt.spec.base import HubBase
+from adapt.spec.resolved import ServingSection
+
+log = logging.getLogger(__name__)
+DIGEST_DIGITS = 12
+"""Hex digits of the content's digest in a served name: enough that two builds of an adapter never share one."""
+VERDICT = "passed.json"
+GENERATION = "generation_config.json"
+
+
+@dataclass(frozen=True)
+class ServingInputs:
+    """What the server is made from."""
+
+    gates: Path
+    """Folder with `<name>/passed.json` of each adapter that passed its gates."""
+    adapters: Path
+    """Folder with `<name>/` of each adapter."""
+    base: str
+    """The model as vLLM is told: a folder relative to the output, or an id on the hub."""
+    base_folder: Path | None
+    """Folder of the prepared base, to hold adapters against; None when it is not at hand."""
+
+
+@dataclass(frozen=True)
+class ServingReport:
+    """What is served, and what is not."""
+
+    served: tuple[Offer, ...]
+    left_out: dict[str, str]
+    """Adapter to the reason for which it is not served."""
+    max_loras: int
+    """Adapter slots of the server; 0 when only the base is served."""
+    max_lora_rank: int
+    """Rank of each slot; 0 when only the base is served."""
+    shapes_checked: bool
+    """Whether the adapters' shapes were held against the base."""
+
+
+def render(section: ServingSection, *, inputs: ServingInputs, out: Path, progress: Progress) -> ServingReport:
+    """Write the folder `out`. Raises InputError when `server.max_model_len` is longer than the base allows, or the base is unreadable."""
+    weights = BaseWeights(inputs.base_folder) if inputs.base_folder is not None else None
+    _check_length(section, weights)
+    _warn_about_exposure(section.server.host)
+    with staged(out, section=section, inputs={"gates": inputs.gates}) as folder:
+        chosen, left_out = _choose(section, inputs, weights, progress)
+        offers = tuple(_copy(candidate, folder) for candidate in chosen)
+        prompt = _write_prompt(chosen, folder)
+        _write_launch_files(section, inputs.base, offers, left_out, prompt, folder)
+    lora = {key: value for key, value, _ in lora_options(offers)}
+    return ServingReport(
+        served=offers,
+        left_out=left_out,
+        max_loras=lora.get("max-loras", 0),
+        max_lora_rank=lora.get("max-lora-rank", 0),
+        shapes_checked=weights is not None,
+    )
+
+
+def _choose(
+    section: ServingSection, inputs: ServingInputs, weights: BaseWeights | None, progress: Progress
+) -> tuple[list[Candidate], dict[str, str]]:
+    """The adapters to serve, sorted by name, and the reasons against the others."""
+    server = Served(base=section.base.digest, prompt=section.prompt, weights=weights)
+    chosen: list[Candidate] = []
+    left_out: dict[str, str] = {}
+    with progress.task("adapters", total=len(section.adapters)) as task:
+        for name, member in sorted(section.adapters.items()):
+            candidate = Candidate(name, member, folder=inputs.adapters / name, verdict=inputs.gates / name / VERDICT, server=server)
+            reason = reason_against(candidate)
+            if reason is None and chosen and candidate.template != chosen[0].template:
+                reason = f"its chat template differs from that of {chosen[0].name}; a vLLM server has one for all"
+            if reason is None:
+                chosen.append(candidate)
+            else:
+                left_out[name] = reason
+            task.advance()
+    return chosen, left_out
+
+
+def _copy(candidate: Candidate, folder: Path) -> Offer:
+    served_name = f"{candidate.name}@{candidate.digest[:DIGEST_DIGITS]}"
+    copy = folder / "adapters" / served_name
+    copy.mkdir(parents=True)
+    for name in (WEIGHTS, CONFIG):
+        shutil.copyfile(candidate.folder / name, copy / name)
+    return Offer(candidate.name, served_name, path=f"adapters/{served_name}", rank=candidate.rank, digest=candidate.digest)
+
+
+def _write_prompt(chosen: Sequence[Candidate], folder: Path) -> list[Option]:
+    """Write the chat template and the tokens that end an answer, both as in training.
+
+    A template may end a turn with a token that the base does not end its answers with; vLLM would then write on until the limit of tokens.
+    It reads further end tokens from generation_config.json alone.
+    """
+    if not chosen:
+        return prompt_options(template=None, generation="vllm")
+    (folder / TEMPLATE).write_bytes(chosen[0].template)
+    ends = chosen[0].end_token_ids
+    if ends:
+        (folder / GENERATION).write_text(json.dumps({"eos_token_id": ends}) + "\n", encoding="utf-8")
+    return prompt_options(template=TEMPLATE, generation="." if ends else "vllm")
+
+
+def _write_launch_files(
+    section: ServingSection, base: str, offers: Sequence[Offer], left_out: dict[str, str], prompt: Sequence[Option], folder: Path
+) -> None:
+    source = section.base.source
+    hub = source if isinstance(source, HubBase) and base == source.model else None
+    options = [
+        *server_options(section.server, model=base, revision=hub.revision if hub is not None else None),
+        *prompt,
+        *lora_options(offers),
+    ]
+    serve = write_options(options)
+    problems = option_problems(serve)
+    assert not problems, problems
+    files = {
+        "serve.yaml": serve,
+        "server.env": environment(section.server, offline=hub is None),
+        "start.sh": start_script(None if hub is not None else base),
+        "models.json": models_file(offers, left_out, base_digest=section.base.digest),
+        "README.md": readme(section.server, offers),
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    (folder / "start.sh").chmod(0o755)
+
+
+def _check_length(section: ServingSection, weights: BaseWeights | None) -> None:
+    positions = weights.positions if weights is not None else None
+    if positions is not None and section.server.max_model_len > positions:
+        raise InputError(
+            f"params.yaml: server.max_model_len is {section.server.max_model_len}, and the base model has {positions} positions",
+            hint=f"set server.max_model_len to {positions} or less",
+        )
+
+
+def _warn_about_exposure(host: str) -> None:
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        log.warning("server.host is %s: anyone who reaches this address may send requests; set VLLM_API_KEY where the server runs", host)

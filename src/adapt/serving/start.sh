@@ -1,0 +1,36 @@
+#!/bin/sh
+# Starts the vLLM server of this folder, in the foreground; arguments are passed on and win over serve.yaml.
+#
+#   VLLM_PYTHON   interpreter of the serving environment (default: python), such as /srv/adapt/.venv-serving/bin/python
+set -eu
+
+python=${VLLM_PYTHON:-python}
+case $python in
+*/*) python=$(CDPATH='' cd -- "$(dirname -- "$python")" && pwd)/${python##*/} ;; # relative to the caller, not to this folder
+esac
+
+# Every path in serve.yaml is relative to this folder.
+CDPATH='' cd -- "$(dirname -- "$0")"
+
+base=@BASE@ # empty: from the model hub
+if [ -n "$base" ] && [ ! -f "$base/config.json" ]; then
+    echo "start.sh: the base model is not at '$base', as seen from $(pwd)" >&2
+    echo "hint: run \`adapt build\` in the workspace, or keep this folder at the place where it was built" >&2
+    exit 1
+fi
+if ! command -v -- "$python" >/dev/null 2>&1; then
+    echo "start.sh: there is no Python interpreter '$python'" >&2
+    echo "hint: make the serving environment with \`make serving-env\`, and set VLLM_PYTHON to .venv-serving/bin/python" >&2
+    exit 1
+fi
+
+set -a
+. ./server.env
+set +a
+
+if ! { command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1; }; then
+    set -- --enforce-eager "$@" # no GPU, so no CUDA graphs to record
+fi
+
+# The shell becomes the server, so that it gets the signals itself: SIGTERM ends it and the processes that it started.
+exec "$python" -m vllm.entrypoints.openai.api_server --config serve.yaml "$@"

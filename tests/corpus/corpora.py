@@ -1,0 +1,44 @@
+"""Builds a small corpus on disk and runs the stage on it."""
+
+from pathlib import Path
+
+from adapt.artifact.lines import read_ledger, read_lines
+from adapt.artifact.progress import QuietProgress
+from adapt.corpus.build import build
+from adapt.corpus.report import CorpusReport
+from adapt.records import Document, LedgerRow
+from adapt.spec.corpus import CorpusSpec
+from adapt.spec.resolved import CorpusSection
+
+
+class Corpus:
+    """A raw folder `raw` and the output folder `out` beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.raw = folder / "raw"
+        self.out = folder / "out"
+        self.raw.mkdir()
+
+    def write(self, name: str, content: str | bytes) -> None:
+        path = self.raw / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    def build(self, spec: CorpusSpec | None = None) -> CorpusReport:
+        section = CorpusSection(code="0" * 64, libraries={}, corpus=spec or CorpusSpec())
+        return build(section, inputs=self.raw, out=self.out, progress=QuietProgress())
+
+    def documents(self) -> list[Document]:
+        """By source and locator."""
+        return sorted(read_lines(self.out / "documents.jsonl", Document), key=lambda document: (document.source, document.locator))
+
+    def document(self, source: str) -> Document:
+        (document,) = [document for document in self.documents() if document.source == source]
+        return document
+
+    def ledger(self) -> list[LedgerRow]:
+        return list(read_ledger(self.out / "ledger.parquet"))
+
+    def rows(self, source: str) -> list[tuple[str, str, float | None]]:
+        """(locator, rule, score) of a source's ledger rows."""
+        return [(row.locator, row.rule, row.score) for row in self.ledger() if row.source == source]

@@ -1,0 +1,84 @@
+import pytest
+
+from adapt.corpus.clean import normalize_unicode, repair_mojibake, tidy_whitespace
+from adapt.corpus.language import language_of
+from adapt.corpus.wrapping import unwrap
+
+
+@pytest.mark.parametrize("text", ["It’s “fine” — naïve café £9", "现值等于未来现金流"])
+def test_mojibake_is_undone(text: str) -> None:
+    garbled = text.encode().decode("cp1252", "ignore") if text.isascii() else text.encode().decode("latin-1")
+    assert repair_mojibake(f"Untouched “line”.\n{garbled}") == (f"Untouched “line”.\n{text}", 1)
+
+
+def test_good_text_is_not_touched_by_mojibake_repair() -> None:
+    text = "Curly ‘quotes’, ﬁ ligature, ＡＢＣ，中文：“引号”、½ &amp; Ünïcödé"
+    assert repair_mojibake(text) == (text, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "touched"),
+    [
+        ("自２０２１年１月１日起", "自2021年1月1日起", 6),
+        ("６％ a year, ｅ＝ｍｃ２", "6% a year, e=mc2", 7),
+        ("中文，全角：（标点）！？保留", "中文，全角：（标点）！？保留", 0),
+        ("bench\u00admark gall\u200bbladder \ufeffx\u202ey\x07", "benchmark gallbladder xy", 5),
+        ("cafe\u0301", "café", 1),
+        ("合\u200d同", "合同", 1),
+        ("👩\u200d⚕️", "👩\u200d⚕️", 0),
+        ("bad \ud800 half", "bad \ufffd half", 1),
+    ],
+)
+def test_characters_are_normalized_and_counted(text: str, expected: str, touched: int) -> None:
+    assert normalize_unicode(text) == (expected, touched)
+
+
+def test_whitespace_is_tidied_but_code_tables_and_lists_keep_theirs() -> None:
+    text = (
+        "Two  spaces,\u00a0one nbsp.\x0b \r\n\u3000\u3000中文缩进。\n\n\n\nNext\u2028line\n- item\n    - nested  item\n\n"
+        "```\nx  =  1\n\n\n\ny   = 2\n```\n| a  | b |\n\nName      Amount\nArden      9,000\n"
+    )
+    assert tidy_whitespace(text) == (
+        "Two spaces, one nbsp.\n中文缩进。\n\nNext\nline\n- item\n    - nested  item\n\n"
+        "```\nx  =  1\n\n\n\ny   = 2\n```\n| a  | b |\n\nName      Amount\nArden      9,000"
+    )
+
+
+def test_hard_wrapped_paragraphs_are_joined() -> None:
+    english = "A first line that runs to the width of the page and\nis continued here, with a well-\nknown word at its end and a final\nshort one."
+    assert "\n" not in unwrap(english)
+    assert "a well-known word" in unwrap(english)
+    assert unwrap("这是一段被固定宽度折行的中文文字，每行大约二十个字，\n下一行继续，不应当插入空格。") == (
+        "这是一段被固定宽度折行的中文文字，每行大约二十个字，下一行继续，不应当插入空格。"
+    )
+    wrapped = "The ratio that the lender works out from the accounts is about\n1.3, so cash could fall by a quarter."
+    assert "\n" not in unwrap(wrapped)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12 High Street\nAnytown\nAB1 2CD",
+        "- a first item of the list that is quite long indeed\n- a second item of the list that is quite long too",
+        "1. a first item of the list that is quite long indeed\n2. a second item of the list that is quite long too",
+        "Name of the customer in full      Amount\nArden Limited of Birmingham        9,000",
+        "# A heading of some length above its paragraph, without a gap\nThe paragraph that follows the heading, of like length",
+        "```\nsome code that goes on for more than forty columns\nsome code that goes on for more than forty columns\n```",
+    ],
+)
+def test_lines_whose_breaks_are_meant_stay(text: str) -> None:
+    assert unwrap(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("什么是 term sheet？", "zh"),
+        ("使用 vLLM 加载 LoRA adapter 时，请检查 rank 与 base model 是否一致。", "zh"),
+        ("The term 要约 means offer in Chinese contract law.", "en"),
+        ("123 + 456", "en"),
+        ("", "en"),
+    ],
+)
+def test_language_goes_by_what_leads(text: str, language: str) -> None:
+    assert language_of(text) == language
