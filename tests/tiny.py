@@ -47,6 +47,8 @@ def tiny_base(folder: Path, *, tied: bool = True) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = LlamaForCausalLM(config)
+        with torch.no_grad():  # transformers makes the padding token's row zero, and here that token ends answers too
+            model.get_input_embeddings().weight[config.pad_token_id].normal_(std=config.initializer_range)
     model.generation_config = GenerationConfig(bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id)
     model.save_pretrained(folder)
     return folder

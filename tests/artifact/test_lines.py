@@ -42,3 +42,11 @@ def test_digests_tell_contents_apart(tmp_path: Path) -> None:
     assert digest_folder(tmp_path) == before
     (tmp_path / "a").rename(tmp_path / "b")
     assert digest_folder(tmp_path) != before
+
+
+def test_a_foreign_manifest_hides_no_change(tmp_path: Path) -> None:
+    """A raw corpus may hold a file of that name; only our own manifests stand for their folder."""
+    (tmp_path / "manifest.json").write_text('{"name": "a web app"}', encoding="utf-8")
+    before = digest_folder(tmp_path)
+    (tmp_path / "page.html").write_text("new", encoding="utf-8")
+    assert digest_folder(tmp_path) != before

@@ -118,7 +118,9 @@ def _dropped(made: Made, row: Planted) -> None:
     reasons = {entry.rule for entry in made.ledger if entry.source == row.file and entry.action == "dropped"}
     assert row.code in reasons
     if row.code != "too_short":
-        assert any(entry.winner in {record.id for record in made.records} for entry in made.ledger if entry.source == row.file and entry.rule == row.code)
+        assert any(
+            entry.winner in {record.id for record in made.records} for entry in made.ledger if entry.source == row.file and entry.rule == row.code
+        )
 
 
 def _masked(made: Made, row: Planted) -> None:

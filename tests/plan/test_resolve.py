@@ -89,6 +89,7 @@ CHANGES: list[tuple[str, Any]] = [
     ("server.gpu_memory_utilization", 0.5),
     ("server.cpu_kv_cache_gib", 2),
     ("server.enforce_eager", True),
+    ("server.shutdown_timeout_seconds", 3),
 ]
 
 

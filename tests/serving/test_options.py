@@ -60,11 +60,20 @@ def test_what_is_written_has_no_problems() -> None:
 
 def test_every_setting_of_the_server_reaches_the_options() -> None:
     plain = ServerSpec()
-    changed = ServerSpec(host="::1", port=9, dtype="float32", max_model_len=64, max_num_seqs=2, gpu_memory_utilization=0.5, enforce_eager=True)
+    changed = ServerSpec(
+        host="::1",
+        port=9,
+        dtype="float32",
+        max_model_len=64,
+        max_num_seqs=2,
+        gpu_memory_utilization=0.5,
+        enforce_eager=True,
+        shutdown_timeout_seconds=3,
+    )
     before = dict.fromkeys(write_options(server_options(plain, model="m", revision=None)).splitlines())
     after = dict.fromkeys(write_options(server_options(changed, model="m", revision=None)).splitlines())
     new = [line.partition(":")[0] for line in after if line not in before and not line.startswith("#")]
-    assert sorted(new) == ["dtype", "enforce-eager", "gpu-memory-utilization", "host", "max-model-len", "max-num-seqs", "port"]
+    assert sorted(new) == ["dtype", "enforce-eager", "gpu-memory-utilization", "host", "max-model-len", "max-num-seqs", "port", "shutdown-timeout"]
 
 
 def test_host_that_yaml_would_take_for_a_number_stays_text() -> None:

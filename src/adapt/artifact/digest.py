@@ -35,10 +35,27 @@ def digest_file(path: Path) -> str:
 def digest_files(folder: Path) -> dict[str, str]:
     """Digest of every file under `folder` by its path relative to it, sorted; `.gitignore` files are not content."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ".gitignore")
-    return {path.relative_to(folder).as_posix(): digest_file(path) for path in paths}
+    return {path.relative_to(folder).as_posix(): _digest_if_readable(path) for path in paths}
+
+
+def _digest_if_readable(path: Path) -> str:
+    """A file that may not be read is told apart from one that may; the corpus stage quarantines it."""
+    try:
+        return digest_file(path)
+    except PermissionError:
+        return "unreadable"
 
 
 def digest_folder(folder: Path) -> str:
     """Digest of a folder's files, names included. A finished artifact is known by its manifest, which covers its files."""
     manifest = folder / "manifest.json"
-    return digest_file(manifest) if manifest.is_file() else digest_value(digest_files(folder))
+    return digest_file(manifest) if _is_manifest(manifest) else digest_value(digest_files(folder))
+
+
+def _is_manifest(path: Path) -> bool:
+    """Whether the file is one of ours: a raw corpus may hold any file of that name."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.keys() >= {"schema_version", "section", "inputs", "files"}

@@ -78,7 +78,7 @@ def _account_lines(account: dict[str, Any]) -> list[str]:
             lines.append(f"{account['name']}: export {name}: top-1 agreement {parity.get('top1_agreement')}, mean KL {parity.get('mean_kl')} nats")
     served = account.get("serving")
     if isinstance(served, dict):
-        lines.append(f"{account['name']}: served as {served.get('served_name') or served.get('name')}; start with `make serve` or dist/vllm/start.sh")
+        lines.append(f"{account['name']}: served as {served.get('served_name')}; dist/vllm/start.sh starts the server")
     elif reason := account.get("not_served_because"):
         lines.append(f"{account['name']}: not served: {reason}")
     return lines

@@ -1,8 +1,8 @@
 """The second step: which records of a table stay once exact and near-duplicates are gone, with a ledger row for each that goes.
 
 Compared is what is asked and answered: instruction, input and output, without system message and earlier turns. A follow-up such as "Why?"
-is told apart by its answer; a pair that agrees in both teaches the same thing under any history. Of exact duplicates the first by
-source, place and id stays, of near-duplicates the one with the longer answer (a cut or emptied copy loses), then the first.
+is told apart by its answer; a pair that agrees in both teaches the same thing under any history. Of duplicates the first by source, place
+in it and id stays. The longer one would be no better a choice: of two texts that differ in a few words it is either, by chance.
 """
 
 from typing import NamedTuple
@@ -33,9 +33,9 @@ def drop_duplicates(table: RecordTable, threshold: float | None, task: Task) -> 
     kept = np.flatnonzero(winners == numbers)
     if threshold is None:
         return Kept(kept, rows)
-    best_first = kept[np.lexsort((ranks[kept], -table.output_sizes[kept]))]
+    in_order = kept[np.argsort(ranks[kept])]
     goes = np.zeros(len(table), dtype=bool)
-    for drop in find_near_duplicates(table.shingles, table.take_band_keys(), best_first, threshold):
+    for drop in find_near_duplicates(table.shingles, table.take_band_keys(), in_order, threshold):
         task.advance()
         goes[drop.record] = True
         rows.append(_near_row(table, drop.record, drop.winner, drop.similarity, threshold))

@@ -1,6 +1,7 @@
 """The first pass: documents are formatted, filtered and fingerprinted into a RecordTable, and what falls away into ledger rows."""
 
 from collections.abc import Iterable, Iterator
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,12 @@ from adapt.artifact.lines import read_lines
 from adapt.artifact.progress import Task
 from adapt.dataset.filters import Reason, too_long, too_short
 from adapt.dataset.formatters.document import format_document
+from adapt.dataset.formatters.result import Candidate
 from adapt.dataset.table import RecordTable
 from adapt.dataset.tokens import count_tokens
 from adapt.errors import InputError
 from adapt.records import AlpacaRecord, Document, LedgerRow
-from adapt.spec.dataset import DatasetSpec, Lengths
+from adapt.spec.dataset import DatasetSpec
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -53,36 +55,33 @@ class Intake:
 
     def take(self, documents: Iterable[Document], task: Task) -> None:
         """Take all documents in."""
-        waiting: list[AlpacaRecord] = []
+        waiting: list[Candidate] = []
         characters = 0
         for document in documents:
             task.advance()
             made = format_document(document, self._spec)
             self.documents += 1
-            self.documents_without_record += not made.records
-            self.candidates += len(made.records)
+            self.documents_without_record += not made.candidates
+            self.candidates += len(made.candidates)
             self.dropped += made.dropped
-            for record in made.records:
-                waiting.append(record)
-                characters += sum(len(message.content) for message in record.messages)
+            for candidate in made.candidates:
+                waiting.append(candidate)
+                characters += sum(len(message.content) for message in candidate.record.messages)
                 if len(waiting) >= _RECORDS_AT_ONCE or characters >= _CHARACTERS_AT_ONCE:
                     self._keep(waiting)
                     waiting, characters = [], 0
         if waiting:
             self._keep(waiting)
 
-    def _keep(self, records: list[AlpacaRecord]) -> None:
-        """Filter records, and put what passes into the table."""
-        lengths: Lengths = self._spec.lengths
-        enough = [record for record in records if not self._dropped(record, too_short(record, lengths.min_output_words))]
-        tokens = count_tokens(self._tokenizer, enough)
-        fitting = [
-            (record, count)
-            for record, count in zip(enough, tokens, strict=True)
-            if not self._dropped(record, too_long(count, lengths.max_record_tokens))
-        ]
-        if fitting:
-            self._table.append([record for record, _ in fitting], [count for _, count in fitting])
+    def _keep(self, candidates: list[Candidate]) -> None:
+        """Filter candidates, and put what passes into the table."""
+        lengths = self._spec.lengths
+        enough = [candidate for candidate in candidates if not self._dropped(candidate.record, too_short(candidate.record, lengths.min_output_words))]
+        tokens = count_tokens(self._tokenizer, [candidate.record for candidate in enough])
+        reasons = [too_long(count, lengths.max_record_tokens) for count in tokens]
+        fits = [not self._dropped(candidate.record, reason) for candidate, reason in zip(enough, reasons, strict=True)]
+        if any(fits):
+            self._table.append(list(compress(enough, fits)), list(compress(tokens, fits)))
 
     def _dropped(self, record: AlpacaRecord, reason: Reason | None) -> bool:
         if reason is None:

@@ -2,8 +2,8 @@
 
 Each language is divided by itself, small ones first, and what a language gives too little or too much the next one makes up. Groups stand in
 the order of a digest of the seed and their smallest record id, which new records do not disturb: test is filled from the front of the
-order, validation from its back, and the rest trains, so that added data moves few records. A group that overshoots what a split
-still lacks by more than it would fill is passed over, and the largest group always trains: a long document cannot swallow a split.
+order, validation from its back, and the rest trains, so that added data moves few records. A group too large for what a split still
+lacks is passed over, and the largest group of a language always trains: a long document cannot swallow a split.
 """
 
 from collections import defaultdict
@@ -67,15 +67,17 @@ def _assign_language(order: Sequence[int], groups: Sequence[Group], shares: Spli
 
 
 def _fill(order: Sequence[int], groups: Sequence[Group], target: float, keep: int) -> list[int]:
-    """Groups, in their order, that bring a split as near to `target` records as whole groups allow; `keep` groups are left over."""
+    """Groups, in their order, that fit into `target` records, then the one that brings them nearest to it; `keep` groups are left over."""
     chosen: list[int] = []
+    passed_over: list[int] = []
     for number in order:
-        if len(chosen) >= len(order) - keep:
-            break
-        size = groups[number].size
-        if size <= 2 * target:
-            chosen.append(number)
-            target -= size
+        fits = groups[number].size <= target and len(chosen) < len(order) - keep
+        (chosen if fits else passed_over).append(number)
+        target -= groups[number].size if fits else 0
+    if len(chosen) < len(order) - keep:
+        nearest = min(passed_over, key=lambda number: abs(target - groups[number].size))
+        if abs(target - groups[nearest].size) < abs(target):
+            chosen.append(nearest)
     return chosen
 
 

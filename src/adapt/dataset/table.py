@@ -18,6 +18,7 @@ from adapt.dataset.dedup.exact import content_keys
 from adapt.dataset.dedup.minhash import Bands, band_keys
 from adapt.dataset.dedup.normal import normalise
 from adapt.dataset.dedup.shingles import ShingleFile, shingle
+from adapt.dataset.formatters.result import Candidate
 from adapt.records import AlpacaRecord, Language
 from adapt.spec.dataset import NearDuplicates
 
@@ -39,7 +40,6 @@ class RecordTable:
         self._names: dict[str, str] = {}
         self._documents = array("q")
         self._tokens = array("q")
-        self._sizes = array("q")
         self._contents: list[NDArray[np.uint64]] = []
         self._questions: list[NDArray[np.uint64]] = []
         self._bands: list[NDArray[np.uint32]] = []
@@ -57,19 +57,19 @@ class RecordTable:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def append(self, records: Sequence[AlpacaRecord], tokens: Sequence[int]) -> None:
+    def append(self, candidates: Sequence[Candidate], tokens: Sequence[int]) -> None:
         """Add records with their token counts."""
+        records = [candidate.record for candidate in candidates]
         for record, count in zip(records, tokens, strict=True):
             self._offsets.append(self._file.tell())
             self._file.write(record.model_dump_json().encode() + b"\n")
             self._documents.append(self._document_numbers.setdefault(record.document, len(self._document_numbers)))
             self._tokens.append(count)
-            self._sizes.append(len(record.output))
             self.ids.append(record.id)
             self.sources.append(self._names.setdefault(record.source, record.source))
             self.locators.append(record.locator)
             self.languages.append(record.language)
-        content = normalise(["\n".join((record.instruction, record.input, record.output)) for record in records])
+        content = normalise([candidate.content for candidate in candidates])
         self._contents.append(content_keys(content))
         self._questions.append(content_keys(normalise([_asked(record) for record in records])))
         values, counts = shingle(content, words=self._near.shingle_words, characters=self._near.shingle_characters)
@@ -100,11 +100,6 @@ class RecordTable:
     def tokens(self) -> NDArray[np.int64]:
         """Each record's tokens."""
         return np.array(self._tokens, dtype=np.int64)
-
-    @property
-    def output_sizes(self) -> NDArray[np.int64]:
-        """Characters of each record's answer."""
-        return np.array(self._sizes, dtype=np.int64)
 
     @property
     def contents(self) -> NDArray[np.uint64]:

@@ -62,7 +62,7 @@ def _generated(loaded: LoadedAdapter, prompts: Sequence[Sequence[int]], spec: Ev
     for start in range(0, len(prompts), _ANSWERED_AT_ONCE):
         some = prompts[start : start + _ANSWERED_AT_ONCE]
         answered = generate(
-            loaded.model,  # type: ignore[arg-type]  # a PeftModel stands in for the model that it wraps
+            loaded.model,
             loaded.tokenizer,
             some,
             max_new_tokens=spec.max_new_tokens,

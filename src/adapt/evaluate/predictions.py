@@ -68,7 +68,7 @@ def _predict_window(
     scores = {}
     for side in SIDES:
         with speaking(loaded, side):
-            scores[side] = response_logprobs(loaded.model, examples, batch_tokens=batch_tokens)  # type: ignore[arg-type]  # wraps a PreTrainedModel
+            scores[side] = response_logprobs(loaded.model, examples, batch_tokens=batch_tokens)
     for index, record in enumerate(window):
         results = {side: _result(-scores[side][index].logprob, answers.get(record.id, {}).get(side), record) for side in SIDES}
         yield Prediction(

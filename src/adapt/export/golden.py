@@ -62,8 +62,8 @@ def _read(test: Path) -> Iterator[AlpacaRecord]:
 
 def _golden(record: AlpacaRecord, prompt: Prompt, limit: int) -> Golden:
     example = prompt.encode(record)
-    answer = example.ids[example.prompt_length : example.prompt_length + ANSWER_TOKENS]
-    answer = answer[: limit - 1]  # at least one token stands before the first that is predicted
-    prompt_ids = example.ids[: example.prompt_length]
+    longest = min(ANSWER_TOKENS, limit - 1)  # at least one token stands before the first that is predicted
+    answer = tuple(example.ids[example.prompt_length : example.prompt_length + longest])
+    prompt_ids = tuple(example.ids[: example.prompt_length])
     ids = (*prompt_ids, *answer)[-limit:]
     return Golden(record=record.id, text=prompt.text(record.messages)[0], prompt_ids=prompt_ids, ids=ids, positions=len(answer))

@@ -15,6 +15,7 @@ not, and errors of rounding, which have no part in d, leave it where it is.
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from adapt.spec.export import Parity
 if TYPE_CHECKING:
     from torch import Tensor
 
+log = logging.getLogger(__name__)
 PARITY = "parity.json"
 DROWNED = 10.0
 """Where the export is this many times as far from the adapter as the base is, the share of the effect is too uncertain to judge."""
@@ -127,7 +129,10 @@ def judge(figures: Figures, gates: Parity) -> None:
     failures = [
         text
         for text, passed in (
-            (f"top-1 agreement is {figures.top1_agreement}, at least {gates.min_top1_agreement} is asked", figures.top1_agreement >= gates.min_top1_agreement),
+            (
+                f"top-1 agreement is {figures.top1_agreement}, at least {gates.min_top1_agreement} is asked",
+                figures.top1_agreement >= gates.min_top1_agreement,
+            ),
             (f"mean KL is {figures.mean_kl} nats, at most {gates.max_mean_kl} is allowed", figures.mean_kl <= gates.max_mean_kl),
             (
                 f"it carries {figures.effect} of the adapter's effect, {1 - gates.max_effect_error:g} to {1 + gates.max_effect_error:g} is asked",
@@ -136,6 +141,12 @@ def judge(figures: Figures, gates: Parity) -> None:
         )
         if not passed
     ]
+    if figures.effect is None:
+        log.warning(
+            "whether the export carries the adapter cannot be told: it is %g nats from the adapter, which is itself only %g nats from its base",
+            figures.mean_kl,
+            figures.adapter_kl,
+        )
     if not failures:
         return
     raise GateError(
@@ -147,7 +158,9 @@ def judge(figures: Figures, gates: Parity) -> None:
 
 def _furthest(prompts: Sequence[PromptFigures]) -> str:
     ordered = sorted(prompts, key=lambda prompt: (not math.isnan(prompt.mean_kl), -prompt.mean_kl, prompt.record))
-    return ", ".join(f"record {prompt.record[:12]} (mean KL {prompt.mean_kl:.4g}, top-1 {prompt.top1_agreement:.3g})" for prompt in ordered[:_SHOWN_PROMPTS])
+    return ", ".join(
+        f"record {prompt.record[:12]} (mean KL {prompt.mean_kl:.4g}, top-1 {prompt.top1_agreement:.3g})" for prompt in ordered[:_SHOWN_PROMPTS]
+    )
 
 
 def write_parity(folder: Path, figures: Figures, gates: Parity) -> None:

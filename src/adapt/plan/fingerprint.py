@@ -16,7 +16,7 @@ from adapt.artifact.digest import digest_file, digest_value
 PACKAGE = "adapt"
 NEUTRAL = frozenset({"click", "filelock", "pydantic", "tqdm", "yaml"})
 """Libraries that carry settings and progress and cannot shape a result."""
-IMPLIED = {"transformers": ("tokenizers",), "trafilatura": ("lxml",)}
+IMPLIED = {"transformers": ("tokenizers",)}
 """Libraries that do the work behind those that are imported."""
 
 

@@ -28,6 +28,7 @@ ALLOWED: dict[str, type] = {
     "max-num-seqs": int,
     "gpu-memory-utilization": float,
     "enforce-eager": bool,
+    "shutdown-timeout": int,
     "generation-config": str,
     "chat-template": str,
     "chat-template-content-format": str,
@@ -78,6 +79,7 @@ def server_options(server: ServerSpec, *, model: str, revision: str | None) -> l
         ("max-num-seqs", server.max_num_seqs, ""),
         ("gpu-memory-utilization", server.gpu_memory_utilization, ""),
         *eager,
+        ("shutdown-timeout", server.shutdown_timeout_seconds, "seconds for requests under way; without it, a stopped server waits for its clients"),
     ]
 
 

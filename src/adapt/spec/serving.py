@@ -33,3 +33,5 @@ class ServerSpec(Section):
     """Memory for the key-value cache on a CPU, in GiB."""
     enforce_eager: bool = False
     """Run without CUDA graphs: starts sooner, answers more slowly. Always so on a CPU."""
+    shutdown_timeout_seconds: int = Field(default=15, ge=0)
+    """Time that requests under way have to finish when the server is stopped."""

@@ -7,13 +7,13 @@ nobody asked for (a greeting that opens the conversation) has no place in Alpaca
 from itertools import groupby
 from typing import Literal
 
-from adapt.dataset.formatters.result import Formatted, drop_part, make_record
-from adapt.records import AlpacaRecord, Document, LedgerRow
+from adapt.dataset.formatters.result import Candidate, Formatted, drop_part, make_candidate
+from adapt.records import Document, LedgerRow
 
 
 def format_chat(document: Document, chat_turns: Literal["every", "last"]) -> Formatted:
     """Records of a document of kind `chat`: of every answer, or of the last alone."""
-    records: list[AlpacaRecord] = []
+    candidates: list[Candidate] = []
     dropped: list[LedgerRow] = []
     system, asked = "", ""
     history: list[tuple[str, str]] = []
@@ -27,14 +27,14 @@ def format_chat(document: Document, chat_turns: Literal["every", "last"]) -> For
             dropped.append(drop_part(document, "no_question", "An answer without a question before it.", part=f"turn {turn + 1}"))
         else:
             turn += 1
-            records.append(make_record(document, instruction=asked, output=text, system=system, history=history, part=f"turn {turn}"))
+            candidates.append(make_candidate(document, instruction=asked, output=text, system=system, history=history, part=f"turn {turn}"))
             history.append((asked, text))
             asked = ""
     if asked:
         dropped.append(drop_part(document, "no_answer", "A question without an answer after it.", part=f"turn {turn + 1}"))
-    if not records and not dropped:
+    if not candidates and not dropped:
         dropped.append(drop_part(document, "no_answer", "A conversation without a question and an answer."))
-    return Formatted(records if chat_turns == "every" else records[-1:], dropped)
+    return Formatted(candidates if chat_turns == "every" else candidates[-1:], dropped)
 
 
 def _turns(document: Document) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from adapt.dataset.formatters.instruction import ask
 from adapt.dataset.formatters.outline import Block, plain, read_outline
-from adapt.dataset.formatters.result import Formatted, drop_part, make_record
+from adapt.dataset.formatters.result import Formatted, drop_part, make_candidate
 from adapt.records import Document
 from adapt.spec.dataset import Headings
 
@@ -42,7 +42,7 @@ def format_headed(document: Document, headings: Headings) -> Formatted:
             result.dropped.append(drop_part(document, "empty_section", "A heading with no text under it.", part=part))
         else:
             instruction = ask(section.heading, section.title or title, document.language, headings)
-            result.records.append(make_record(document, instruction=instruction, output=section.body, part=part))
+            result.candidates.append(make_candidate(document, instruction=instruction, output=section.body, part=part, heading=section.heading))
     return result
 
 

@@ -7,14 +7,21 @@ from adapt.artifact.digest import digest_text
 from adapt.records import AlpacaRecord, Document, LedgerRow
 
 
+class Candidate(NamedTuple):
+    """A record, and the text by which duplicates of it are known."""
+
+    record: AlpacaRecord
+    content: str
+
+
 class Formatted(NamedTuple):
     """The records of one document, and its parts that made none."""
 
-    records: list[AlpacaRecord]
+    candidates: list[Candidate]
     dropped: list[LedgerRow]
 
 
-def make_record(
+def make_candidate(
     document: Document,
     *,
     instruction: str,
@@ -23,10 +30,15 @@ def make_record(
     system: str = "",
     history: Sequence[tuple[str, str]] = (),
     part: str = "",
-) -> AlpacaRecord:
-    """A record of `document`; `part` names its place inside the document."""
+    heading: str = "",
+) -> Candidate:
+    """A record of `document`; `part` names its place inside the document.
+
+    Duplicates are known by what is asked and answered, without system message and earlier turns. A section asks with its `heading`: the
+    title that its instruction may add differs between two pages that carry the same section.
+    """
     turns = [text for turn in history for text in turn]
-    return AlpacaRecord(
+    record = AlpacaRecord(
         id=digest_text(instruction, input, output, system, *turns),
         instruction=instruction,
         input=input,
@@ -38,6 +50,7 @@ def make_record(
         locator=_place(document, part),
         document=document.id,
     )
+    return Candidate(record, "\n".join((heading or instruction, input, output)))
 
 
 def drop_part(document: Document, rule: str, reason: str, *, part: str = "") -> LedgerRow:
