@@ -99,7 +99,8 @@ def test_an_answer_that_holds_the_end_token_is_not_cut_there(tokenizer) -> None:
         ("{{ messages[0].name.first }}", "does not render: .*has no attribute"),
         ("{{ ''.__class__.__mro__ }}", "does not render: .*unsafe"),
         ("{% for m in messages %}{{ m['content'] }}{{ '\n' }}{% endfor %}", "holds no special token"),
-        ("{% for m in messages %}x{{ eos_token }}{% endfor %}", "leaves out what the assistant says"),
+        ("{% for m in messages %}x{{ eos_token }}{% endfor %}", "leaves out what the user says"),
+        ("{{ messages[0]['content'] }}{% if messages[1:] %}x{{ eos_token }}{% endif %}", "leaves out what the assistant says"),
         (
             "{% for m in messages %}{{ m['content'] + eos_token }}{% endfor %}{% if add_generation_prompt %}A:{% endif %}",
             "does not begin with the prompt",
@@ -109,6 +110,12 @@ def test_an_answer_that_holds_the_end_token_is_not_cut_there(tokenizer) -> None:
 def test_an_unusable_template_is_refused_with_the_reason(tokenizer, template: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         _prompt(tokenizer, kind="file", template=template)
+
+
+def test_a_system_message_that_the_template_leaves_out_is_refused(tokenizer) -> None:
+    template = "{% for m in messages if m['role'] != 'system' %}{{ m['content'] }}{{ eos_token }}{% endfor %}"
+    with pytest.raises(InputError, match=r"prompt\.system is set, and the prompt template leaves system messages out"):
+        _prompt(tokenizer, kind="file", template=template, system="Be brief.")
 
 
 def test_a_base_without_a_template_needs_another_prompt(tokenizer) -> None:

@@ -92,6 +92,12 @@ def test_attention_on_a_cpu_is_that_of_torch_with_its_gradient(model) -> None:
     assert model.config._attn_implementation == "sdpa"
 
 
+def test_models_with_a_sliding_window_keep_their_attention(model, monkeypatch) -> None:
+    monkeypatch.setattr(model.config, "sliding_window", 8, raising=False)
+    with causal_attention(model):
+        assert model.config._attn_implementation == "sdpa"
+
+
 def test_answers_do_not_depend_on_the_batch(model, workspace: Path) -> None:
     tokenizer = load_tokenizer(workspace / BASE)
     prompts = [list(example.ids) for example in EXAMPLES]

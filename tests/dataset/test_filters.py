@@ -36,3 +36,7 @@ def test_too_long_allows_the_bound_itself() -> None:
     reason = too_long(101, 100)
     assert reason is not None
     assert reason.sentence == "The conversation has 101 tokens; at most 100 are allowed."
+
+
+def test_long_runs_of_marks_are_counted_at_once() -> None:
+    assert count_words("*" * 1_000_000 + " -- " + "-" * 1_000_000) == 0

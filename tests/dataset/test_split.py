@@ -43,6 +43,10 @@ def test_a_long_document_does_not_swallow_a_split() -> None:
         assert counts == {"train": 160, "validation": 20, "test": 20}
 
 
+def test_what_a_huge_document_leaves_is_shared() -> None:
+    assert sizes(groups([10_000, *[1] * 100])) == {"train": 10_000, "validation": 50, "test": 50}
+
+
 def test_every_language_is_in_every_split() -> None:
     found = [*groups([2] * 300), *groups([1] * 4, "zh")]
     assigned = assign_splits(found, SHARES, 0)

@@ -64,6 +64,7 @@ BAD_SPECS: dict[str, tuple[str | bytes, str]] = {
     "missing template": ("prompt: {kind: file, path: no.jinja}", "specs/a.yaml: prompt.path: no.jinja does not exist"),
     "seed too large": ("seed: 99999999999", "specs/a.yaml: seed: 99999999999: must be less than 2147483648"),
 }
+ONE_DOCUMENT = b"# Title\n\n" + b"".join(b"## Part %d?\n\nThis part number %d says quite a lot of words about it.\n\n" % (i, i) for i in range(9))
 BAD_CORPORA: dict[str, tuple[dict[str, bytes], str, str, str]] = {
     "no folder": ({}, "", "corpus", "does not exist\nhint: put the raw files there, or set corpus.path in the spec"),
     "empty folder": ({".keep": b""}, "", "corpus", "holds no files\nhint: "),
@@ -71,13 +72,17 @@ BAD_CORPORA: dict[str, tuple[dict[str, bytes], str, str, str]] = {
     "only binary": ({"a.txt": bytes(range(256)) * 4}, "", "corpus", "no usable document; "),
     "only broken rows": ({"a.jsonl": b'{"instruction": \n[1]\n'}, "", "corpus", "no usable document; "),
     "empty files": ({"a.md": b"", "b.csv": b""}, "", "corpus", "no usable document; "),
-    "missing column": ({"a.csv": b"q,a\n1,2\n"}, "corpus: {sources: [{glob: '*.csv', fields: {instruction: ask}}]}", "corpus", "a.csv: no column 'ask'; columns found: q, a"),
+    "missing column": (
+        {"a.csv": b"q,a\n1,2\n"},
+        "corpus: {sources: [{glob: '*.csv', fields: {instruction: ask}}]}",
+        "corpus",
+        "a.csv: no column 'ask'; columns found: q, a",
+    ),
     "too few records": ({"a.jsonl": questions("a", 5).encode()}, "", "dataset", "5 usable records, and dataset.min_records asks for 16"),
-    "one group": ({"a.jsonl": questions("a", 1).encode()}, "dataset: {min_records: 3}", "dataset", "usable records, and dataset.min_records asks for 3"),
+    "one record": ({"a.jsonl": questions("a", 1).encode()}, "dataset: {min_records: 3}", "dataset", "1 usable records, and dataset.min_records asks"),
     "all too short": ({"a.jsonl": b'{"instruction": "Q?", "output": "Yes."}\n' * 30}, "", "dataset", "0 usable records"),
-    "one document": ({"a.md": b"# Title\n\n" + b"".join(b"## Part %d?\n\nThis part number %d says quite a lot of words about it.\n\n" % (i, i) for i in range(9))},
-                     "dataset: {min_records: 3, near_duplicates: null}", "dataset", "must stay whole"),
-}  # fmt: skip
+    "one document": ({"a.md": ONE_DOCUMENT}, "dataset: {min_records: 3, near_duplicates: null}", "dataset", "must stay whole"),
+}
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import adapt
 import adapt.export.onnx as room
 from adapt.artifact.digest import digest_files
 from adapt.artifact.progress import QuietProgress
@@ -52,7 +53,7 @@ def test_same_inputs_give_the_same_bytes(onnx_fp32: Path, inputs: ExportInputs, 
 
 
 def test_int4_of_untied_embeddings_carries_the_adapter(untied: ExportInputs, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    before = (list(sys.path), dict(os.environ), set(sys.modules) & {"builder", "builders", "quantization"})
+    before = (list(sys.path), os.environ.get("HF_HUB_OFFLINE"), set(sys.modules) & {"builder", "builders", "quantization"})
     report = run(OnnxExport(format="onnx", precision="int4", parity=GATES), untied, tmp_path / "out")
     assert report.parity.effect == pytest.approx(1, abs=0.1)
     assert "MatMulNBits" in (tmp_path / "out" / "model.onnx").read_bytes().decode("latin-1")
@@ -61,32 +62,64 @@ def test_int4_of_untied_embeddings_carries_the_adapter(untied: ExportInputs, tmp
         *("export.json", "parity.json", "manifest.json"),
     }
     assert json.loads((tmp_path / "out" / "export.json").read_text())["precision"] == "int4"
-    assert before == (list(sys.path), dict(os.environ), set(sys.modules) & {"builder", "builders", "quantization"})
+    assert before == (list(sys.path), os.environ.get("HF_HUB_OFFLINE"), set(sys.modules) & {"builder", "builders", "quantization"})
     assert capfd.readouterr().out == ""
 
 
-def test_unknown_architecture_is_a_users_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_run_builder", lambda *_, **__: (1, ["NotImplementedError: The m model is not currently supported."]))
+@pytest.fixture
+def fake_builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a program in the place of onnxruntime-genai's model builder."""
+
+    def write(program: str) -> None:
+        package = tmp_path / "fakes" / "onnxruntime_genai" / "models"
+        package.mkdir(parents=True)
+        for folder in (package, package.parent):
+            (folder / "__init__.py").touch()
+        (package / "builder.py").write_text(program)
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(package.parents[1]), str(Path(adapt.__file__).parents[1]))))
+
+    return write
+
+
+def build(folder: Path) -> None:
+    room.build_onnx(folder / "merged", folder / "out", precision="int4", cache=folder / "cache", progress=QuietProgress())
+
+
+def test_builder_is_offline_and_told_what_to_build(fake_builder: Callable[[str], None], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    fake_builder(
+        "import json, os, sys\n"
+        f"seen = {{'arguments': sys.argv[1:], 'offline': os.environ['HF_HUB_OFFLINE']}}\n"
+        f"open({str(tmp_path / 'seen.json')!r}, 'w').write(json.dumps(seen))\n"
+        "print('noise'); print('noise', file=sys.stderr)\n"
+    )
+    build(tmp_path)
+    seen = json.loads((tmp_path / "seen.json").read_text())
+    assert seen["offline"] == "1"
+    assert {"hf_remote=false", "hf_token=false", "int4", "cpu", "algo_config=k_quant", str(tmp_path / "merged")} <= set(seen["arguments"])
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""
+
+
+def test_unknown_architecture_is_a_users_error(fake_builder: Callable[[str], None], tmp_path: Path) -> None:
+    fake_builder("raise NotImplementedError('The merged model is not currently supported.')")
     with pytest.raises(InputError, match="cannot build a model of this architecture") as caught:
-        room.build_onnx(tmp_path, tmp_path / "out", precision="fp32", cache=tmp_path / "cache", progress=QuietProgress())
+        build(tmp_path)
     assert caught.value.hint == "export it as merged or quantized"
 
 
-def test_failure_of_the_builder_shows_its_last_lines(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=r"model builder ended with 1:\n(.*\n)*.*nowhere"):
-        room.build_onnx(tmp_path / "nowhere", tmp_path / "out", precision="fp32", cache=tmp_path / "cache", progress=QuietProgress())
+def test_failure_of_the_builder_shows_its_last_lines(fake_builder: Callable[[str], None], tmp_path: Path) -> None:
+    fake_builder("print('Reading layer 0')\nraise SystemExit('no weights')")
+    with pytest.raises(RuntimeError, match=r"model builder ended with 1:\nReading layer 0\nno weights"):
+        build(tmp_path)
 
 
-def test_builder_dies_with_the_stage_that_started_it(tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text("import time\nprint('started', flush=True)\ntime.sleep(60)\n")
-    child = "import runpy; runpy.run_module = lambda *_, **__: runpy.run_path('slow.py'); import adapt.export.builder as builder; "
-    child += "from adapt.artifact.process import die_with_parent; die_with_parent(); runpy.run_module()"
-    parent = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {child!r}]); print(p.pid, flush=True); p.wait()"
-    with subprocess.Popen([sys.executable, "-c", parent], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+def test_builder_dies_with_the_stage_that_started_it(fake_builder: Callable[[str], None], tmp_path: Path) -> None:
+    fake_builder("import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(60)")
+    stage = "import subprocess, sys; subprocess.run([sys.executable, '-m', 'adapt.export.builder'])"
+    with subprocess.Popen([sys.executable, "-c", stage], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         pid = int(process.stdout.readline())
-        assert process.stdout.readline() == "started\n"
-        process.send_signal(signal.SIGKILL)
+        process.kill()
     deadline = time.monotonic() + 10
     while _runs(pid) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -39,7 +39,7 @@ def grouped_attention(
     batch, heads, tokens, size = query.shape
     groups = key.shape[1]
     unusual = attention_mask is not None or dropout > 0 or key.shape != value.shape or key.shape[2] != tokens
-    if unusual or tokens > LONGEST_TOKENS or kwargs.get("sliding_window") is not None or kwargs.get("softcap") is not None:
+    if unusual or tokens > LONGEST_TOKENS or kwargs.get("softcap") is not None:
         out, _ = sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, dropout=dropout, **kwargs)
         return out, None
     future = torch.full((tokens, tokens), float("-inf"), dtype=query.dtype, device=query.device).triu(1).repeat(heads // groups, 1)
@@ -52,11 +52,15 @@ def grouped_attention(
 
 @contextmanager
 def causal_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Use `grouped_attention` on a CPU inside the block. Inputs must be padded on the right and come without a mask."""
+    """Use `grouped_attention` on a CPU inside the block. Inputs must be padded on the right and come without a mask.
+
+    Models in which some layer sees a part of the past alone stay as they are: transformers makes no mask for an implementation of ours.
+    """
     from transformers import AttentionInterface
 
-    usual = model.config._attn_implementation
-    if model.device.type != "cpu" or usual != "sdpa":
+    usual, text = model.config._attn_implementation, model.config.get_text_config()
+    partial = getattr(text, "sliding_window", None) or set(getattr(text, "layer_types", None) or ()) - {"full_attention"}
+    if model.device.type != "cpu" or usual != "sdpa" or partial:
         yield
         return
     AttentionInterface.register(NAME, grouped_attention)

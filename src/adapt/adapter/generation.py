@@ -35,7 +35,7 @@ def generate(
     make, whole = cast(Any, GenerationConfig), cast(Any, model)  # transformers leaves these without types
     settings = make(do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=ends[0])
     answers: dict[int, list[int]] = {}
-    with torch.inference_mode(), _plain_generation(model, settings):
+    with torch.no_grad(), _plain_generation(model, settings):
         for positions in pack_sorted([len(ids) + max_new_tokens for ids in prompts_ids], batch_tokens=batch_tokens):
             longest = max(len(prompts_ids[position]) for position in positions)
             padding = [longest - len(prompts_ids[position]) for position in positions]

@@ -7,7 +7,6 @@ a step is the mean over all its answer tokens, however many forward passes they 
 from __future__ import annotations
 
 import math
-import os
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -213,7 +212,6 @@ class Trainer:
 @contextmanager
 def _reproducible(seed: int) -> Iterator[None]:
     """Seeds, and kernels that give the same bytes each time; what was set before is set again afterwards."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
     random.seed(seed)
     np.random.seed(seed)
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
-_PROBE = "jug of pebbles"
+_QUESTION, _PROBE = "colour of plums", "jug of pebbles"
 _HINT_BODY = "write {{ message['content'] }} for every message"
 _RENDERING_ERRORS = (TemplateError, TypeError, ValueError, OverflowError)
 
@@ -47,7 +47,7 @@ def alpaca_template() -> str:
 def effective_template(pinned: PinnedPrompt, tokenizer: PreTrainedTokenizerBase) -> str:
     """The one chat template that `pinned` stands for on this tokenizer: a default system message is part of its text.
 
-    Raises InputError when the tokenizer has no template of its own and `model` asks for it.
+    Raises InputError when the tokenizer has no template of its own and `model` asks for it, or the template has no place for a system message.
     """
     if pinned.kind == "model":
         template = _own_template(tokenizer)
@@ -56,7 +56,14 @@ def effective_template(pinned: PinnedPrompt, tokenizer: PreTrainedTokenizerBase)
         template = start + (pinned.template or alpaca_template())
     else:
         template = pinned.template or ""
-    return template if pinned.system is None else _with_system(pinned.system) + template
+    if pinned.system is None:
+        return template
+    template = _with_system(pinned.system) + template
+    if pinned.system.strip() not in Prompt(template, tokenizer).render(_probe()[:1], ask=True):
+        raise InputError(
+            "prompt.system is set, and the prompt template leaves system messages out", hint="remove prompt.system, or mend the template"
+        )
+    return template
 
 
 def _own_template(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -91,7 +98,7 @@ class Prompt:
         self.template = template
         self.tokenizer = tokenizer
         self._end_token = self._find_end()
-        if _starts_with_bos(tokenizer) and self._ids(self._render(_probe()[:1], ask=True))[:1] != [tokenizer.bos_token_id]:
+        if _starts_with_bos(tokenizer) and self._ids(self.render(_probe()[:1], ask=True))[:1] != [tokenizer.bos_token_id]:
             log.warning("the prompt template does not begin with %s, which this tokenizer puts before other texts", tokenizer.bos_token)
 
     @cached_property
@@ -115,11 +122,14 @@ class Prompt:
 
     def encode_question(self, messages: Sequence[Message]) -> list[int]:
         """The token ids that ask for the next answer of a conversation."""
-        return self._ids(self._render(messages, ask=True))
+        return self._ids(self.render(messages, ask=True))
 
     def _find_end(self) -> str:
         """The first special token that follows an answer's content."""
-        content, found, tail = self._split(_probe())[1].rpartition(_PROBE)
+        prompt, rest = self._split(_probe())
+        if _QUESTION not in prompt:
+            raise InputError(f"the prompt template leaves out what the user says; it rendered {prompt!r}", hint=_HINT_BODY)
+        content, found, tail = rest.rpartition(_PROBE)
         if not found:
             raise InputError(f"the prompt template leaves out what the assistant says; it rendered {content + tail!r}", hint=_HINT_BODY)
         special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
@@ -132,8 +142,8 @@ class Prompt:
         )
 
     def _split(self, messages: Sequence[Message]) -> tuple[str, str]:
-        prompt = self._render(messages[:-1], ask=True)
-        whole = self._render(messages, ask=False)
+        prompt = self.render(messages[:-1], ask=True)
+        whole = self.render(messages, ask=False)
         if not whole.startswith(prompt):
             raise InputError(
                 "the prompt template renders a conversation that does not begin with the prompt that asks for its last answer",
@@ -141,7 +151,8 @@ class Prompt:
             )
         return prompt, whole[len(prompt) :]
 
-    def _render(self, messages: Sequence[Message], *, ask: bool) -> str:
+    def render(self, messages: Sequence[Message], *, ask: bool) -> str:
+        """The text of a conversation, with the generation prompt when `ask`. Raises InputError when the template fails."""
         turns = [message.model_dump() for message in messages]
         try:
             return str(self.tokenizer.apply_chat_template(turns, chat_template=self.template, tokenize=False, add_generation_prompt=ask))
@@ -153,4 +164,4 @@ class Prompt:
 
 
 def _probe() -> list[Message]:
-    return [Message(role="user", content="a question"), Message(role="assistant", content=_PROBE)]
+    return [Message(role="user", content=_QUESTION), Message(role="assistant", content=_PROBE)]

@@ -41,7 +41,7 @@ def response_logprobs(model: PreTrainedModel | PeftModel, examples: Sequence[Exa
     causal = causal_model(model)
     head = find_head(causal)
     scores: dict[int, Score] = {}
-    with torch.inference_mode(), causal_attention(causal):
+    with torch.no_grad(), causal_attention(causal):
         for positions in pack_sorted([len(example.ids) for example in examples], batch_tokens=batch_tokens):
             batch = collate([examples[position] for position in positions], padding=0, device=str(causal.device))
             hidden = hidden_states(causal, batch.ids).flatten(0, 1)[batch.rows]

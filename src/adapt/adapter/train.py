@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +143,7 @@ def _trainer(
     from adapt.adapter.loop import Trainer
     from adapt.adapter.methods import lora, qlora
 
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it at its first product; without it results vary
     key = digest_value([section_digest(section), verify(inputs).model_dump(), device])
     if isinstance(section.train, QloraTrain):
         model = qlora.attach(base, section.lora, section.train, device=device, seed=section.seed)

@@ -7,7 +7,7 @@ from adapt.dataset.scripts import UNSPACED_CLASS
 from adapt.records import AlpacaRecord
 
 _UNSPACED = re.compile(UNSPACED_CLASS)
-_WORD = re.compile(r"\S*[^\W_]\S*")
+_LETTER_OR_DIGIT = re.compile(r"[^\W_]")
 
 
 class Reason(NamedTuple):
@@ -22,7 +22,7 @@ class Reason(NamedTuple):
 def count_words(text: str) -> float:
     """Words of a text; two characters of a script without spaces make one word."""
     spaced, characters = _UNSPACED.subn(" ", text)
-    return len(_WORD.findall(spaced)) + characters / 2
+    return sum(_LETTER_OR_DIGIT.search(word) is not None for word in spaced.split()) + characters / 2
 
 
 def too_short(record: AlpacaRecord, min_output_words: int) -> Reason | None:

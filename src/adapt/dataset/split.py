@@ -53,10 +53,12 @@ def _assign_language(order: Sequence[int], groups: Sequence[Group], shares: Spli
     enough = len(order) >= len(SPLITS)
     largest = max(order, key=lambda number: groups[number].size)
     free = [number for number in order if number != largest]
-    choices: list[tuple[SplitName, float, int]] = [("test", shares.test, 1), ("validation", shares.validation, -1)]
-    for split, share, direction in choices:
-        lacking[split] += share * records
-        chosen = _fill(free[::direction], groups, lacking[split], keep=1 if split == "test" and enough else 0)
+    lacking["test"] += shares.test * records
+    lacking["validation"] += shares.validation * records
+    scale = min(1.0, sum(groups[number].size for number in free) / max(sum(lacking.values()), 1))  # what there is goes to both in proportion
+    directions: list[tuple[SplitName, int]] = [("test", 1), ("validation", -1)]
+    for split, direction in directions:
+        chosen = _fill(free[::direction], groups, lacking[split] * scale, keep=1 if split == "test" and enough else 0)
         if not chosen and enough:
             chosen = [min(free, key=lambda number: groups[number].size)]
         for number in chosen:

@@ -37,7 +37,7 @@ def build_onnx(merged: Path, folder: Path, *, precision: Literal["fp32", "int4"]
 
     Raises InputError when the builder does not know the model's architecture.
     """
-    options = ["--extra_options", "hf_remote=false", *(_INT4 if precision == "int4" else ())]
+    options = ["--extra_options", "hf_remote=false", "hf_token=false", *(_INT4 if precision == "int4" else ())]
     arguments = ["-i", str(merged), "-o", str(folder), "-p", precision, "-e", "cpu", "-c", str(cache), *options]
     with progress.task("building ONNX") as task:
         code, lines = _run_builder(arguments, on_layer=task.advance)

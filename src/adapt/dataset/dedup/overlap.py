@@ -33,8 +33,9 @@ class _Prefixes(NamedTuple):
     """The prefix shingles of all records, those of equal shingle together and then by owner."""
 
     tokens: NDArray[np.uint32]
-    owners: NDArray[np.int64]
-    places: NDArray[np.int64]
+    owners: NDArray[np.int32]
+    """Whose each is, by place among the members."""
+    places: NDArray[np.int32]
     """Place of each in its record's order, rarest first."""
 
 
@@ -43,8 +44,9 @@ def similar_pairs(shingles: ShingleFile, members: NDArray[np.int64], threshold: 
 
     `labels` (one per record) may be changed between batches: pairs whose labels have become equal are no longer looked at.
     """
-    sizes = shingles.sizes()
-    for left, right in _candidates(_prefixes(shingles, members, threshold), sizes, threshold):
+    prefixes = _prefixes(shingles, members, threshold)
+    for pairs in _candidates(prefixes, shingles.sizes()[members], threshold):
+        left, right = members[pairs.left], members[pairs.right]
         starts = np.flatnonzero(np.append(True, left[1:] != left[:-1]))
         for start, end in zip(starts, np.append(starts[1:], len(left)), strict=True):
             record = int(left[start])
@@ -59,7 +61,7 @@ def similar_pairs(shingles: ShingleFile, members: NDArray[np.int64], threshold: 
 
 
 def _candidates(prefixes: _Prefixes, sizes: NDArray[np.int64], threshold: float) -> Iterator[Pairs]:
-    """Distinct pairs that could reach the threshold, all pairs of one left record in one batch."""
+    """Distinct pairs of members, by place, that could reach the threshold; all pairs of one left member are in one batch."""
     tokens, owners, places = prefixes
     if not len(tokens):
         return
@@ -81,7 +83,7 @@ def _candidates(prefixes: _Prefixes, sizes: NDArray[np.int64], threshold: float)
         able = (shared_at_most * (1 + threshold) >= threshold * (one + other) - _SLACK) & (
             np.minimum(one, other) >= threshold * np.maximum(one, other) - _SLACK
         )
-        keys = np.sort((owners[left[able]] << 32) | owners[right[able]])
+        keys = np.sort((owners[left[able]].astype(np.int64) << 32) | owners[right[able]])
         keys = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
         if len(keys):
             yield Pairs(keys >> 32, keys & 0xFFFFFFFF)
@@ -90,20 +92,20 @@ def _candidates(prefixes: _Prefixes, sizes: NDArray[np.int64], threshold: float)
 def _prefixes(shingles: ShingleFile, members: NDArray[np.int64], threshold: float) -> _Prefixes:
     common = _counts(shingles, members)
     counters = len(common)
-    tokens, owners, places = [np.zeros(0, dtype=np.uint32)], [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    tokens, owners, places = [np.zeros(0, dtype=np.uint32)], [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int32)]
     for part in _parts(shingles, members):
-        values, counts = shingles.gather(part)
+        values, counts = shingles.gather(members[part])
         owner = np.repeat(np.arange(len(part)), counts)
         order = np.lexsort((values, common[values % counters], owner))
         place = np.arange(len(values)) - np.repeat(np.cumsum(counts) - counts, counts)
         length = np.array([count - ceil(threshold * count - _SLACK) + 1 for count in counts.tolist()], dtype=np.int64)
         chosen = (place < length[owner]) & (common[values[order] % counters] > 1)  # a shingle that occurs once makes no pair
         tokens.append(values[order[chosen]])
-        owners.append(part[owner[chosen]])
-        places.append(place[chosen])
-    token, own, place = np.concatenate(tokens), np.concatenate(owners), np.concatenate(places)
-    order = np.lexsort((own, token))
-    return _Prefixes(token[order], own[order], place[order])
+        owners.append(part[owner[chosen]].astype(np.int32))
+        places.append(place[chosen].astype(np.int32))
+    token = np.concatenate(tokens)
+    order = np.argsort(token, kind="stable")  # owners stay ascending
+    return _Prefixes(token[order], np.concatenate(owners)[order], np.concatenate(places)[order])
 
 
 def _counts(shingles: ShingleFile, members: NDArray[np.int64]) -> NDArray[np.uint32]:
@@ -111,14 +113,14 @@ def _counts(shingles: ShingleFile, members: NDArray[np.int64]) -> NDArray[np.uin
     counters = min(_MOST_COUNTERS, 1 << int(shingles.sizes()[members].sum() + 1).bit_length())
     common = np.zeros(counters, dtype=np.uint32)
     for part in _parts(shingles, members):
-        common += np.bincount(shingles.gather(part)[0] % counters, minlength=counters).astype(np.uint32)
+        common += np.bincount(shingles.gather(members[part])[0] % counters, minlength=counters).astype(np.uint32)
     return common
 
 
 def _parts(shingles: ShingleFile, members: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Members in pieces of bounded size; those without shingles are left out."""
+    """Places of members in pieces of bounded size; those without shingles are left out."""
     sizes = shingles.sizes()[members]
-    members, sizes = members[sizes > 0], sizes[sizes > 0]
-    if len(members):
-        piece = np.cumsum(sizes) // _SHINGLES_AT_ONCE
-        yield from np.split(members, np.flatnonzero(np.diff(piece)) + 1)
+    places = np.flatnonzero(sizes)
+    if len(places):
+        piece = np.cumsum(sizes[places]) // _SHINGLES_AT_ONCE
+        yield from np.split(places, np.flatnonzero(np.diff(piece)) + 1)
