@@ -1,7 +1,8 @@
 """Tiny bases, an adapter with random weights on each, a dataset, and exports of them that several tests look at."""
 
+import gc
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,17 @@ def section(spec: ExportSpec) -> ExportSection:
 
 def run(spec: ExportSpec, inputs: ExportInputs, out: Path) -> ExportReport:
     return export(section(spec), inputs=inputs, out=out, progress=QuietProgress())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _frozen_imports() -> Iterator[None]:
+    """Keep what the heavy libraries bring out of the garbage collector's sight: every export collects, and would look through it all."""
+    import bitsandbytes  # noqa: F401
+    import peft  # noqa: F401
+
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

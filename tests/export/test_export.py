@@ -1,7 +1,9 @@
 """What every form has in common: inputs that cannot be used, gates that refuse, files, equal bytes."""
 
 import json
+import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +18,7 @@ from adapt.artifact.manifest import read_manifest, verify
 from adapt.errors import GateError, InputError
 from adapt.export.export import ExportInputs
 from adapt.spec.export import ExportSpec, MergedExport, OnnxExport, Parity, QuantizedExport
-from tests.export.conftest import LOOSE, make_dataset, make_record, run
+from tests.export.conftest import LOOSE, make_adapter, make_dataset, run
 
 MERGED = MergedExport(format="merged", dtype="float32")
 
@@ -33,15 +35,18 @@ def with_half_the_scaling(loaded: Any) -> Any:
     return loaded.model.merge_and_unload()
 
 
-@pytest.mark.parametrize("broken", [without_adapter, with_half_the_scaling])
+COARSE = Parity(min_top1_agreement=0, max_mean_kl=1)
+
+
 @pytest.mark.parametrize(
-    "spec",
+    ("spec", "broken"),
     [
-        MergedExport(format="merged"),
-        QuantizedExport(format="quantized", scheme="nf4", parity=Parity(min_top1_agreement=0, max_mean_kl=1)),
-        QuantizedExport(format="quantized", scheme="int8", parity=Parity(min_top1_agreement=0, max_mean_kl=1)),
+        (MergedExport(format="merged"), without_adapter),
+        (MergedExport(format="merged", parity=COARSE), with_half_the_scaling),
+        (QuantizedExport(format="quantized", scheme="nf4", parity=COARSE), without_adapter),
+        (QuantizedExport(format="quantized", scheme="int8", parity=COARSE), with_half_the_scaling),
     ],
-    ids=["merged", "nf4", "int8"],
+    ids=["merged, no adapter", "merged, half the scaling", "nf4, no adapter", "int8, half the scaling"],
 )
 def test_broken_export_is_refused_and_leaves_nothing(
     spec: ExportSpec, broken: Callable[[Any], Any], inputs: ExportInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -73,25 +78,8 @@ def test_files_tell_form_size_and_figures_but_no_times(merged: Path, inputs: Exp
     assert parity["effect"] == 1.0
     assert parity["mean_kl"] == 0.0
     assert parity["positions"] == sum(prompt["positions"] for prompt in parity["prompts"]) == 69
-    assert parity["gates"] == {"prompts": 8, "min_top1_agreement": 0.93, "max_mean_kl": 0.01, "max_effect_error": 0.25}
+    assert parity["gates"] == {"min_top1_agreement": 0.99, "max_mean_kl": 0.0005, "max_effect_error": 0.25}
     assert not {key for key in {**about, **parity} if "second" in key}
-
-
-def test_prompts_are_the_smallest_ids_whatever_the_order(inputs: ExportInputs, tmp_path: Path) -> None:
-    records = [make_record(f"question {number}", "An answer.") for number in range(6)]
-    for name, rows in {"forward": records, "backward": records[::-1]}.items():
-        dataset = make_dataset(tmp_path / f"dataset-{name}", rows)
-        spec = MergedExport(format="merged", parity=Parity(prompts=3, min_top1_agreement=0, max_mean_kl=1))
-        run(spec, replace(inputs, dataset=dataset), tmp_path / name)
-    parity = json.loads((tmp_path / "forward" / "parity.json").read_text())
-    assert [prompt["record"] for prompt in parity["prompts"]] == sorted(record.id for record in records)[:3]
-    assert (tmp_path / "backward" / "parity.json").read_bytes() == (tmp_path / "forward" / "parity.json").read_bytes()
-
-
-def test_long_records_are_cut_to_the_models_context(inputs: ExportInputs, tmp_path: Path) -> None:
-    record = make_record("什么是债券？" * 200, "债券是借款的凭证。" * 100, "zh")
-    report = run(MERGED, replace(inputs, dataset=make_dataset(tmp_path / "dataset", [record])), tmp_path / "out")
-    assert report.parity.positions == 64
 
 
 @pytest.mark.parametrize(
@@ -121,9 +109,6 @@ def test_output_is_complete_and_has_no_pickles(merged: Path, nf4: Path, onnx_fp3
 
 
 def test_state_of_the_process_is_left_alone(inputs: ExportInputs, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    import os
-    import sys
-
     capfd.readouterr()
     before = (torch.get_num_threads(), torch.get_rng_state().tolist(), torch.is_grad_enabled(), list(sys.path), dict(os.environ), Path.cwd())
     run(QuantizedExport(format="quantized", scheme="int8", parity=LOOSE), inputs, tmp_path / "out")
@@ -169,8 +154,6 @@ def test_adapter_that_was_changed_by_hand_is_refused(inputs: ExportInputs, tmp_p
 
 def test_padded_embeddings_are_fine_and_missing_ones_are_not(inputs: ExportInputs, tmp_path: Path) -> None:
     from transformers import AutoModelForCausalLM
-
-    from tests.export.conftest import make_adapter
 
     for rows in (576, 500):
         base = Path(shutil.copytree(inputs.base, tmp_path / f"base-{rows}"))

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from adapt.adapter.load import load_adapter
+from adapt.artifact.staging import staged
 from adapt.errors import GateError, InputError
 from adapt.export.export import ExportInputs
 from adapt.spec.export import MergedExport
-from tests.export.conftest import LOOSE, make_adapter, run
+from tests.export.conftest import LOOSE, PLAIN, make_adapter, run
 
 FLOAT32 = MergedExport(format="merged", dtype="float32")
 
@@ -72,7 +74,7 @@ def test_adapter_on_one_of_two_tied_weights_unties_them(
     assert largest_difference(inputs, tmp_path / "out") < 1e-4
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_dtype_is_that_of_weights_and_config(dtype: str, inputs: ExportInputs, tmp_path: Path) -> None:
     run(MergedExport.model_validate({"format": "merged", "dtype": dtype}), inputs, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "config.json").read_text())["dtype"] == dtype
@@ -108,9 +110,6 @@ def test_tokenizer_and_template_are_those_of_the_adapter(inputs: ExportInputs, m
 
 
 def test_generation_stops_at_the_templates_end_token(inputs: ExportInputs, merged: Path, tmp_path: Path) -> None:
-    from adapt.artifact.staging import staged
-    from tests.export.conftest import PLAIN
-
     assert json.loads((merged / "generation_config.json").read_text())["eos_token_id"] == 2
     other = tmp_path / "adapter"
     with staged(other, section=PLAIN, inputs={}) as staging:
@@ -123,11 +122,6 @@ def test_generation_stops_at_the_templates_end_token(inputs: ExportInputs, merge
 
 
 def test_weights_that_are_no_numbers_are_refused(inputs: ExportInputs, tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    from adapt.artifact.staging import staged
-    from tests.export.conftest import PLAIN
-
     broken = tmp_path / "adapter"
     with staged(broken, section=PLAIN, inputs={}) as staging:
         for path in inputs.adapter.iterdir():
@@ -154,7 +148,6 @@ def test_overflow_of_float16_is_refused(inputs: ExportInputs, tmp_path: Path) ->
     base = tmp_path / "base"
     model = AutoModelForCausalLM.from_pretrained(inputs.base)
     model.model.norm.weight.data *= 1e6
-    model.lm_head.weight.data *= 1.0
     model.save_pretrained(base)
     AutoTokenizer.from_pretrained(inputs.base).save_pretrained(base)
     with pytest.raises(GateError, match="mean KL is nan nats"):

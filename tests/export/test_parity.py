@@ -7,9 +7,9 @@ import torch
 
 from adapt.errors import GateError
 from adapt.export.parity import Comparison, Figures, judge
-from adapt.spec.export import MergedExport, OnnxExport, Parity, QuantizedExport
+from adapt.spec.export import Gates, Parity
 
-STRICT = Parity(min_top1_agreement=0.9, max_mean_kl=0.1, max_effect_error=0.25)
+STRICT = Gates(min_top1_agreement=0.9, max_mean_kl=0.1, max_effect_error=0.25)
 BASE = ((0.4, 0.3, 0.3), (0.2, 0.6, 0.2))
 ADAPTER = ((0.5, 0.2, 0.3), (0.1, 0.7, 0.2))
 
@@ -85,7 +85,7 @@ def test_failure_names_figures_bounds_and_the_prompts_that_part_most() -> None:
 def test_numbers_that_are_none_fail() -> None:
     broken = torch.full((2, 3), math.nan)
     with pytest.raises(GateError, match="mean KL is nan nats"):
-        judge(compared(broken), Parity(min_top1_agreement=0, max_mean_kl=1000, max_effect_error=1000))
+        judge(compared(broken), Gates(min_top1_agreement=0, max_mean_kl=1000, max_effect_error=1000))
 
 
 def test_impossible_tokens_do_not_spoil_the_figures() -> None:
@@ -101,16 +101,25 @@ def test_other_vocabulary_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gates", "top1", "mean_kl", "effect"),
+    ("number_format", "top1", "mean_kl", "effect"),
     [
-        (MergedExport(format="merged").parity, 0.962, 0.0017, 0.89),
-        (QuantizedExport(format="quantized").parity, 0.71, 0.29, 0.98),
-        (OnnxExport(format="onnx").parity, 0.77, 0.17, 1.01),
+        ("float32", 1.0, 0.0, 1.0),
+        ("bfloat16", 0.960, 0.0015, 0.88),
+        ("fp32", 1.0, 0.0, 1.0),
+        ("int8", 0.878, 0.038, 0.95),
+        ("int4", 0.719, 0.243, 1.02),
+        ("nf4", 0.635, 0.437, 1.02),
     ],
 )
-def test_default_gates_pass_what_was_measured_on_the_bundled_base(gates: Parity, top1: float, mean_kl: float, effect: float) -> None:
+def test_default_gates_pass_what_was_measured_on_the_bundled_base(number_format: str, top1: float, mean_kl: float, effect: float) -> None:
+    gates = Parity().gates(number_format)
     figures = Figures(positions=1, top1_agreement=top1, mean_kl=mean_kl, worst_kl=1.0, adapter_kl=0.3, effect=effect, prompts=())
     judge(figures, gates)
     for share in (0.0, 0.62, 1.41):  # no adapter, half its scaling, twice its scaling
         with pytest.raises(GateError, match="of the adapter's effect"):
             judge(figures.model_copy(update={"effect": share}), gates)
+
+
+def test_bound_that_is_set_replaces_the_formats_own() -> None:
+    assert Parity(max_mean_kl=0.02).gates("bfloat16") == Gates(min_top1_agreement=0.93, max_mean_kl=0.02, max_effect_error=0.25)
+    assert Parity(min_top1_agreement=0.0, max_effect_error=0.1).gates("nf4") == Gates(min_top1_agreement=0.0, max_mean_kl=0.75, max_effect_error=0.1)

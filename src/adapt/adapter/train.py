@@ -83,7 +83,7 @@ def train(section: TrainSection, *, inputs: Path, base: Path, out: Path, curves:
         report = _report(trainer, records=len(examples), left_out=left_out)
         _write_adapter(staging, trainer.model, trainer.best, section.base)
         (staging / TEMPLATE).write_text(prompt.template, encoding="utf-8", newline="\n")
-        _write_json(staging / TRAINING, _training(section, trainer, report, validation=len(validation), unmeasured=unmeasured))
+        _write_json(staging / TRAINING, _training(section, trainer, report, prompt, validation=len(validation), unmeasured=unmeasured))
         _write_curves(curves, trainer)
     trainer.checkpoint.clear()
     return report
@@ -181,7 +181,7 @@ def _report(trainer: Trainer, *, records: int, left_out: int) -> TrainReport:
     )
 
 
-def _training(section: TrainSection, trainer: Trainer, report: TrainReport, *, validation: int, unmeasured: int) -> dict[str, Any]:
+def _training(section: TrainSection, trainer: Trainer, report: TrainReport, prompt: Prompt, *, validation: int, unmeasured: int) -> dict[str, Any]:
     """Contents of training.json: nothing that depends on the time or on whether the training was interrupted."""
     return {
         "base": {"kind": section.base.source.kind, "model": base_name(section.base), "digest": section.base.digest},
@@ -193,6 +193,7 @@ def _training(section: TrainSection, trainer: Trainer, report: TrainReport, *, v
         "records": {"train": report.records, "validation": validation, "left_out_train": report.left_out, "left_out_validation": unmeasured},
         "tokens": {"seen": report.tokens, "trained": trainer.state.answer_tokens},
         "trainable_parameters": report.trainable_parameters,
+        "end_token_ids": list(prompt.end_ids),
     }
 
 

@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 something that the user can mend, said in one message; 2 w
 """
 
 import importlib
+import logging
 import os
 import sys
 from typing import Any
@@ -57,6 +58,13 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"{error.message} Did you mean '{near[0]}'?", ctx) from None
 
 
+class _Warnings(logging.StreamHandler):  # type: ignore[type-arg]
+    """Shows log records as errors are shown: `warning: ...`, on standard error."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {super().format(record)}"
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="adapt-build", prog_name="adapt")
 @click.option("--traceback", is_flag=True, help="Show where an error came from.")
@@ -72,6 +80,8 @@ def adapt(ctx: click.Context, traceback: bool) -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line and exit."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    logging.basicConfig(format="%(message)s", handlers=[_Warnings()])
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it asks for a package that would fetch code from a hub
     try:
         adapt.main(args=arguments, prog_name="adapt", standalone_mode=False)
     except click.exceptions.Exit as error:

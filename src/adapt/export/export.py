@@ -21,7 +21,7 @@ from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
 from adapt.base.load import load_model, resolve_device
 from adapt.errors import InputError
-from adapt.export.golden import Golden, choose_goldens
+from adapt.export.golden import TOKENS, Golden, choose_goldens
 from adapt.export.logprobs import read_reference, torch_scorer, write_reference
 from adapt.export.merge import merge, save_merged
 from adapt.export.onnx import build_onnx, genai_scorer, warn_of_other_ids
@@ -78,12 +78,11 @@ def export(section: ExportSection, *, inputs: ExportInputs, out: Path, progress:
         goldens, parameters = _merge(inputs, spec, merged, work / "reference", progress)
         _free()
         _convert(spec, merged, folder, work, progress)
-        _free()
         run = _compare(spec, folder, goldens, work / "reference", progress)
-        judge(run.figures, spec.parity)
+        judge(run.figures, spec.gates)
         shutil.rmtree(work)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        write_parity(folder, run.figures, spec.parity)
+        write_parity(folder, run.figures, spec.gates)
         _describe(folder, spec, size=size, parameters=parameters)
     return ExportReport(
         format=spec.format,
@@ -122,7 +121,7 @@ def _context(loaded: LoadedAdapter) -> int:
             f"the base model has {rows} embeddings, and its tokenizer gives ids up to {top}",
             hint="resize the base's embeddings to its tokenizer and save it again; more embeddings than tokens are fine",
         )
-    return int(loaded.model.config.get_text_config().max_position_embeddings)
+    return int(getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None) or TOKENS)
 
 
 def _merged_dtype(spec: ExportSpec) -> str:
@@ -137,6 +136,7 @@ def _convert(spec: ExportSpec, merged: Path, folder: Path, work: Path, progress:
     elif not isinstance(spec, MergedExport):
         with progress.task("quantizing"):
             quantize(merged, folder, scheme=spec.scheme)
+        _free()
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from adapt.errors import GateError
 from adapt.records import Shape
-from adapt.spec.export import Parity
+from adapt.spec.export import Gates
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -124,7 +124,7 @@ def _rounded(value: float) -> float:
     return round(value, _DIGITS) + 0.0  # no negative zero
 
 
-def judge(figures: Figures, gates: Parity) -> None:
+def judge(figures: Figures, gates: Gates) -> None:
     """Raise GateError when a figure is worse than its gate, or is not a number. Names the prompts on which the two part most."""
     failures = [
         text
@@ -163,7 +163,7 @@ def _furthest(prompts: Sequence[PromptFigures]) -> str:
     )
 
 
-def write_parity(folder: Path, figures: Figures, gates: Parity) -> None:
+def write_parity(folder: Path, figures: Figures, gates: Gates) -> None:
     """Write parity.json into `folder`."""
-    contents = {**figures.model_dump(), "reference_dtype": "float32", "gates": gates.model_dump()}
+    contents = {**figures.model_dump(), "reference_dtype": "float32", "gates": gates._asdict()}
     (folder / PARITY).write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")
