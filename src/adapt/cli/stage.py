@@ -1,6 +1,7 @@
 """`adapt stage`: runs one stage on its resolved section. DVC calls these; a person can, to see one stage alone."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def stage_command(kind: str, item: str) -> None:
     if bool(item) == (kind in ("resolve", "serving")):
         raise click.UsageError(f"stage {kind} takes {'no item' if item else 'an item'}")
     die_with_parent()
+    _spin_briefly()
     workspace = open_workspace()
     if kind == "resolve":
         _resolve(workspace)
@@ -54,6 +56,16 @@ def stage_command(kind: str, item: str) -> None:
     section = _read_section(workspace, stage)
     with recorded(workspace, stage.name) as figures:
         figures.update(_figures(_run(workspace, stage, section, progress_for_terminal())))
+
+
+def _spin_briefly() -> None:
+    """Let OpenMP threads that wait for each other give up the core soon; must be set before torch is loaded.
+
+    By default they spin for long. Where another program wants a core too, training was seen to slow down eightfold; alone on the
+    machine, spinning briefly was as fast as spinning long (docs/benchmarks.md).
+    """
+    if not {"OMP_WAIT_POLICY", "KMP_BLOCKTIME"} & set(os.environ):
+        os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
 def _resolve(workspace: Workspace) -> None:
