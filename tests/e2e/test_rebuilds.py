@@ -145,7 +145,7 @@ def test_a_truncated_lock_file_costs_no_training(workspace: Path) -> None:
 
 def test_show_tells_the_whole_story(workspace: Path) -> None:
     text = run(workspace, "adapt", "show", "alpha").stdout
-    for part in ("the alpha adapter", "method lora", "perplexity", "merged:", "top1", "alpha@"):
+    for part in ("the alpha adapter", "40 records (32 train", "lora, ", "perplexity", "merged float32", "top-1 agreement", "alpha@"):
         assert part in text, text
     account = json.loads(run(workspace, "adapt", "show", "alpha", "--json").stdout)
     assert account["metrics"]["adapter"]["perplexity"] < account["metrics"]["base"]["perplexity"]

@@ -4,6 +4,7 @@ Enters: exact stage names. Leaves: an outcome per stage, in the order DVC took t
 dies with this one; its standard output is read for the outcomes, the stages' own standard error is passed on as it comes.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -17,6 +18,7 @@ from typing import IO, Literal
 import yaml
 from filelock import FileLock, Timeout
 
+from adapt.artifact.process import lives
 from adapt.artifact.progress import FORCED
 from adapt.errors import WorkspaceError
 from adapt.plan.workspace import Workspace
@@ -31,7 +33,14 @@ _MESSAGES: tuple[tuple[re.Pattern[str], Outcome], ...] = (
 _FAILED = re.compile(r"failed to reproduce '(?P<stage>[^']+)'")
 _SKIPPED = re.compile(r"Stages? (?P<stages>'.+') will be skipped")
 _DVC_LOG = (b"ERROR: ", b"WARNING: ")
-_DVC = "import sys; from adapt.artifact.process import die_with_parent; die_with_parent(); from dvc.cli import main; sys.exit(main(sys.argv[1:]))"
+_DVC = """
+import sys
+from adapt.artifact.process import become_builder, die_with_parent
+die_with_parent()
+become_builder()
+from dvc.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def reproduce(workspace: Workspace, stages: Sequence[str], *, keep_going: bool = False, alone: bool = False) -> dict[str, Outcome]:
@@ -42,6 +51,7 @@ def reproduce(workspace: Workspace, stages: Sequence[str], *, keep_going: bool =
     """
     _require_repository(workspace)
     _set_aside_broken_lock_file(workspace)
+    _release_locks_of_the_dead(workspace)
     arguments = ["repro", *(["--keep-going"] if keep_going else []), *(["--single-item"] if alone else []), *stages]
     process = subprocess.Popen(
         [sys.executable, "-c", _DVC, *arguments], cwd=workspace.root, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -104,6 +114,21 @@ def _set_aside_broken_lock_file(workspace: Workspace) -> None:
     if broken:
         path.replace(path.with_name("dvc.lock.broken"))
         print("warning: dvc.lock was cut off by a killed build; it was renamed to dvc.lock.broken", file=sys.stderr)
+
+
+def _release_locks_of_the_dead(workspace: Workspace) -> None:
+    """Take killed builds out of DVC's lock list. DVC does so too, but holds a killed process for alive until somebody
+    has waited for it, and in a container without an init process nobody does."""
+    path = workspace.root / ".dvc" / "tmp" / "rwlock"
+    try:
+        locks = json.loads(path.read_text(encoding="utf-8"))
+        readers = {name: [holder for holder in holders if lives(holder["pid"])] for name, holders in locks["read"].items()}
+        writers = {name: holder for name, holder in locks["write"].items() if lives(holder["pid"])}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return  # none, or not as we know it: DVC will judge
+    kept = {"read": {name: holders for name, holders in readers.items() if holders}, "write": writers}
+    if kept != locks:
+        path.write_text(json.dumps(kept), encoding="utf-8")
 
 
 def _environment() -> dict[str, str]:
