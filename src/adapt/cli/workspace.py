@@ -106,8 +106,8 @@ def prune_command(dry_run: bool, as_json: bool) -> None:
 
 def _render_without(workspace: Workspace, gone: list[str]) -> None:
     """Render the server's configuration anew when it may hold an adapter that is gone."""
-    from adapt.plan.repro import reproduce
+    from adapt.plan.repro import RESOLVE, reproduce
 
     if gone and workspace.serving.is_dir():
-        reproduce(workspace, ["resolve"])
+        reproduce(workspace, [RESOLVE])
         reproduce(workspace, ["serving"], alone=True)

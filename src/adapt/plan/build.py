@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from adapt.errors import WorkspaceError
-from adapt.plan.repro import Outcome, one_build_at_a_time, reproduce
+from adapt.plan.repro import RESOLVE, Outcome, one_build_at_a_time, reproduce
 from adapt.plan.runs import read_run
 from adapt.plan.stages import SERVING, Stage, stages_of
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
-
-RESOLVE = "resolve"
 
 
 @dataclass(frozen=True)

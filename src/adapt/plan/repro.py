@@ -30,6 +30,9 @@ _MESSAGES: tuple[tuple[re.Pattern[str], Outcome], ...] = (
     (re.compile(r"^Stage '(?P<stage>[^']+)' is cached - skipping run"), "restored"),
     (re.compile(r"^Stage '(?P<stage>[^']+)' didn't change, skipping"), "unchanged"),
 )
+_STARTED = {"ran": "running", "restored": "restoring"}
+RESOLVE = "resolve"
+"""The stage that always runs; it writes what all others read."""
 _FAILED = re.compile(r"failed to reproduce '(?P<stage>[^']+)'")
 _SKIPPED = re.compile(r"Stages? (?P<stages>'.+') will be skipped")
 _DVC_LOG = (b"ERROR: ", b"WARNING: ")
@@ -145,6 +148,8 @@ def _outcomes(stream: IO[bytes]) -> dict[str, Outcome]:
         for pattern, outcome in _MESSAGES:
             if found := pattern.match(line):
                 outcomes[found["stage"]] = outcome
+                if outcome != "unchanged" and found["stage"] != RESOLVE:
+                    _write(f"{_STARTED[outcome]} {found['stage']}\n".encode())
     return outcomes
 
 
