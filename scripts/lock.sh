@@ -2,6 +2,7 @@
 # Writes requirements/lock.txt: the newest versions that pyproject.toml allows, resolved in an empty environment.
 # torch stays pinned: a looser range would bring another build of it, and several GB of CUDA packages, to machines without a GPU.
 set -eu
+cd "$(dirname "$0")/.."
 python=${1:-python3}
 aside=$(mktemp -d)
 trap 'rm -rf "$aside"' EXIT

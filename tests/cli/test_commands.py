@@ -145,8 +145,20 @@ def test_init_inside_a_repository_uses_it(capsys: pytest.CaptureFixture[str], tm
     assert (tmp_path / "sub" / ".dvc").is_dir()
 
 
+def test_a_spec_that_would_not_be_read_is_named(capsys: pytest.CaptureFixture[str], workspace: Path) -> None:
+    (workspace / "specs" / "legal.yml").write_text("", encoding="utf-8")
+    code, _, err = adapt(capsys, "sync")
+    assert (code, "specs/legal.yml is not read" in err, "rename it to legal.yaml" in err) == (1, True, True)
+
+
+def test_errors_of_the_system_are_sentences(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    code, _, err = adapt(capsys, "init", str(tmp_path / "file" / "below"))
+    assert (code, err.startswith("error: ")) == (1, True)
+
+
 def test_traceback_flag_shows_where_an_error_came_from(capsys: pytest.CaptureFixture[str], workspace: Path) -> None:
     from adapt.errors import AdaptError
 
     with pytest.raises(AdaptError):
-        main(["--traceback", "build", "nothing"])
+        main(["build", "nothing", "--traceback"])

@@ -110,6 +110,16 @@ def test_a_killed_dvc_leaves_no_stage_writing(tmp_path: Path) -> None:
     assert not (root / "adapters" / "alpha").exists()
 
 
+def test_an_interrupt_stops_everything(tmp_path: Path) -> None:
+    root = tiny_workspace(tmp_path / "a workspace", exports=False)
+    build = start(root)
+    assert wait_for(root, "train alpha", build) is not None
+    os.killpg(build.pid, signal.SIGINT)
+    assert build.wait(timeout=20) == 1
+    wait_until_gone(root)
+    assert not (root / "adapters" / "alpha").exists()
+
+
 def test_two_builds_at_once_do_not_mix(tmp_path: Path) -> None:
     root = tiny_workspace(tmp_path / "a workspace", ("alpha",), exports=False)
     first = start(root)

@@ -5,6 +5,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from adapt.errors import WorkspaceError
+from adapt.plan.repro import read_lock_file
+from adapt.plan.workspace import Workspace
 from tests.workspace import PARAMS, add_spec, questions, run, tree
 
 AFTER_TRAIN = ("train@{0}", "evaluate@{0}", "gate@{0}", "export@{0}-merged")
@@ -120,6 +125,29 @@ def test_a_failed_gate_fails_the_build_keeps_the_adapter_and_does_not_serve_it(w
     assert ran(again, "failed") == {"gate@alpha"}
 
 
+def test_two_failed_gates_are_both_named(workspace: Path) -> None:
+    for name in ("alpha", "beta"):
+        write_spec(workspace, name, "evaluate: {gates: [{metric: perplexity, maximum: 0.5}]}\n")
+    outcomes = build(workspace, "--all", code=1)
+    assert ran(outcomes, "failed") == {"gate@alpha", "gate@beta"}
+    assert outcomes["serving"] == "ran"
+    assert served(workspace)["adapters"] == {}
+
+
+def test_what_dvc_itself_complains_of_is_passed_on(workspace: Path) -> None:
+    run(workspace, "rm", "-r", "data/raw/alpha")
+    done = run(workspace, "adapt", "build", "alpha", check=False)
+    assert done.returncode == 1
+    assert "data/raw/alpha" in done.stderr
+    assert "corpus@alpha" in done.stderr.splitlines()[-1]
+
+
+def test_status_sees_outputs_that_were_edited(workspace: Path) -> None:
+    (workspace / "data" / "dataset" / "alpha" / "train.jsonl").write_text("", encoding="utf-8")
+    [dataset] = [row for row in status(workspace) if row["stage"] == "dataset@alpha"]
+    assert (dataset["state"], dataset["reasons"]) == ("stale", ["its output was changed by hand"])
+
+
 def test_moving_a_bound_that_still_passes_re_judges_only(workspace: Path) -> None:
     write_spec(workspace, "alpha", "evaluate: {gates: [{metric: perplexity, maximum: 100000}]}\n")
     assert ran(build(workspace, "--all")) == {"gate@alpha", "serving"}
@@ -141,6 +169,26 @@ def test_a_truncated_lock_file_costs_no_training(workspace: Path) -> None:
     done = run(workspace, "adapt", "build", "--all", "--json")
     assert "dvc.lock was cut off" in done.stderr
     assert {stage["outcome"] for stage in json.loads(done.stdout)["stages"]} == {"restored"}
+
+
+def test_every_cut_of_the_lock_file_is_survived(workspace: Path) -> None:
+    """A cut-off file can still be YAML, and then only its shape gives it away."""
+    text = (workspace / "dvc.lock").read_text(encoding="utf-8")
+    for cut in (text.index("cmd:") + 4, text.index("deps:") + 5, text.index("size:") + 5, text.index("params:") + 7, 3):
+        (workspace / "dvc.lock").write_text(text[:cut], encoding="utf-8")
+        with pytest.raises(WorkspaceError, match=r"dvc\.lock cannot be read"):
+            read_lock_file(Workspace(workspace))
+    (workspace / "dvc.lock").write_text(text, encoding="utf-8")
+    assert set(read_lock_file(Workspace(workspace))) >= {"train@alpha", "serving"}
+
+
+def test_a_merge_conflict_in_the_lock_file_is_not_thrown_away(workspace: Path) -> None:
+    lock = workspace / "dvc.lock"
+    lock.write_text("<<<<<<< HEAD\n" + lock.read_text(encoding="utf-8"), encoding="utf-8")
+    before = lock.read_bytes()
+    done = run(workspace, "adapt", "build", "--all", check=False)
+    assert (done.returncode, "dvc.lock holds a merge conflict" in done.stderr) == (1, True)
+    assert lock.read_bytes() == before
 
 
 def test_show_tells_the_whole_story(workspace: Path) -> None:

@@ -41,6 +41,13 @@ def test_method_defaults_to_lora(tmp_path: Path) -> None:
     assert load(tmp_path, "", a="train: {epochs: 1}")["a"].train.method == "lora"
 
 
+def test_an_export_may_be_called_format_and_null_takes_one_away(tmp_path: Path) -> None:
+    params = "export: {merged: {format: merged}, onnx: {format: onnx}}"
+    specs = load(tmp_path, params, a="export: {format: {format: merged}}", b="export: {merged: null}")
+    assert set(specs["a"].export) == {"merged", "onnx", "format"}
+    assert set(specs["b"].export) == {"onnx"}
+
+
 def test_alpha_follows_the_rank_unless_set(tmp_path: Path) -> None:
     specs = load(tmp_path, "", a="lora: {r: 12}", b="lora: {r: 12, lora_alpha: 5}")
     assert (specs["a"].lora.alpha, specs["b"].lora.alpha) == (24, 5)

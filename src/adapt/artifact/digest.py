@@ -2,10 +2,14 @@
 
 import hashlib
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 _BLOCK = 1 << 20
+_NOT_CONTENT = re.compile(r"\.gitignore|\..+\.lock|\..+\.(staging|replaced)-\d+")
+"""As in .dvcignore."""
 
 
 def digest_text(*parts: str) -> str:
@@ -20,7 +24,7 @@ def digest_text(*parts: str) -> str:
 
 def digest_value(value: Any) -> str:
     """Digest of a JSON-like value; the order of keys does not matter."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def digest_file(path: Path) -> str:
@@ -33,9 +37,15 @@ def digest_file(path: Path) -> str:
 
 
 def digest_files(folder: Path) -> dict[str, str]:
-    """Digest of every file under `folder` by its path relative to it, sorted; `.gitignore` files are not content."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != ".gitignore")
-    return {path.relative_to(folder).as_posix(): _digest_if_readable(path) for path in paths}
+    """Digest of every file under `folder` by its path relative to it, sorted. Locks, folders being built and `.gitignore` are not content."""
+    paths = ((path.relative_to(folder), path) for path in folder.rglob("*") if path.is_file())
+    content = {_shown(relative): path for relative, path in paths if not any(_NOT_CONTENT.fullmatch(part) for part in relative.parts)}
+    return {name: _digest_if_readable(path) for name, path in sorted(content.items())}
+
+
+def _shown(path: Path) -> str:
+    """A path as text; bytes of its name that are not UTF-8 are escaped."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def _digest_if_readable(path: Path) -> str:

@@ -23,7 +23,7 @@ from adapt.spec.resolved import StageSection
 def staged(out: Path, *, section: StageSection, inputs: Mapping[str, Path], seed: int | None = None) -> Iterator[Path]:
     """Yield an empty folder to fill; on success it becomes `out` (replacing an older one), on failure it is removed.
 
-    `inputs` are the folders or files that the output is made from, by label; their digests go into the manifest with the
+    `inputs` are the folders that the output is made from, by label; their digests go into the manifest with the
     section's. Raises InputError for a missing input, WorkspaceError when another process builds the same output or the disk is full.
     """
     for label, path in inputs.items():

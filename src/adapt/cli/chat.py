@@ -45,11 +45,14 @@ def _load(workspace: Workspace, name: str, spec: AdapterSpec) -> "LoadedAdapter"
     folder = workspace.adapter(name)
     if not (folder / "manifest.json").is_file():
         raise WorkspaceError(f"adapter '{name}' is not built", hint=f"run `adapt build {name}`")
-    from adapt.adapter.load import load_adapter
+    from adapt.adapter.load import load_adapter, read_training
     from adapt.base.pin import pin
     from adapt.base.prepare import prepare
 
-    base = prepare(pin(spec.base, root=workspace.root), root=workspace.root, cache=workspace.cache, progress=progress_for_terminal())
+    pinned = pin(spec.base, root=workspace.root)
+    if read_training(folder)["base"]["digest"] != pinned.digest:
+        raise WorkspaceError(f"adapter '{name}' was trained on another base than its spec names now", hint=f"run `adapt build {name}`")
+    base = prepare(pinned, root=workspace.root, cache=workspace.cache, progress=progress_for_terminal())
     return load_adapter(folder, base)
 
 

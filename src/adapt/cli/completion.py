@@ -3,8 +3,6 @@
 import click
 from click.shell_completion import get_completion_class
 
-from adapt.errors import WorkspaceError
-
 
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
@@ -14,5 +12,5 @@ def completion_command(shell: str) -> None:
 
     shell_class = get_completion_class(shell)
     if shell_class is None:
-        raise WorkspaceError(f"click knows no completion for {shell}")
+        raise AssertionError(shell)
     click.echo(shell_class(adapt, {}, "adapt", "_ADAPT_COMPLETE").source())

@@ -5,7 +5,6 @@ Exit codes: 0 done; 1 something that the user can mend, said in one message; 2 w
 
 import importlib
 import logging
-import os
 import sys
 from typing import Any
 
@@ -13,6 +12,7 @@ import click
 
 from adapt.errors import AdaptError
 
+TRACEBACK = "--traceback"
 _COMMANDS = {
     "build": ("adapt.cli.build", "Build adapters: what is stale, and nothing else."),
     "chat": ("adapt.cli.chat", "Talk to a built adapter."),
@@ -67,37 +67,37 @@ class _Warnings(logging.StreamHandler):  # type: ignore[type-arg]
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="adapt-build", prog_name="adapt")
-@click.option("--traceback", is_flag=True, help="Show where an error came from.")
-@click.pass_context
-def adapt(ctx: click.Context, traceback: bool) -> None:
+@click.option(TRACEBACK, is_flag=True, help="Show where an error came from.")
+def adapt(traceback: bool) -> None:
     """Build datasets and adapters from specs, and know which of them are stale.
 
     Exit codes: 0 done, 1 an error that the message explains, 2 wrong use.
     """
-    ctx.obj = {"traceback": traceback}
 
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line and exit."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    given = sys.argv[1:] if arguments is None else arguments
+    arguments = [argument for argument in given if argument != TRACEBACK]  # wherever it stands
     logging.basicConfig(format="%(message)s", handlers=[_Warnings()])
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it asks for a package that would fetch code from a hub
     try:
-        adapt.main(args=arguments, prog_name="adapt", standalone_mode=False)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        code = adapt.main(args=arguments, prog_name="adapt", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("aborted", err=True)
         sys.exit(1)
-    except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except AdaptError as error:
-        if "--traceback" in arguments:
+    except (AdaptError, OSError) as error:
+        if TRACEBACK in given:
             raise
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {_sentence(error)}", err=True)
         sys.exit(1)
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _sentence(error: AdaptError | OSError) -> str:
+    if isinstance(error, AdaptError) or error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

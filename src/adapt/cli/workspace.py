@@ -5,17 +5,18 @@ from pathlib import Path
 import click
 
 from adapt.cli.context import all_specs, json_option, open_workspace, print_json, spec_names
-from adapt.errors import WorkspaceError
+from adapt.errors import StageError, WorkspaceError
 from adapt.plan.index import check_index, write_index
 from adapt.plan.prune import leftovers, remove
 from adapt.plan.scaffold import scaffold
+from adapt.plan.stages import SERVING
 from adapt.plan.workspace import Workspace
 from adapt.spec.load import load_params
 from adapt.spec.schema import schema_text
 
 
 @click.command("init")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--bare", is_flag=True, help="Leave out the example specs and corpora.")
 def init_command(folder: Path, bare: bool) -> None:
     """Make a workspace in FOLDER: pipeline, defaults, and three example specs with their corpora."""
@@ -56,10 +57,12 @@ def _schemas(workspace: Workspace) -> dict[Path, str]:
 @json_option
 def validate_command(specs: tuple[str, ...], as_json: bool) -> None:
     """Check params.yaml and SPECS (all by default), and report every problem at once."""
+    from adapt.plan.resolve import resolve
+
     workspace = open_workspace()
     loaded = all_specs(workspace)
-    load_params(workspace.root)
     names = spec_names(workspace, specs, loaded) if specs else list(loaded)
+    resolve(workspace, {name: loaded[name] for name in names}, load_params(workspace.root))  # bases and templates are there
     if as_json:
         print_json({"valid": names})
     else:
@@ -109,5 +112,6 @@ def _render_without(workspace: Workspace, gone: list[str]) -> None:
     from adapt.plan.repro import RESOLVE, reproduce
 
     if gone and workspace.serving.is_dir():
-        reproduce(workspace, [RESOLVE])
-        reproduce(workspace, ["serving"], alone=True)
+        outcomes = {**reproduce(workspace, [RESOLVE]), **reproduce(workspace, [SERVING.name], alone=True)}
+        if "failed" in outcomes.values():
+            raise StageError("the server's configuration could not be rendered without what was pruned")

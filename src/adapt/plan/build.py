@@ -47,4 +47,6 @@ def build(workspace: Workspace, specs: Mapping[str, AdapterSpec]) -> list[Built]
 
 def _built(workspace: Workspace, stage: Stage, outcome: Outcome) -> Built:
     run: Mapping[str, Any] = read_run(workspace, stage.name) if outcome in ("ran", "failed") else {}
+    if outcome == "failed" and "error" not in run:  # it failed before it began, and the record is of another run
+        run = {}
     return Built(stage.name, outcome, stage.out(workspace), run.get("seconds"), run.get("peak_mib"), run.get("error"))

@@ -26,7 +26,7 @@ def code_digest(entry: str) -> str:
     found = {name: _module_digest(_path_of(name)) for name in modules}
     for folder in {_path_of(name).parent for name in modules}:
         for path in folder.iterdir():
-            if path.is_file() and path.suffix != ".py":
+            if path.is_file() and path.suffix != ".py" and not path.name.startswith(".") and not path.name.endswith("~"):
                 found[path.relative_to(_root()).as_posix()] = digest_file(path)
     return digest_value(found)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from adapt.plan.repro import read_lock_file
-from adapt.plan.stages import SERVING, stages_of
+from adapt.plan.stages import ENTRIES, SERVING, stages_of
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
 
@@ -54,7 +54,8 @@ def _stage_names(specs: Mapping[str, AdapterSpec]) -> set[str]:
 
 def _forget_stages(workspace: Workspace, specs: Mapping[str, AdapterSpec]) -> None:
     stages = read_lock_file(workspace)
-    kept = {name: entry for name, entry in stages.items() if name in _stage_names(specs)}
+    declared = _stage_names(specs)
+    kept = {name: entry for name, entry in stages.items() if name in declared or name.partition("@")[0] not in ENTRIES}
     if len(kept) == len(stages):
         return
     path = workspace.root / "dvc.lock"

@@ -11,14 +11,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import yaml
 from filelock import FileLock, Timeout
 
-from adapt.artifact.process import lives
+from adapt.artifact.process import BUILDER, lives
 from adapt.artifact.progress import FORCED
 from adapt.errors import WorkspaceError
 from adapt.plan.workspace import Workspace
@@ -33,7 +33,8 @@ _MESSAGES: tuple[tuple[re.Pattern[str], Outcome], ...] = (
 _STARTED = {"ran": "running", "restored": "restoring"}
 RESOLVE = "resolve"
 """The stage that always runs; it writes what all others read."""
-_FAILED = re.compile(r"failed to reproduce '(?P<stage>[^']+)'")
+_FAILED = re.compile(r"failed to reproduce (?:stages: )?(?P<stages>'.+')")
+_STAGE_SAID_WHY = re.compile(r"^failed to run: adapt stage ")
 _SKIPPED = re.compile(r"Stages? (?P<stages>'.+') will be skipped")
 _DVC_LOG = (b"ERROR: ", b"WARNING: ")
 _DVC = """
@@ -57,20 +58,29 @@ def reproduce(workspace: Workspace, stages: Sequence[str], *, keep_going: bool =
     _release_locks_of_the_dead(workspace)
     arguments = ["repro", *(["--keep-going"] if keep_going else []), *(["--single-item"] if alone else []), *stages]
     process = subprocess.Popen(
-        [sys.executable, "-c", _DVC, *arguments], cwd=workspace.root, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-P", "-c", _DVC, *arguments], cwd=workspace.root, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     if process.stdout is None or process.stderr is None:
         raise AssertionError("both streams are pipes")
     complaints: list[str] = []
-    relay = threading.Thread(target=_pass_on, args=(process.stderr, complaints))
+    relay = threading.Thread(target=_pass_on, args=(process.stderr, complaints), daemon=True)
     relay.start()
-    outcomes = _outcomes(process.stdout)
-    code = process.wait()
+    try:
+        outcomes = _outcomes(process.stdout)
+        code = process.wait()
+    except BaseException:  # an interrupt: DVC ignores it while a stage runs, and would go on to the next
+        process.kill()
+        process.wait()
+        raise
     relay.join()
-    for complaint in complaints:
-        outcomes.update(_ill_outcomes(complaint))
+    ill = [_ill_outcomes(complaint) for complaint in complaints]
+    for found in ill:
+        outcomes.update(found)
+    unsaid = [complaint for complaint, found in zip(complaints, ill, strict=True) if not found and not _STAGE_SAID_WHY.match(complaint)]
     if code != 0 and "failed" not in outcomes.values():
-        raise WorkspaceError("DVC could not build: " + ("; ".join(complaints) or f"it exited with {code}"), hint="try `dvc repro -v` for details")
+        raise WorkspaceError("DVC could not build: " + ("; ".join(unsaid) or f"it exited with {code}"), hint="try `dvc repro -v` for details")
+    for complaint in unsaid if code != 0 else ():
+        _write(f"error: {complaint}\n".encode())
     return outcomes
 
 
@@ -92,13 +102,33 @@ def one_build_at_a_time(workspace: Workspace) -> Iterator[None]:
 def read_lock_file(workspace: Workspace) -> dict[str, dict[str, object]]:
     """The stages of dvc.lock by name; empty when there is none."""
     try:
-        content = yaml.load((workspace.root / "dvc.lock").read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        text = (workspace.root / "dvc.lock").read_text(encoding="utf-8")
+        content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except FileNotFoundError:
         return {}
     except (yaml.YAMLError, UnicodeDecodeError):
-        raise WorkspaceError("dvc.lock cannot be read", hint="delete it: DVC's run cache still knows what was built") from None
-    stages = content.get("stages") if isinstance(content, dict) else None
-    return stages if isinstance(stages, dict) else {}
+        content = None
+    if not _is_lock_file(content):
+        raise WorkspaceError("dvc.lock cannot be read", hint="`adapt build` sets it aside; DVC's run cache still knows what was built")
+    stages: dict[str, dict[str, object]] = content["stages"]
+    return stages
+
+
+def _is_lock_file(content: Any) -> bool:
+    """Whether this is a whole dvc.lock: one that was cut off can still be YAML."""
+    if not isinstance(content, dict) or "schema" not in content or not isinstance(content.get("stages"), dict):
+        return False
+    return all(_is_entry(entry) for entry in content["stages"].values())
+
+
+def _is_entry(entry: Any) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("cmd"), (str, list)):
+        return False
+    items = [item for key in ("deps", "outs") if key in entry for item in (entry[key] if isinstance(entry[key], list) else [None])]
+    sized = all(isinstance(item.get(name), int) for item in items if isinstance(item, dict) for name in ("size", "nfiles") if name in item)
+    whole = all(isinstance(item, dict) and isinstance(item.get("path"), str) and isinstance(item.get("md5"), str) for item in items)
+    params = entry.get("params", {})
+    return whole and sized and isinstance(params, dict) and all(isinstance(value, dict) for value in params.values())
 
 
 def _require_repository(workspace: Workspace) -> None:
@@ -111,10 +141,11 @@ def _set_aside_broken_lock_file(workspace: Workspace) -> None:
     path = workspace.root / "dvc.lock"
     try:
         read_lock_file(workspace)
-        broken = path.is_file() and not path.read_text(encoding="utf-8").strip()
     except WorkspaceError:
-        broken = True
-    if broken:
+        if b"<<<<<<< " in path.read_bytes():
+            raise WorkspaceError(
+                "dvc.lock holds a merge conflict", hint="take either side (`git checkout --ours dvc.lock`) and build again"
+            ) from None
         path.replace(path.with_name("dvc.lock.broken"))
         print("warning: dvc.lock was cut off by a killed build; it was renamed to dvc.lock.broken", file=sys.stderr)
 
@@ -125,20 +156,31 @@ def _release_locks_of_the_dead(workspace: Workspace) -> None:
     path = workspace.root / ".dvc" / "tmp" / "rwlock"
     try:
         locks = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        return
+    except ValueError:  # cut off while it was written; fatal to DVC
+        path.unlink(missing_ok=True)
+        return
+    try:
         readers = {name: [holder for holder in holders if lives(holder["pid"])] for name, holders in locks["read"].items()}
         writers = {name: holder for name, holder in locks["write"].items() if lives(holder["pid"])}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return  # none, or not as we know it: DVC will judge
+    except (KeyError, TypeError, AttributeError):
+        return  # not as we know it: DVC will judge
     kept = {"read": {name: holders for name, holders in readers.items() if holders}, "write": writers}
     if kept != locks:
-        path.write_text(json.dumps(kept), encoding="utf-8")
+        aside = path.with_name("rwlock.new")
+        aside.write_text(json.dumps(kept), encoding="utf-8")
+        aside.replace(path)
 
 
 def _environment() -> dict[str, str]:
     """The stages must find this very `adapt`, and draw bars when a person watches this process."""
     here = str(Path(sys.executable).parent)
     forced = os.environ.get(FORCED, "1" if sys.stderr.isatty() else "0")
-    return {**os.environ, "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}", FORCED: forced, "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"}
+    own = {FORCED: forced, BUILDER: str(os.getpid()), "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"}
+    if Path("/bin/sh").exists():
+        own["SHELL"] = "/bin/sh"  # DVC runs stages through it; some shells would stand between DVC and the stage, and outlive DVC
+    return {**os.environ, "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}", **own}
 
 
 def _outcomes(stream: IO[bytes]) -> dict[str, Outcome]:
@@ -155,7 +197,7 @@ def _outcomes(stream: IO[bytes]) -> dict[str, Outcome]:
 
 def _ill_outcomes(complaint: str) -> dict[str, Outcome]:
     if found := _FAILED.search(complaint):
-        return {found["stage"]: "failed"}
+        return dict.fromkeys(re.findall(r"'([^']+)'", found["stages"]), "failed")
     if found := _SKIPPED.search(complaint):
         return dict.fromkeys(re.findall(r"'([^']+)'", found["stages"]), "skipped")
     return {}
@@ -178,5 +220,6 @@ def _pass_on(stream: IO[bytes], complaints: list[str]) -> None:
 
 
 def _write(raw: bytes) -> None:
-    sys.stderr.write(raw.decode("utf-8", "replace"))
-    sys.stderr.flush()
+    with suppress(OSError):  # nobody reads any more; DVC's pipe must be emptied all the same
+        sys.stderr.write(raw.decode("utf-8", "replace"))
+        sys.stderr.flush()

@@ -56,7 +56,7 @@ def write_resolved(out: Path, adapters: Mapping[str, ResolvedAdapter], serving: 
 
 
 def plain(section: BaseModel) -> dict[str, Any]:
-    """A section as the resolved file holds it: plain values, unset fields left out because DVC cannot track nulls in lists."""
+    """A section as the resolved file holds it: plain values."""
     value: dict[str, Any] = section.model_dump(mode="json")
     return value
 

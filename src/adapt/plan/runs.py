@@ -17,6 +17,8 @@ def recorded(workspace: Workspace, stage: str) -> Iterator[dict[str, Any]]:
     """Time the body and write the record of `stage`; figures put into the yielded dict go with it."""
     figures: dict[str, Any] = {}
     record: dict[str, Any] = {"stage": stage, "figures": figures}
+    path = workspace.runs / f"{stage}.json"
+    path.unlink(missing_ok=True)  # a stage that is killed must not be known by an older run
     begun = time.monotonic()
     try:
         yield figures
@@ -26,7 +28,9 @@ def recorded(workspace: Workspace, stage: str) -> Iterator[dict[str, Any]]:
     finally:
         record |= {"seconds": round(time.monotonic() - begun, 2), "peak_mib": peak_mib()}
         workspace.runs.mkdir(parents=True, exist_ok=True)
-        (workspace.runs / f"{stage}.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        aside = path.with_suffix(".new")
+        aside.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        aside.replace(path)
 
 
 def peak_mib() -> int:
@@ -39,6 +43,6 @@ def read_run(workspace: Workspace, stage: str) -> Mapping[str, Any]:
     """The last record of `stage`; empty when it never ran here."""
     try:
         record = json.loads((workspace.runs / f"{stage}.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+    except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}

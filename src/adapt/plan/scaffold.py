@@ -10,9 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from adapt.errors import WorkspaceError
+from adapt.plan.index import index_text
 
 PARTS = ("dvc.yaml", "params.yaml", "specs", "data/raw", ".dvcignore")
-"""What a workspace consists of; pyproject.toml puts the same into the wheel."""
+"""What a workspace consists of; hatch_build.py puts the same into the wheel."""
 IGNORED = """\
 # What adapt and DVC make; DVC's cache keeps it, git does not.
 /.adapt/
@@ -40,15 +41,15 @@ def scaffold(folder: Path, *, examples: bool = True) -> list[str]:
     if taken:
         listed = ", ".join(taken[:5]) + (" …" if len(taken) > 5 else "")
         raise WorkspaceError(f"{folder} already holds {listed}", hint="choose an empty folder")
+    _make_repositories(folder)
     for path in wanted:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(template / path, target)
     folder.joinpath("specs").mkdir(parents=True, exist_ok=True)
     if not examples:
-        folder.joinpath("specs", "_index.yaml").write_text("# Written by `adapt sync`; do not edit.\nadapters: {}\nexports: {}\n", encoding="utf-8")
+        folder.joinpath("specs", "_index.yaml").write_text(index_text({}), encoding="utf-8")
     folder.joinpath(".gitignore").write_text(IGNORED, encoding="utf-8")
-    _make_repositories(folder)
     return [*wanted, ".gitignore"]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from adapt.artifact.digest import digest_folder
-from adapt.artifact.manifest import Manifest, read_manifest, section_digest
+from adapt.artifact.manifest import Manifest, read_manifest, section_digest, verify
 from adapt.errors import InputError
 from adapt.plan.repro import read_lock_file
 from adapt.plan.resolve import plain
@@ -63,11 +63,16 @@ def section_of(resolved: ResolvedAdapter, stage: Stage) -> StageSection:
 
 def _stage_status(workspace: Workspace, stage: Stage, section: StageSection, recorded: Mapping[str, Any], unsettled: set[str]) -> StageStatus:
     before = sorted(unsettled if stage.kind == "serving" else unsettled & {up.name for up in stage.upstream()})
+    out = stage.out(workspace)
     try:
-        manifest = read_manifest(stage.out(workspace))
+        manifest = read_manifest(out)
     except InputError:
         return _not_built(workspace, stage, before)
     reasons = []
+    try:
+        verify(out)
+    except InputError:
+        reasons.append("its output was changed by hand")
     if manifest.section != section_digest(section):
         reasons += _changes(stage, section, recorded)
     reasons += _changed_inputs(workspace, stage, section, manifest)
@@ -126,7 +131,7 @@ def _changed_inputs(workspace: Workspace, stage: Stage, section: StageSection, m
     if isinstance(section, CorpusSection):
         folders.append(workspace.raw(stage.adapter, section.corpus.path))
     changed = [folder for folder in folders if folder.is_dir() and digest_folder(folder) not in manifest.inputs.values()]
-    reasons = [f"its input {folder.relative_to(workspace.root).as_posix()} changed" for folder in changed]
+    reasons = [f"its input {workspace.shown(folder)} changed" for folder in changed]
     if stage.kind == "serving" and workspace.gates.is_dir() and digest_folder(workspace.gates) not in manifest.inputs.values():
         reasons.append("other adapters passed their gates")
     return reasons

@@ -65,8 +65,14 @@ class Workspace:
         """Records of the last run of each stage: seconds, memory, figures."""
         return self.private / "runs"
 
+    def shown(self, path: Path) -> str:
+        """A path as messages show it: relative to the workspace when it lies there."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
     def spec_paths(self) -> list[Path]:
-        """Every spec, sorted by name."""
+        """Every spec, sorted by name. Raises WorkspaceError for a file that looks like one and would not be read."""
+        if odd := sorted(path.name for path in self.specs.glob("*.yml")):
+            raise WorkspaceError(f"specs/{odd[0]} is not read: specs end in .yaml", hint=f"rename it to {odd[0].removesuffix('.yml')}.yaml")
         return sorted(path for path in self.specs.glob("*.yaml") if not path.name.startswith((GENERATED, ".")))
 
     def spec(self, name: str) -> Path:

@@ -39,7 +39,7 @@ class AdapterSpec(Section):
     evaluate: EvaluateSpec = EvaluateSpec()
     """What is measured, and what the adapter must reach."""
     export: dict[ExportName, ExportSpec] = Field(default_factory=dict)
-    """Forms in which the adapter leaves, by a name of your choice."""
+    """Forms in which the adapter leaves, by a name of your choice; null takes one away that params.yaml declares."""
     serving: ServingSpec = ServingSpec()
     """Whether the adapter is served."""
     seed: int = Field(default=0, ge=0, lt=2**31)

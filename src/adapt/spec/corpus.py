@@ -46,7 +46,7 @@ class Boilerplate(Section):
 class CorpusSpec(Section):
     """Raw files to clean documents."""
 
-    path: str | None = None
+    path: str | None = Field(default=None, min_length=1)
     """Folder of the raw files, relative to the workspace; unset: `data/raw/<name of the spec>`."""
     sources: tuple[Source, ...] = Field(default=(Source(glob="**/*"),), min_length=1)
     """What is read; a file belongs to the first entry that matches it. Files that none matches are not read, and are counted."""

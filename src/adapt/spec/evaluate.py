@@ -61,3 +61,14 @@ class EvaluateSpec(Section):
     """Questions with required or forbidden words."""
     gates: tuple[Gate, ...] = (Gate(metric="perplexity", beats_base=True),)
     """What the adapter must reach to be exported and served."""
+
+    @model_validator(mode="after")
+    def _gates_can_be_judged(self) -> Self:
+        for gate in self.gates:
+            if gate.metric in ("rouge_l", "bleu", "exact_match", "f1") and self.generate_records == 0:
+                raise ValueError(f"a gate on {gate.metric} needs generated answers, and generate_records is 0")
+            if gate.metric == "checks_passed" and not self.checks:
+                raise ValueError("a gate on checks_passed needs checks")
+            if gate.metric not in ("perplexity", "bleu") and gate.minimum is not None and gate.minimum > 1:
+                raise ValueError(f"a gate on {gate.metric} asks for {gate.minimum:g}, and the metric runs from 0 to 1")
+        return self

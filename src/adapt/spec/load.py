@@ -66,7 +66,7 @@ def merge(defaults: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str,
 
 
 def _still_fitting(default: Mapping[str, Any], value: Mapping[str, Any]) -> Mapping[str, Any]:
-    changed = [name for name in DISCRIMINATORS if name in value and value[name] != default.get(name)]
+    changed = [name for name in DISCRIMINATORS if isinstance(value.get(name), str) and value[name] != default.get(name)]
     if not changed:
         return default
     if changed == ["method"]:
@@ -81,7 +81,10 @@ def _load_spec(root: Path, path: Path, defaults: Mapping[str, Any]) -> AdapterSp
             [f"{shown}: '{path.stem}' cannot be an adapter's name\nhint: use lower-case letters, digits and single hyphens, beginning with a letter"]
         )
     own = read_yaml(path, shown=shown)
-    return _validated(AdapterSpec, merge(defaults, own), {shown: own, PARAMS: defaults})
+    merged = merge(defaults, own)
+    if isinstance(exports := merged.get("export"), dict):
+        merged["export"] = {name: export for name, export in exports.items() if export is not None}
+    return _validated(AdapterSpec, merged, {shown: own, PARAMS: defaults})
 
 
 def _validated(model: type[M], data: Mapping[str, Any], origin: Mapping[str, Mapping[str, Any]]) -> M:

@@ -1,10 +1,12 @@
 """Section `lora`: the shape of a low-rank adapter (Hu et al. 2021, arXiv:2106.09685)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from adapt.spec.section import Section
+
+ModuleName = Annotated[str, StringConstraints(min_length=1)]
 
 
 class LoraSpec(Section):
@@ -16,7 +18,7 @@ class LoraSpec(Section):
     """Numerator of the scaling alpha / r; unset: 2 r."""
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout on the adapter's input while training."""
-    target_modules: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    target_modules: Literal["all-linear"] | Annotated[tuple[ModuleName, ...], Field(min_length=1)] = "all-linear"
     """Linear modules that get an adapter, by the last part of their name; `all-linear`: every one but the output head."""
     use_rslora: bool = False
     """Scale by alpha / sqrt(r) (Kalajdzievski 2023, arXiv:2312.03732)."""

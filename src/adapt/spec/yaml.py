@@ -4,6 +4,7 @@ Enters: a path. Leaves: plain dicts, lists and scalars. Refused: bytes that are 
 aliases (a few lines of them can grow to gigabytes, and specs inherit from params.yaml instead), tags, and files over 1 MiB.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ class _Loader(yaml.SafeLoader):
 def _compose_node(self: Any, parent: Any, index: Any) -> Any:
     event = self.peek_event()
     anchor = getattr(event, "anchor", None)
+    if getattr(event, "tag", None) is not None:
+        raise yaml.MarkedYAMLError(problem=f"tags are not allowed (found '{event.tag}')", problem_mark=event.start_mark)
     if anchor is not None:
         raise yaml.MarkedYAMLError(problem=f"anchors and aliases are not allowed (found '{anchor}')", problem_mark=event.start_mark)
     return yaml.SafeLoader.compose_node(self, parent, index)
@@ -48,6 +51,27 @@ def _timestamp_as_text(self: Any, node: yaml.ScalarNode) -> str:
     return str(self.construct_scalar(node))
 
 
+def _whole_number(self: Any, node: yaml.ScalarNode) -> int:
+    return int(self.construct_scalar(node))
+
+
+def _text(self: Any, node: yaml.ScalarNode) -> str:
+    text = str(self.construct_scalar(node))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise yaml.MarkedYAMLError(problem="half of a surrogate pair is not text", problem_mark=node.start_mark) from None
+    return text
+
+
+_INT = re.compile(r"[-+]?[0-9]+$")
+"""YAML 1.2's whole numbers, as DVC reads params.yaml: 010 is ten, and 1:30 is text."""
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, _INT if tag.endswith(":int") else pattern) for tag, pattern in resolvers]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+_Loader.add_constructor("tag:yaml.org,2002:str", _text)
 _Loader.compose_node = _compose_node  # type: ignore[method-assign]
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _timestamp_as_text)
