@@ -19,7 +19,7 @@ from adapt.artifact.manifest import verify
 from adapt.errors import InputError
 from adapt.spec.lora import LoraSpec
 from adapt.spec.prompt import PinnedPrompt
-from adapt.spec.resolved import TrainSection
+from adapt.spec.resolved.train import TrainSection
 from adapt.spec.train import LoraTrain
 from tests.adapter.trainings import BASE, record, records, run, section
 
@@ -127,7 +127,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(workspace: Path,
     run(settings, workspace, inputs, tmp_path / "whole")
     (tmp_path / "section.json").write_text(settings.model_dump_json())
     code = (
-        "import sys; from pathlib import Path; from adapt.spec.resolved import TrainSection; from tests.adapter.trainings import Killer, run\n"
+        "import sys; from pathlib import Path; from adapt.spec.resolved.train import TrainSection; from tests.adapter.trainings import Killer, run\n"
         "section = TrainSection.model_validate_json(Path(sys.argv[1]).read_bytes())\n"
         "run(section, Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), progress=Killer(8))"
     )

@@ -17,7 +17,8 @@ from adapt.records import AlpacaRecord
 from adapt.spec.base import PathBase
 from adapt.spec.lora import LoraSpec
 from adapt.spec.prompt import PinnedPrompt
-from adapt.spec.resolved import StageSection, TrainSection
+from adapt.spec.resolved.stage import StageSection
+from adapt.spec.resolved.train import TrainSection
 from adapt.spec.train import LoraTrain, QloraTrain
 
 BASE = "base"

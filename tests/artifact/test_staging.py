@@ -12,7 +12,7 @@ import pytest
 from adapt.artifact.manifest import read_manifest, section_digest, verify
 from adapt.artifact.staging import staged
 from adapt.errors import InputError, WorkspaceError
-from adapt.spec.resolved import StageSection
+from adapt.spec.resolved.stage import StageSection
 
 SECTION = StageSection(code="0" * 64, libraries={"torch": "2"})
 
@@ -95,7 +95,7 @@ def test_two_builders_of_one_output_do_not_mix(tmp_path: Path) -> None:
         import sys
         from pathlib import Path
         from adapt.artifact.staging import staged
-        from adapt.spec.resolved import StageSection
+        from adapt.spec.resolved.stage import StageSection
         with staged(Path(sys.argv[1]), section=StageSection(code="0" * 64, libraries={}), inputs={}) as folder:
             print("in", flush=True)
             sys.stdin.readline()

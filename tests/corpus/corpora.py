@@ -8,7 +8,7 @@ from adapt.corpus.build import build
 from adapt.corpus.report import CorpusReport
 from adapt.records import Document, LedgerRow
 from adapt.spec.corpus import CorpusSpec
-from adapt.spec.resolved import CorpusSection
+from adapt.spec.resolved.corpus import CorpusSection
 
 
 class Corpus:

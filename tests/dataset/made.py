@@ -13,7 +13,7 @@ from adapt.dataset.report import DatasetReport
 from adapt.records import AlpacaRecord, Document, Language, LedgerRow, Message
 from adapt.spec.base import BundledBase, PinnedBase
 from adapt.spec.dataset import DatasetSpec
-from adapt.spec.resolved import DatasetSection
+from adapt.spec.resolved.dataset import DatasetSection
 
 _SYLLABLES = [first + vowel for first in "bcdfghjklmnprstvwz" for vowel in "aeiou"]
 

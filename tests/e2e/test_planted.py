@@ -15,7 +15,8 @@ from adapt.dataset.build import build as build_dataset
 from adapt.records import AlpacaRecord, Document, LedgerRow
 from adapt.spec.base import BundledBase, PinnedBase
 from adapt.spec.load import load_specs
-from adapt.spec.resolved import CorpusSection, DatasetSection
+from adapt.spec.resolved.corpus import CorpusSection
+from adapt.spec.resolved.dataset import DatasetSection
 from tests.tiny import tiny_base
 from tests.workspace import ROOT
 

@@ -17,7 +17,8 @@ from adapt.records import AlpacaRecord, Language
 from adapt.spec.base import BundledBase, PinnedBase
 from adapt.spec.evaluate import EvaluateSpec
 from adapt.spec.prompt import PinnedPrompt
-from adapt.spec.resolved import EvaluateSection, StageSection
+from adapt.spec.resolved.evaluate import EvaluateSection
+from adapt.spec.resolved.stage import StageSection
 from tests.tiny import tiny_base
 
 PLAIN = StageSection(code="0" * 64, libraries={})

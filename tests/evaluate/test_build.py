@@ -21,7 +21,7 @@ from adapt.evaluate.judge import judge
 from adapt.evaluate.metrics import read_metrics
 from adapt.records import AlpacaRecord
 from adapt.spec.evaluate import Gate
-from adapt.spec.resolved import GateSection
+from adapt.spec.resolved.gate import GateSection
 from tests.evaluate.conftest import evaluate_section, record, records, write_dataset
 
 CHECKS = ({"prompt": "What is a bond?", "must_not_contain": ["zebra"]}, {"prompt": "什么是债券？", "must_contain": ["斑马"]})

@@ -15,7 +15,7 @@ from adapt.errors import GateError, InputError
 from adapt.evaluate.judge import failures, judge
 from adapt.evaluate.metrics import Metrics, write_metrics
 from adapt.spec.evaluate import Gate
-from adapt.spec.resolved import GateSection
+from adapt.spec.resolved.gate import GateSection
 from tests.evaluate.conftest import PLAIN
 
 BETTER = Metrics(base={"perplexity": 33.9, "rouge_l": 0.18}, adapter={"perplexity": 12.5, "rouge_l": 0.31}, records=9, tokens=210)

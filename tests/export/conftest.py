@@ -17,7 +17,8 @@ from adapt.export.export import ExportInputs, ExportReport, export
 from adapt.records import AlpacaRecord, Language
 from adapt.spec.base import BundledBase, PinnedBase
 from adapt.spec.export import ExportSpec, MergedExport, OnnxExport, Parity, QuantizedExport
-from adapt.spec.resolved import ExportSection, StageSection
+from adapt.spec.resolved.export import ExportSection
+from adapt.spec.resolved.stage import StageSection
 from tests.tiny import CHAT_TEMPLATE, tiny_base
 
 PLAIN = StageSection(code="0" * 64, libraries={})

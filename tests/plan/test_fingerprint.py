@@ -68,3 +68,9 @@ def test_real_stages_name_their_libraries() -> None:
     assert "ftfy" in corpus
     assert "torch" not in corpus
     assert all("+" not in version for version in corpus.values())
+
+
+def test_a_stage_reaches_the_settings_models_that_it_reads_and_no_others() -> None:
+    reached = {name for name in fingerprint._closure("adapt.adapter.train") if name.startswith("adapt.spec.")}
+    assert "adapt.spec.lora" in reached
+    assert not {"adapt.spec.serving", "adapt.spec.export", "adapt.spec.evaluate", "adapt.spec.corpus"} & reached

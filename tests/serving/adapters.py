@@ -12,7 +12,8 @@ from adapt.artifact.staging import staged
 from adapt.serving.render import ServingInputs, ServingReport, render
 from adapt.spec.base import BaseSpec, BundledBase, PinnedBase
 from adapt.spec.prompt import PinnedPrompt
-from adapt.spec.resolved import Member, ServingSection, StageSection
+from adapt.spec.resolved.serving import Member, ServingSection
+from adapt.spec.resolved.stage import StageSection
 from adapt.spec.serving import ServerSpec
 
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %} 问答"

@@ -21,7 +21,7 @@ import pytest
 
 from adapt.artifact.staging import staged
 from adapt.serving.options import ALLOWED
-from adapt.spec.resolved import Member
+from adapt.spec.resolved.serving import Member
 from tests.serving.adapters import BASE, PROMPT, Scene, stage
 from tests.tiny import CHAT_TEMPLATE, tiny_base
 

@@ -26,7 +26,7 @@ from adapt.base.load import load_tokenizer, resolve_device
 from adapt.errors import InputError
 from adapt.records import AlpacaRecord
 from adapt.spec.base import HubBase, PathBase, PinnedBase
-from adapt.spec.resolved import TrainSection
+from adapt.spec.resolved.train import TrainSection
 from adapt.spec.train import CommonTrain, QloraTrain
 
 if TYPE_CHECKING:

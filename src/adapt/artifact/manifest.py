@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from adapt.artifact.digest import digest_files, digest_value
 from adapt.errors import InputError
-from adapt.spec.resolved import StageSection
+from adapt.spec.resolved.stage import StageSection
 
 MANIFEST = "manifest.json"
 SCHEMA = 1

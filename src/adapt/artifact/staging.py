@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from adapt.artifact.digest import digest_folder
 from adapt.artifact.manifest import MANIFEST, write_manifest
 from adapt.errors import InputError, WorkspaceError
-from adapt.spec.resolved import StageSection
+from adapt.spec.resolved.stage import StageSection
 
 
 @contextmanager

@@ -17,16 +17,14 @@ from adapt.plan.runs import recorded
 from adapt.plan.stages import SERVING, Stage, split_item
 from adapt.plan.workspace import Workspace
 from adapt.spec.base import HubBase, PathBase, PinnedBase
-from adapt.spec.resolved import (
-    CorpusSection,
-    DatasetSection,
-    EvaluateSection,
-    ExportSection,
-    GateSection,
-    ServingSection,
-    StageSection,
-    TrainSection,
-)
+from adapt.spec.resolved.corpus import CorpusSection
+from adapt.spec.resolved.dataset import DatasetSection
+from adapt.spec.resolved.evaluate import EvaluateSection
+from adapt.spec.resolved.export import ExportSection
+from adapt.spec.resolved.gate import GateSection
+from adapt.spec.resolved.serving import ServingSection
+from adapt.spec.resolved.stage import StageSection
+from adapt.spec.resolved.train import TrainSection
 
 _SECTIONS: dict[str, type[StageSection]] = {
     "corpus": CorpusSection,

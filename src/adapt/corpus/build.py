@@ -24,7 +24,7 @@ from adapt.corpus.steps import finish
 from adapt.errors import InputError
 from adapt.records import LedgerRow, Shape
 from adapt.spec.corpus import Boilerplate, CorpusSpec
-from adapt.spec.resolved import CorpusSection
+from adapt.spec.resolved.corpus import CorpusSection
 
 
 class _Spooled(Shape):

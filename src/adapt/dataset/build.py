@@ -27,7 +27,7 @@ from adapt.dataset.tokens import load_tokenizer
 from adapt.errors import InputError
 from adapt.records import LedgerRow
 from adapt.spec.dataset import NearDuplicates
-from adapt.spec.resolved import DatasetSection
+from adapt.spec.resolved.dataset import DatasetSection
 
 _HINTS = {
     "too_short": "lower dataset.lengths.min_output_words, or add sources",

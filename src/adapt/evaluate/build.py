@@ -25,7 +25,7 @@ from adapt.evaluate.report import render
 from adapt.evaluate.tally import Tally
 from adapt.records import AlpacaRecord, Message
 from adapt.spec.evaluate import EvaluateSpec
-from adapt.spec.resolved import EvaluateSection
+from adapt.spec.resolved.evaluate import EvaluateSection
 
 log = logging.getLogger(__name__)
 TEST, PREDICTIONS, REPORT = "test.jsonl", "predictions.jsonl", "report.md"

@@ -19,7 +19,7 @@ from adapt.errors import GateError, InputError
 from adapt.evaluate.metrics import Metrics, is_better, lower_is_better, read_metrics, shown
 from adapt.records import Shape
 from adapt.spec.evaluate import Gate, Metric
-from adapt.spec.resolved import GateSection
+from adapt.spec.resolved.gate import GateSection
 
 PASSED, VERDICT = "passed.json", "verdict.json"
 _UNMEASURED: dict[Metric, tuple[str, str]] = {

@@ -28,7 +28,7 @@ from adapt.export.onnx import build_onnx, genai_scorer, warn_of_other_ids
 from adapt.export.parity import Comparison, Figures, judge, write_parity
 from adapt.export.quantize import DTYPE, load_quantized, quantize, quiet_int8
 from adapt.spec.export import ExportSpec, MergedExport, OnnxExport
-from adapt.spec.resolved import ExportSection
+from adapt.spec.resolved.export import ExportSection
 
 if TYPE_CHECKING:
     from adapt.export.logprobs import Scorer

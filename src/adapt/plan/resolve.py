@@ -18,17 +18,14 @@ from adapt.plan.stages import ENTRIES
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec, Params
 from adapt.spec.prompt import FilePrompt, PinnedPrompt, PromptSpec
-from adapt.spec.resolved import (
-    CorpusSection,
-    DatasetSection,
-    EvaluateSection,
-    ExportSection,
-    GateSection,
-    Member,
-    ResolvedAdapter,
-    ServingSection,
-    TrainSection,
-)
+from adapt.spec.resolved.adapter import ResolvedAdapter
+from adapt.spec.resolved.corpus import CorpusSection
+from adapt.spec.resolved.dataset import DatasetSection
+from adapt.spec.resolved.evaluate import EvaluateSection
+from adapt.spec.resolved.export import ExportSection
+from adapt.spec.resolved.gate import GateSection
+from adapt.spec.resolved.serving import Member, ServingSection
+from adapt.spec.resolved.train import TrainSection
 
 _HEADER = "# Written by `adapt stage resolve` from specs/ and params.yaml; do not edit.\n"
 

@@ -17,7 +17,10 @@ from adapt.plan.runs import read_run
 from adapt.plan.stages import SERVING, Stage, stages_of
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
-from adapt.spec.resolved import CorpusSection, ResolvedAdapter, ServingSection, StageSection
+from adapt.spec.resolved.adapter import ResolvedAdapter
+from adapt.spec.resolved.corpus import CorpusSection
+from adapt.spec.resolved.serving import ServingSection
+from adapt.spec.resolved.stage import StageSection
 
 State = Literal["up to date", "stale", "missing", "failed", "waiting"]
 _MAX_CHANGES = 6

@@ -10,7 +10,7 @@ from typing import Any
 from adapt.artifact.digest import digest_folder
 from adapt.serving.weights import BaseWeights, Tensor, read_tensors
 from adapt.spec.prompt import PinnedPrompt
-from adapt.spec.resolved import Member
+from adapt.spec.resolved.serving import Member
 
 WEIGHTS, CONFIG, TEMPLATE, TRAINING = "adapter_model.safetensors", "adapter_config.json", "chat_template.jinja", "training.json"
 LORA_TENSOR = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<side>[AB])\.weight")

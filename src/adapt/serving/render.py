@@ -22,7 +22,7 @@ from adapt.serving.launch import environment, models_file, readme, start_script
 from adapt.serving.options import Offer, Option, lora_options, option_problems, prompt_options, server_options, write_options
 from adapt.serving.weights import BaseWeights
 from adapt.spec.base import HubBase
-from adapt.spec.resolved import ServingSection
+from adapt.spec.resolved.serving import ServingSection
 
 log = logging.getLogger(__name__)
 DIGEST_DIGITS = 12
