@@ -48,7 +48,13 @@ def start(root: Path, **variables: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **variables}
     adapt = str(Path(sys.executable).parent / "adapt")
     return subprocess.Popen(
-        [adapt, "build", "alpha"], cwd=root, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [adapt, "build", "alpha"],
+        cwd=root,
+        env=environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - a shell's background jobs ignore it, and would pass that on
     )
 
 
