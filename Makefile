@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: build test test-slow test-vllm lint generate check-generated serve serving-env lock clean help
+.PHONY: build test test-slow test-vllm lint generate check-generated serve serving-env bench-env lock clean help
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
@@ -39,6 +39,12 @@ check-generated: $(VENV)/.dev ## fail when a generated file is out of date
 serving-env: ## make .venv-serving with vLLM, for a GPU or a CPU
 	sh scripts/serving-env.sh
 
+bench-env: ## make .venv-peers with the peers of bench/dataset.py, an environment each
+	@for peer in datajuicer datatrove textdedup; do \
+		echo "installing $$peer into .venv-peers/$$peer" >&2; \
+		$(PYTHON) -m venv .venv-peers/$$peer && .venv-peers/$$peer/bin/python -m pip install --disable-pip-version-check --quiet -r bench/peers/$$peer.txt || exit 1; \
+	done
+
 serve: ## start vLLM on loopback with every adapter that passed
 	@test -x dist/vllm/start.sh || { echo "error: nothing to serve: dist/vllm is not built" >&2; echo "hint: run make build" >&2; exit 1; }
 	@test -x .venv-serving/bin/python || { echo "error: the serving environment is not there" >&2; echo "hint: run make serving-env" >&2; exit 1; }
@@ -48,7 +54,7 @@ lock: ## write requirements/lock.txt anew from the newest versions that pyprojec
 	sh scripts/lock.sh "$(PYTHON)"
 
 clean: ## remove the environments; outputs stay, see `adapt prune` and `dvc gc`
-	rm -rf $(VENV) .venv-serving
+	rm -rf $(VENV) .venv-serving .venv-peers
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed, this is %d.%d\nhint: make PYTHON=python3.11 ..." % sys.version_info[:2])'

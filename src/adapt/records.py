@@ -4,8 +4,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-Language = Literal["en", "zh"]
-"""Languages that rules tell apart; a text is `zh` when Han characters lead in it."""
+Language = str
+"""ISO 639-1 code, or `und` for a text without letters."""
+DocumentKind = Literal["text", "question", "chat", "preference"]
 
 
 class Shape(BaseModel):
@@ -21,16 +22,43 @@ class Message(Shape):
     content: str
 
 
+class Signals(Shape):
+    """What was measured of a document's body (its text, its answer, or the answers of its chat). Bounds on them are set in `dataset.quality`,
+    where each is described; None where a measure has no meaning, such as a mean word length without spaced words."""
+
+    language_confidence: float = 0.0
+    words: float = 0.0
+    mean_word_length: float | None = None
+    symbols_per_word: float | None = None
+    alphabetic_words: float | None = None
+    stop_words: int = 0
+    bullet_lines: float = 0.0
+    ellipsis_lines: float = 0.0
+    punctuated_lines: float = 0.0
+    short_lines: float = 0.0
+    duplicate_lines: float = 0.0
+    duplicate_line_characters: float = 0.0
+    duplicate_paragraphs: float = 0.0
+    top_2gram: float = 0.0
+    top_3gram: float = 0.0
+    top_4gram: float = 0.0
+    duplicate_5gram: float = 0.0
+    duplicate_10gram: float = 0.0
+    curly_braces: float = 0.0
+    placeholders: int = 0
+    replacement_characters: float = 0.0
+
+
 class Document(Shape):
-    """A clean piece of a raw corpus: running text, one question with its answer, or one conversation."""
+    """A clean piece of raw data: running text, one question with its answer, one conversation, or one preference pair."""
 
     id: str
     """Hex digest of source, locator and content: the same input gives the same id on every machine."""
     source: str
-    """Path of the raw file, relative to the corpus folder, with forward slashes."""
+    """Path of the raw file relative to the corpus folder, with forward slashes; a URL, query or package for other sources."""
     locator: str
-    """Place inside the file, such as `line 12`; empty for the whole file."""
-    kind: Literal["text", "question", "chat"]
+    """Place inside the source, such as `line 12`; empty for the whole."""
+    kind: DocumentKind
     language: Language
     title: str = ""
     """Text: its title, when it has one."""
@@ -41,23 +69,57 @@ class Document(Shape):
     input: str = ""
     """Question: the material that the instruction works on."""
     output: str = ""
-    """Question: the answer."""
+    """Question: the answer; preference: the better one."""
+    rejected: str = ""
+    """Preference: the worse answer."""
     messages: tuple[Message, ...] = ()
     """Chat: its turns in order."""
+    licence: str = ""
+    """Licence of the content; empty when not known."""
+    date: str = ""
+    """ISO 8601 date or time of the content; empty when not known."""
+    group: str = ""
+    """What it belongs to beside its file, such as a case."""
+    label: str = ""
+    """Its class."""
+    signals: Signals = Signals()
+    """What was measured of its body."""
 
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> Self:
-        full = {"text": bool(self.text), "question": bool(self.instruction and self.output), "chat": bool(self.messages)}
+        full = {
+            "text": bool(self.text),
+            "question": bool(self.instruction and self.output),
+            "chat": bool(self.messages),
+            "preference": bool(self.instruction and self.output and self.rejected),
+        }
         if not full[self.kind]:
             raise ValueError(f"a document of kind {self.kind!r} without its content")
         return self
 
 
+class Origin(Shape):
+    """How a record came to be that stands in no raw file: synthesis or augmentation."""
+
+    method: str
+    """`synthesis`, or the method of augmentation."""
+    parent: str
+    """Id of the document (synthesis) or record (augmentation) that it was made from."""
+    start: int | None = None
+    """Synthesis: where its passage begins in the document's text, in characters."""
+    end: int | None = None
+    """Synthesis: where its passage ends."""
+    teacher: str = ""
+    """Model that made it; empty for rules."""
+    prompt: str = ""
+    """SHA-256 of the prompt that was sent."""
+
+
 class AlpacaRecord(Shape):
-    """One training example in Alpaca form, with where it came from."""
+    """One training example in Alpaca form, with where it came from. In data sets of running text only `output` is filled."""
 
     id: str
-    """Hex digest of everything that is trained on: instruction, input, output, system and history."""
+    """Hex digest of everything that is trained on: instruction, input, output, system, history and rejected."""
     instruction: str
     input: str = ""
     output: str
@@ -71,6 +133,12 @@ class AlpacaRecord(Shape):
     """Place inside that file, section headings included."""
     document: str
     """Id of the document that it was made from; a split never divides a document."""
+    rejected: str = ""
+    """The worse answer, in data sets of preference pairs."""
+    licence: str = ""
+    label: str = ""
+    origin: Origin | None = None
+    """How it was made, when a teacher or an augmentation made it."""
 
     @property
     def question(self) -> str:
@@ -103,4 +171,8 @@ class LedgerRow(Shape):
     threshold: float | None = None
     """What the measure was held against."""
     winner: str | None = None
-    """For duplicates: id of the record that was kept instead."""
+    """For duplicates: id of the record that was kept instead; for contamination: the evaluation text that was hit."""
+    field: str | None = None
+    """For edits: the text that was edited, such as `output`."""
+    spans: tuple[tuple[int, int], ...] = ()
+    """For edits that replace: where the replacements stand in the edited text, in characters; for passages: the runs."""

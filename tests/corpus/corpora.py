@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
-from adapt.artifact.lines import read_ledger, read_lines
+from adapt.artifact.documents import FILE, from_batch, read_batches
+from adapt.artifact.lines import read_ledger
 from adapt.artifact.progress import QuietProgress
 from adapt.corpus.build import build
 from adapt.corpus.report import CorpusReport
+from adapt.engine.engine import Engine
+from adapt.engine.local import Inline
 from adapt.records import Document, LedgerRow
 from adapt.spec.corpus import CorpusSpec
 from adapt.spec.resolved.corpus import CorpusSection
@@ -24,13 +27,20 @@ class Corpus:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
-    def build(self, spec: CorpusSpec | None = None) -> CorpusReport:
+    def build(
+        self, spec: CorpusSpec | None = None, *, engine: Engine | None = None, cache: Path | None = None, out: Path | None = None
+    ) -> CorpusReport:
         section = CorpusSection(code="0" * 64, libraries={}, corpus=spec or CorpusSpec())
-        return build(section, inputs=self.raw, out=self.out, progress=QuietProgress())
+        return build(section, inputs=self.raw, out=out or self.out, progress=QuietProgress(), engine=engine or Inline(), cache=cache)
+
+    def files(self, out: Path | None = None) -> dict[str, bytes]:
+        """Every file of the output."""
+        return {path.name: path.read_bytes() for path in (out or self.out).iterdir()}
 
     def documents(self) -> list[Document]:
         """By source and locator."""
-        return sorted(read_lines(self.out / "documents.jsonl", Document), key=lambda document: (document.source, document.locator))
+        documents = [document for batch in read_batches(self.out / FILE) for document in from_batch(batch)]
+        return sorted(documents, key=lambda document: (document.source, document.locator))
 
     def document(self, source: str) -> Document:
         (document,) = [document for document in self.documents() if document.source == source]

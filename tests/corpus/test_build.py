@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from adapt.artifact.documents import FILE, ROWS, read_batches
 from adapt.artifact.manifest import verify
-from adapt.corpus.encoding import Encoding, detect
+from adapt.corpus.sources.stores import Stored, open_stored
+from adapt.engine.engine import open_engine
 from adapt.errors import InputError
-from adapt.spec.corpus import Boilerplate, CorpusSpec, FieldNames, Source
+from adapt.spec.corpus import Boilerplate, CorpusSpec, Fields, FileSource
+from adapt.spec.engine import LocalEngine
+from adapt.spec.pii import Pii
 from tests.corpus.corpora import Corpus
 
 MIXED = {
@@ -47,19 +51,20 @@ def test_build_turns_every_kind_of_file_into_documents(mixed: Corpus) -> None:
     ]
     assert report.files == {"csv": 2, "html": 1, "jsonl": 2, "markdown": 1, "text": 1}
     assert report.files_unmatched == 1
+    assert (report.pieces, report.licences) == (9, {"": 7})
     assert report.documents == {"chat": {"en": 1}, "question": {"en": 2, "zh": 1}, "text": {"en": 3}}
     assert report.ledger == {
         "edited": {"mask_email": 1, "mask_phone": 1, "repair_encoding": 1},
         "quarantined": {"invalid_json": 1, "missing_field": 1},
     }
-    assert json.loads((mixed.out / "report.json").read_text()) == report.model_dump()
+    assert json.loads((mixed.out / "report.json").read_text()) == report.model_dump(mode="json")
     verify(mixed.out)
-    assert sorted(path.name for path in mixed.out.iterdir()) == ["documents.jsonl", "ledger.parquet", "manifest.json", "report.json"]
+    assert sorted(path.name for path in mixed.out.iterdir()) == ["documents.parquet", "ledger.parquet", "manifest.json", "report.json"]
 
 
 def test_documents_are_sorted_by_id(mixed: Corpus) -> None:
     mixed.build()
-    ids = [json.loads(line)["id"] for line in (mixed.out / "documents.jsonl").read_text().splitlines()]
+    ids = [name for batch in read_batches(mixed.out / FILE) for name in batch.column("id").to_pylist()]
     assert ids == sorted(ids)
     assert len(set(ids)) == 7
 
@@ -75,7 +80,7 @@ def test_build_gives_the_same_bytes_whatever_hash_seed_locale_and_order_of_creat
     program += "c.raw, c.out = Path(sys.argv[1]), Path(sys.argv[2]); c.build()"
     environment = {**os.environ, "PYTHONHASHSEED": "7", "LC_ALL": "C", "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", program, str(again.raw), str(again.out)], env=environment, check=True)
-    assert {p.name: p.read_bytes() for p in mixed.out.iterdir()} == {p.name: p.read_bytes() for p in again.out.iterdir()}
+    assert mixed.files() == again.files()
 
 
 def test_ledger_names_documents_and_holds_no_personal_data(mixed: Corpus) -> None:
@@ -105,7 +110,7 @@ def test_empty_folder_is_an_input_error(corpus: Corpus) -> None:
 def test_corpus_without_a_usable_document_names_the_reasons_and_leaves_nothing(corpus: Corpus) -> None:
     corpus.write("a.md", "")
     corpus.write("b.jsonl", "{\n[1]\n")
-    corpus.write("c.pdf", "%PDF")
+    corpus.write("c.png", b"\x89PNG")
     with pytest.raises(InputError, match=r"no usable document; 2 files read, 1 empty_file, 2 invalid_json, 1 files that no source matches"):
         corpus.build()
     assert [path.name for path in corpus.raw.parent.iterdir() if not path.name.endswith(".lock")] == ["raw"]
@@ -128,7 +133,7 @@ def test_broken_and_empty_files_are_quarantined_with_a_reason(corpus: Corpus) ->
         ("frame.html", ""): "no_content",
         ("front.md", ""): "empty_file",
         ("invisible.jsonl", "line 1"): "missing_field",
-        ("other.csv", ""): "missing_field",
+        ("other.csv", "line 2"): "missing_field",
         ("rows.csv", ""): "empty_file",
     }
     assert len(corpus.documents()) == 1
@@ -138,12 +143,12 @@ def test_file_that_cannot_be_read_is_quarantined(corpus: Corpus, monkeypatch: py
     corpus.write("good.md", "Some good text.")
     corpus.write("locked.md", "Some locked text.")
 
-    def detect_unless_locked(path: Path, *, page: bool) -> Encoding:
-        if path.name == "locked.md":  # as for a user without the right to read it; tests may run as root
+    def open_unless_locked(path: str) -> Stored:
+        if path.endswith("locked.md"):  # as for a user without the right to read it; tests may run as root
             raise PermissionError(13, "Permission denied")
-        return detect(path, page=page)
+        return open_stored(path)
 
-    monkeypatch.setattr("adapt.corpus.reading.detect", detect_unless_locked)
+    monkeypatch.setattr("adapt.corpus.sources.storage.open_stored", open_unless_locked)
     corpus.build()
     assert corpus.rows("locked.md") == [("", "unreadable", None)]
     assert corpus.ledger()[0].reason == "The file cannot be read: Permission denied."
@@ -155,9 +160,9 @@ def test_first_matching_source_decides_how_a_file_is_read(corpus: Corpus) -> Non
     corpus.write("skip.md", "Not matched.")
     spec = CorpusSpec(
         sources=(
-            Source(glob="*.json", reader="jsonl", fields=FieldNames(instruction="q", output="a")),
-            Source(glob="deep/**", reader="html"),
-            Source(glob="**/*.txt", reader="text"),
+            FileSource(glob="*.json", reader="jsonl", fields=Fields(instruction="q", output="a")),
+            FileSource(glob="deep/**", reader="html"),
+            FileSource(glob="**/*.txt", reader="text"),
         )
     )
     report = corpus.build(spec)
@@ -168,10 +173,10 @@ def test_first_matching_source_decides_how_a_file_is_read(corpus: Corpus) -> Non
 
 def test_a_source_that_matches_nothing_is_warned_of(corpus: Corpus, caplog: pytest.LogCaptureFixture) -> None:
     corpus.write("a.md", "Some text.")
-    fields = FieldNames(output="a")
-    corpus.build(CorpusSpec(sources=(Source(glob="webb/*.html"), Source(glob="*.md", fields=fields))))
+    fields = Fields(output="a")
+    corpus.build(CorpusSpec(sources=(FileSource(glob="webb/*.html"), FileSource(glob="*.md", fields=fields))))
     assert "corpus.sources.0: no file matches 'webb/*.html'" in caplog.text
-    assert "corpus.sources.1: fields are for csv and jsonl files" in caplog.text
+    assert "corpus.sources.1: fields are for readers of records" in caplog.text
 
 
 def test_boilerplate_repeated_in_a_folder_is_dropped_and_headings_stay(corpus: Corpus) -> None:
@@ -219,11 +224,11 @@ def test_masking_covers_titles_inputs_and_chat_turns_and_follows_the_spec(corpus
     assert corpus.document("q.jsonl").input == "From [EMAIL], [EMAIL]"
     assert corpus.rows("q.jsonl") == [("line 1", "mask_email", 2.0)]
     assert [row.reason for row in corpus.ledger() if row.source == "chat.jsonl"] == [
-        "1 e-mail address in the turn 1 was replaced by [EMAIL].",
-        "1 e-mail address in the turn 2 was replaced by [EMAIL].",
-        "1 telephone number in the turn 2 was replaced by [PHONE].",
+        "1 e-mail address in turn 1 was replaced by [EMAIL].",
+        "1 e-mail address in turn 2 was replaced by [EMAIL].",
+        "1 telephone number in turn 2 was replaced by [PHONE].",
     ]
-    corpus.build(CorpusSpec(mask=("phone",)))
+    corpus.build(CorpusSpec(pii=Pii(email="allow")))
     assert [turn.content for turn in corpus.document("chat.jsonl").messages] == ["I am a@b.com", "Call [PHONE] or c@d.org."]
 
 
@@ -241,10 +246,23 @@ def test_a_failed_build_keeps_the_former_output(corpus: Corpus) -> None:
     corpus.write("q.csv", "question,answer\nWhat?,That.\n")
     corpus.build()
     before = (corpus.out / "manifest.json").read_bytes()
-    with pytest.raises(InputError, match=r"q\.csv: no column 'reply'; columns found: question, answer"):
-        corpus.build(CorpusSpec(sources=(Source(glob="*.csv", fields=FieldNames(output="reply")),)))
+    with pytest.raises(InputError, match=r"corpus\.sources\.0\.fields\.output: q\.csv has no column 'reply'"):
+        corpus.build(CorpusSpec(sources=(FileSource(glob="*.csv", fields=Fields(output="reply")),)))
     assert (corpus.out / "manifest.json").read_bytes() == before
     assert not list(corpus.out.parent.glob("*staging*"))
+
+
+def test_a_path_of_the_spec_that_no_record_has_ends_the_build_before_anything_is_written(corpus: Corpus) -> None:
+    row = json.dumps({"ask": {"text": "What is a rate?"}, "reply": "The price of money."}) + "\n"
+    corpus.write("small.jsonl", row * 3)
+    corpus.write("large.jsonl", row * 20_000)
+    for name in ("small.jsonl", "large.jsonl"):
+        spec = CorpusSpec(sources=(FileSource(glob=name, fields=Fields(instruction="ask.txt", output="reply")),))
+        with pytest.raises(InputError, match=rf"corpus\.sources\.0\.fields\.instruction: the first records of {name} have nothing at 'ask\.txt'"):
+            corpus.build(spec)
+    assert not corpus.out.exists()
+    spec = CorpusSpec(sources=(FileSource(glob="*.jsonl", fields=Fields(instruction="ask.text", output="reply")),))
+    assert corpus.build(spec).pieces == 20_003
 
 
 def test_id_depends_on_content_and_place(corpus: Corpus) -> None:
@@ -255,3 +273,34 @@ def test_id_depends_on_content_and_place(corpus: Corpus) -> None:
     corpus.write("a.csv", "question,answer\nWhat?,That.\nWhat?,Those.\n")
     corpus.build()
     assert [document.id == old.id for document, old in zip(corpus.documents(), (first, second), strict=True)] == [True, False]
+
+
+def test_workers_change_no_byte_and_the_report_adds_up(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than fits one task: a file that is cut, small files of two folders with lines that repeat, and pieces that are lost."""
+    monkeypatch.setattr("adapt.corpus.readers.portion._PORTION", 1 << 17)
+    monkeypatch.setattr("adapt.corpus.tasks._BYTES", 1 << 11)
+    monkeypatch.setattr("adapt.corpus.intake._SMALL", 0)
+    row = '{"question": "How many coins are in box %d of the store?", "answer": "There are %d coins in it."}\n'
+    corpus.write("rows.jsonl", "".join(row % (number, number * 7) for number in range(4000)))
+    for number in range(60):
+        text = f"# Page {number}\n\nThis page tells of case {number}.\n\n" * (1 + number % 3)
+        corpus.write(f"{'ab'[number % 2]}/{number}.md", text + "Provided by the Desk for information.\n" * (number % 5 != 0))
+    corpus.write("b/empty.md", "")
+    report = corpus.build()
+    one = corpus.files()
+    assert [batch.num_rows for batch in read_batches(corpus.out / FILE)] == [ROWS, 4060 - ROWS]
+    assert report.pieces == sum(sum(kinds.values()) for kinds in report.documents.values()) + sum(report.ledger["quarantined"].values())
+    assert report.ledger == {"edited": {"drop_boilerplate": 48}, "quarantined": {"empty_file": 1}}
+    with open_engine(LocalEngine(workers=2)) as engine:
+        corpus.build(engine=engine)
+        assert corpus.files() == one
+
+
+def test_report_counts_by_source_and_licence(corpus: Corpus) -> None:
+    corpus.write("a.md", "Some text.")
+    corpus.write("b.csv", "question,answer\nWhat?,That.\nWhy?,\n")
+    spec = CorpusSpec(sources=(FileSource(glob="*.csv", licence="CC0-1.0"), FileSource(glob="*.md", licence="MIT"), FileSource(glob="*.xml")))
+    report = corpus.build(spec)
+    assert [(source.inputs, source.pieces, source.documents) for source in report.sources] == [(1, 2, 1), (1, 1, 1), (0, 0, 0)]
+    assert report.licences == {"CC0-1.0": 1, "MIT": 1}
+    assert report.pieces == 3

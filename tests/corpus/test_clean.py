@@ -1,8 +1,8 @@
 import pytest
+from ftfy.badness import is_bad
 
-from adapt.corpus.clean import normalize_unicode, repair_mojibake, tidy_whitespace
-from adapt.corpus.language import language_of
-from adapt.corpus.wrapping import unwrap
+from adapt.corpus.cleaning.characters import is_settled, normalize_unicode, repair_mojibake, tidy_whitespace
+from adapt.corpus.cleaning.wrapping import unwrap
 
 
 @pytest.mark.parametrize("text", ["It’s “fine” — naïve café £9", "现值等于未来现金流"])
@@ -70,15 +70,26 @@ def test_lines_whose_breaks_are_meant_stay(text: str) -> None:
     assert unwrap(text) == text
 
 
+@pytest.mark.parametrize("text", ["Plain text, nothing else.", "患者男，64岁，血压 120/80 mmHg……“注意休息”！", "He said “no” — that’s all… 90°"])
+def test_text_without_anything_to_mend_is_settled_at_once(text: str) -> None:
+    assert is_settled(text)
+
+
 @pytest.mark.parametrize(
-    ("text", "language"),
-    [
-        ("什么是 term sheet？", "zh"),
-        ("使用 vLLM 加载 LoRA adapter 时，请检查 rank 与 base model 是否一致。", "zh"),
-        ("The term 要约 means offer in Chinese contract law.", "en"),
-        ("123 + 456", "en"),
-        ("", "en"),
-    ],
+    "text",
+    ["a\u200bb", "２０", "cafe\u0301", "a  b", "a \nb", " a", "a\n", "a\n\n\nb", "a\tb", "a\rb", "a\u3000b", "â€™", "a < b", "&amp;", "\ud800"],
 )
-def test_language_goes_by_what_leads(text: str, language: str) -> None:
-    assert language_of(text) == language
+def test_text_that_some_step_may_touch_is_not_settled(text: str) -> None:
+    assert not is_settled(text)
+
+
+def test_every_short_passage_that_is_called_mojibake_gets_past_the_first_check() -> None:
+    signs = "\u00a0\u00ad·´–—―…’¡«¿©‘‚“„•‹®»”›™°"
+    neighbours = [*signs, "a", "A", "0", " ", "。", "一"]
+    assert not any(is_bad(f"{first}{second}{third}") for first in neighbours for second in neighbours for third in neighbours)
+
+
+def test_short_lines_of_a_text_with_columns_elsewhere_are_still_single_spaced() -> None:
+    assert tidy_whitespace("a  b\n\nName      Amount\nArden     9\n\n  indented  text \n \t \nend") == (
+        "a b\n\nName      Amount\nArden     9\n\n  indented text\n\nend"
+    )

@@ -1,9 +1,15 @@
-from pathlib import Path
+from io import BytesIO
 
 import pytest
 
-from adapt.corpus.encoding import UndecodableError, detect
-from tests.corpus.corpora import Corpus
+from adapt.corpus.cleaning.encoding import Encoding, UndecodableError, detect
+
+
+def decoded(raw: bytes, *, page: bool = False) -> tuple[str, Encoding]:
+    file = BytesIO(raw)
+    encoding = detect(file, page=page)
+    file.seek(0)
+    return encoding.text(file).read(), encoding
 
 
 @pytest.mark.parametrize(
@@ -19,59 +25,73 @@ from tests.corpus.corpora import Corpus
         ("He said “yes” — naïve, résumé, Ménière’s.", "cp1252"),
     ],
 )
-def test_encoding_is_detected_and_noted_as_repaired(tmp_path: Path, text: str, codec: str) -> None:
-    path = tmp_path / "f.txt"
-    path.write_bytes(text.encode(codec))
-    encoding = detect(path)
-    assert (encoding.read(path), encoding.repaired) == (text, True)
+def test_encoding_is_detected_and_noted_as_repaired(text: str, codec: str) -> None:
+    found, encoding = decoded(text.encode(codec))
+    assert (found, encoding.repaired) == (text, True)
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "ascii"])
-def test_utf_and_marked_files_are_read_without_repair(tmp_path: Path, codec: str) -> None:
+def test_utf_and_marked_files_are_read_without_repair(codec: str) -> None:
     text = "plain text" if codec == "ascii" else "中文 and café"
-    path = tmp_path / "f.txt"
-    path.write_bytes(text.encode(codec))
-    encoding = detect(path)
-    assert (encoding.read(path), encoding.repaired) == (text, False)
+    found, encoding = decoded(text.encode(codec))
+    assert (found, encoding.repaired) == (text, False)
 
 
-def test_utf16_without_a_mark_is_recognised(tmp_path: Path) -> None:
-    path = tmp_path / "f.txt"
-    path.write_bytes("Plain English text, saved by an old editor.".encode("utf-16-le"))
-    assert detect(path).read(path) == "Plain English text, saved by an old editor."
+def test_utf16_without_a_mark_is_recognised() -> None:
+    text = "Plain English text, saved by an old editor."
+    assert decoded(text.encode("utf-16-le"))[0] == text
 
 
-def test_declared_charset_of_a_page_counts_and_a_false_one_does_not(tmp_path: Path) -> None:
-    path = tmp_path / "p.html"
-    path.write_bytes('<meta charset="gb2312"><p>短</p>'.encode("gbk"))
-    assert (detect(path, page=True).codec, detect(path, page=True).repaired) == ("gb18030", False)
-    path.write_bytes('<meta charset="iso-8859-1"><p>中文</p>'.encode())
-    assert detect(path, page=True).codec == "utf-8"
-    path.write_bytes('<meta charset="utf-8"><p>“£5”</p>'.encode("cp1252"))
-    assert (detect(path, page=True).codec, detect(path, page=True).repaired) == ("cp1252", True)
-    path.write_bytes('<meta charset="no-such-thing"><p>£5, café</p>'.encode("cp1252"))
-    assert detect(path, page=True).codec == "cp1252"
+@pytest.mark.parametrize(
+    ("raw", "codec", "repaired"),
+    [
+        ('<meta charset="gb2312"><p>短</p>'.encode("gbk"), "gb18030", False),
+        ('<meta charset="iso-8859-1"><p>中文</p>'.encode(), "utf-8", False),
+        ('<meta charset="utf-8"><p>“£5”</p>'.encode("cp1252"), "cp1252", True),
+        ('<meta charset="no-such-thing"><p>£5, café</p>'.encode("cp1252"), "cp1252", True),
+    ],
+)
+def test_declared_charset_of_a_page_counts_and_a_false_one_does_not(raw: bytes, codec: str, repaired: bool) -> None:
+    encoding = detect(BytesIO(raw), page=True)
+    assert (encoding.codec, encoding.repaired) == (codec, repaired)
 
 
-def test_utf8_with_a_few_broken_bytes_stays_utf8(corpus: Corpus) -> None:
-    corpus.write("a.md", "中文内容很多很多，".encode() * 20 + b"\xff\xe4" + "结尾。".encode())
-    corpus.build()
-    assert corpus.document("a.md").text.endswith("\ufffd\ufffd结尾。")
-    assert corpus.rows("a.md") == [("", "repair_encoding", 2.0)]
+def test_utf8_with_a_few_broken_bytes_stays_utf8() -> None:
+    found, encoding = decoded("中文内容很多很多，".encode() * 20 + b"\xff\xe4" + "结尾。".encode())
+    assert found.endswith("\ufffd\ufffd结尾。")
+    assert encoding == Encoding("utf-8", repaired=True, damaged=2)
 
 
 @pytest.mark.parametrize("raw", [bytes(range(256)) * 4, b"\0" * 50, b"abc\x00\x01\x02\x03def" * 20, b"\x81\x8d\x8f\x90\x9d" * 9])
-def test_binary_is_undecodable(tmp_path: Path, raw: bytes) -> None:
-    path = tmp_path / "f.txt"
-    path.write_bytes(raw)
+def test_binary_is_undecodable(raw: bytes) -> None:
     with pytest.raises(UndecodableError):
-        detect(path)
+        detect(BytesIO(raw))
 
 
-def test_encoding_is_judged_by_the_whole_file(tmp_path: Path) -> None:
-    path = tmp_path / "f.txt"
-    for tail, codec, damaged in ((("尾部才有中文字。".encode() + "，".encode()[:2]), "utf-8", 1), ("尾部才有中文字。".encode("gbk"), "gb18030", 0)):
-        path.write_bytes(b"plain\n" * 200_000 + tail)
-        encoding = detect(path)
-        assert (encoding.codec, encoding.repaired, encoding.damaged) == (codec, True, damaged)
-        assert "尾部才有中文字。" in encoding.read(path)
+@pytest.mark.parametrize(
+    ("tail", "codec", "damaged"),
+    [("尾部才有中文字。".encode() + "，".encode()[:2], "utf-8", 1), ("尾部才有中文字。".encode("gbk"), "gb18030", 0)],
+)
+def test_encoding_is_judged_by_the_whole_file(tail: bytes, codec: str, damaged: int) -> None:
+    found, encoding = decoded(b"plain\n" * 200_000 + tail)
+    assert encoding == Encoding(codec, repaired=True, damaged=damaged)
+    assert "尾部才有中文字。" in found
+
+
+def test_binary_is_seen_in_the_first_part_of_a_long_file() -> None:
+    class Counted(BytesIO):
+        taken = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            block = super().read(size)
+            self.taken += len(block)
+            return block
+
+    file = Counted(b"\0" * (20 << 20))
+    with pytest.raises(UndecodableError, match="the file is binary, not text"):
+        detect(file)
+    assert file.taken <= 2 << 20
+
+
+def test_line_ends_are_left_as_they_are() -> None:
+    assert decoded(b"one\r\ntwo\rthree\n")[0] == "one\r\ntwo\rthree\n"

@@ -1,4 +1,4 @@
-from adapt.corpus.headings import plain_to_markdown, title_of
+from adapt.corpus.cleaning.headings import plain_to_markdown, title_of
 from tests.corpus.corpora import Corpus
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from adapt.corpus.page import extract
+from adapt.corpus.extraction.page import extract
 
 BODY = "A sentence of the page that is long enough to be told from a link."
 
@@ -99,3 +99,72 @@ def test_page_without_text_is_empty(page: str) -> None:
 
 def test_absurd_spans_do_not_grow_the_table() -> None:
     assert text_of("<table><tr><td rowspan=99999999999>a<td colspan=-3>b<tr><td>c</table>") == "| a | b |\n| --- | --- |\n| a | c |"
+
+
+ENGLISH = [
+    "Interest on a loan is the price of the money that is lent, and it is usually quoted as a yearly rate.",
+    "A fixed rate stays the same until the end of the term, whatever the market does in the meantime.",
+    "Whoever compares offers should look at the effective rate, because it contains the fees as well.",
+]
+CHINESE = [
+    "利息是借用资金的价格，通常以年利率的形式表示，并写入双方签订的借款合同。",
+    "固定利率在整个借款期限内保持不变，不受市场利率波动的影响。",
+    "提前还款可能需要支付违约金，贷款人应当在合同中事先说明收取标准。",
+]
+PROSE = "".join(f"<p>{sentence}</p>" for sentence in ENGLISH)
+TEXT = "\n\n".join(ENGLISH)
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        (
+            "<table><tr><td colspan=2><font size=5>GONE Bank pages</font></td></tr><tr><td width=150><b>GONE Topics</b><br>GONE rates</td>"
+            f"<td><h2>Interest</h2>{PROSE}<ul><li>Item</li></ul></td></tr><tr><td colspan=2>GONE Copyright 2001 by the makers.</td></tr></table>",
+            f"## Interest\n\n{TEXT}\n\n- Item",
+        ),
+        (
+            "<div class=c1><div class=c2>GONE The friendly portal for money</div><div class=c3><a href=a>GONE Home</a> | <a>GONE News</a></div></div>"
+            f"<div class=c4><div class=c5><h1>Interest</h1>{PROSE}<pre>rate = fee / sum</pre></div><div class=c6><b>GONE Latest</b>"
+            "<div>GONE: a short teaser of something else.</div></div></div><div class=c9>GONE All rights reserved. No advice is given.</div>",
+            f"# Interest\n\n{TEXT}\n\n```\nrate = fee / sum\n```",
+        ),
+        (
+            "<div id=a1>GONE 财经知识网 欢迎您</div><div id=a2><div id=a3>GONE 热门：<a href=x>贷款</a> <a href=y>理财</a></div>"
+            f"<div id=a4><b>什么是利息</b><br>{'<br><br>'.join(CHINESE)}</div></div><div id=a5>GONE 版权所有 2020 备案号 12345678</div>",
+            "什么是利息\n" + "\n\n".join(CHINESE),
+        ),
+        (
+            "<div><h1>Interest</h1></div><div class=row><div class=x1><b>GONE Opening hours</b><br>GONE Monday to Friday, nine to five</div>"
+            f"<div class=x2><h2>Rates</h2>{PROSE}<h2>Costs</h2><p>{BODY}</p></div></div><div class=z>GONE Imprint</div>",
+            f"# Interest\n\n## Rates\n\n{TEXT}\n\n## Costs\n\n{BODY}",
+        ),
+        (
+            f"<div>GONE</div><div><div><p>{ENGLISH[0]}</p><table><tr><th>Year</th><th>Rate</th></tr><tr><td>2015</td><td>1.5</td></tr></table>"
+            f"<p>{ENGLISH[1]}</p></div></div><div>GONE Contact us</div>",
+            f"{ENGLISH[0]}\n\n| Year | Rate |\n| --- | --- |\n| 2015 | 1.5 |\n\n{ENGLISH[1]}",
+        ),
+    ],
+    ids=["table layout", "meaningless classes", "Chinese with line breaks", "facts beside", "table of data"],
+)
+def test_page_that_marks_nothing_keeps_what_holds_its_sentences(page: str, text: str) -> None:
+    assert text_of(f"<html><body>{page}</body></html>") == text
+
+
+def test_page_whose_sentences_are_spread_over_blocks_keeps_them_all() -> None:
+    parts = "".join(f"<div><div><h2>Part {number}</h2><p>{sentence}</p></div></div>" for number, sentence in enumerate(ENGLISH))
+    assert text_of(f"<body>{parts}<div>Short note.</div></body>") == (
+        "\n\n".join(f"## Part {number}\n\n{sentence}" for number, sentence in enumerate(ENGLISH)) + "\n\nShort note."
+    )
+
+
+@pytest.mark.parametrize(
+    ("beside", "text"),
+    [
+        ("<table><tr><th>Year</th><th>Rate</th></tr><tr><td>2015</td><td>1.5</td></tr></table>", "| Year | Rate |\n| --- | --- |\n| 2015 | 1.5 |"),
+        ("<pre>x = 1</pre>", "```\nx = 1\n```"),
+        ("<ul><li>short</li></ul>", "- short"),
+    ],
+)
+def test_tables_code_and_lists_beside_the_sentences_are_not_lost(beside: str, text: str) -> None:
+    assert text_of(f"<body><div>{PROSE}</div><div>{beside}</div></body>") == f"{TEXT}\n\n{text}"

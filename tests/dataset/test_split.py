@@ -5,14 +5,17 @@ import pytest
 
 from adapt.dataset.split import Group, assign_splits
 from adapt.errors import InputError
-from adapt.records import Language
 from adapt.spec.dataset import Split
 
 SHARES = Split()
 
 
-def groups(sizes: list[int], language: Language = "en", prefix: str = "") -> list[Group]:
-    return [Group(f"{prefix}{language}{number:06}", size, language) for number, size in enumerate(sizes)]
+def groups(sizes: list[int], stratum: str = "en", prefix: str = "") -> list[Group]:
+    return [Group(f"{prefix}{stratum}{number:06}", size, stratum) for number, size in enumerate(sizes)]
+
+
+def dated(days: list[int | None], size: int = 1) -> list[Group]:
+    return [Group(f"{number:06}", size, newest=day) for number, day in enumerate(days)]
 
 
 def sizes(found: list[Group], seed: int = 0, shares: Split = SHARES) -> Counter[str]:
@@ -47,10 +50,10 @@ def test_what_a_huge_document_leaves_is_shared() -> None:
     assert sizes(groups([10_000, *[1] * 100])) == {"train": 10_000, "validation": 50, "test": 50}
 
 
-def test_every_language_is_in_every_split() -> None:
+def test_every_stratum_is_in_every_split() -> None:
     found = [*groups([2] * 300), *groups([1] * 4, "zh")]
     assigned = assign_splits(found, SHARES, 0)
-    assert {split for group, split in zip(found, assigned, strict=True) if group.language == "zh"} == {"train", "validation", "test"}
+    assert {split for group, split in zip(found, assigned, strict=True) if group.stratum == "zh"} == {"train", "validation", "test"}
     assert abs(sizes(found)["test"] - 60) <= 2
 
 
@@ -87,3 +90,39 @@ def test_order_of_groups_does_not_matter_and_the_seed_does() -> None:
 
 def test_shares_are_the_specs() -> None:
     assert sizes(groups([1] * 100), shares=Split(validation=0.2, test=0.4)) == {"train": 40, "validation": 20, "test": 40}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_by_time_the_newest_test_and_the_next_validate(seed: int) -> None:
+    found = dated([(number * 37) % 100 for number in range(100)])
+    assigned = assign_splits(found, Split(by="time", validation=0.2, test=0.1), seed)
+    newest = sorted(((group.newest or 0, split) for group, split in zip(found, assigned, strict=True)), reverse=True)
+    assert [split for _, split in newest] == ["test"] * 10 + ["validation"] * 20 + ["train"] * 70
+
+
+def test_by_time_records_without_a_date_train() -> None:
+    found = dated([*range(1, 41), *[None] * 60])
+    assigned = assign_splits(found, Split(by="time"), 0)
+    assert set(assigned[40:]) == {"train"}
+    assert Counter(assigned) == {"train": 80, "validation": 10, "test": 10}
+    assert assigned[30:40] == ["test"] * 10
+
+
+def test_by_time_the_first_moment_is_a_date_as_any_other() -> None:
+    assert assign_splits(dated([0, 1, -5, 2]), Split(by="time", test=0.25, validation=0.25), 0) == ["train", "validation", "train", "test"]
+
+
+def test_by_time_a_large_group_leaves_groups_for_the_other_splits() -> None:
+    assert assign_splits([Group("a", 1, newest=1), Group("b", 90, newest=3), Group("c", 9, newest=2)], Split(by="time"), 0) == [
+        "train",
+        "test",
+        "validation",
+    ]
+    assert assign_splits(dated([None, 2, 3]), Split(by="time"), 0) == ["train", "validation", "test"]
+
+
+@pytest.mark.parametrize("days", [[None, None, None, 5], [1, 2, *[None] * 20]])
+def test_by_time_needs_dates(days: list[int | None]) -> None:
+    with pytest.raises(InputError, match=r"are \d of \d+: too few for a split by time") as caught:
+        assign_splits(dated(days), Split(by="time"), 0)
+    assert "corpus.sources[].fields.date" in str(caught.value)

@@ -46,7 +46,21 @@ BAD_SPECS: dict[str, tuple[str | bytes, str]] = {
         "corpus: {sources: [{glob: '*', reader: word}]}",
         "specs/a.yaml: corpus.sources.0.reader: 'word' is not a reader; choose from: auto, html",
     ),
-    "unknown mask": ("corpus: {mask: [email, fax]}", "specs/a.yaml: corpus.mask.1: 'fax' is not a mask; choose from: email, phone, cn_id, bank_card"),
+    "unknown policy": ("corpus: {pii: {email: msk}}", "choose from: mask, pseudonym, drop, allow\nhint: did you mean 'mask'?"),
+    "unknown kind of data": ("corpus: {pii: {fax: mask}}", "specs/a.yaml: corpus.pii.fax: unknown field 'fax'; allowed: address, bank_card"),
+    "unknown kind of source": (
+        "corpus: {sources: [{kind: sqll}]}",
+        "specs/a.yaml: corpus.sources.0.kind: 'sqll' is not a kind; choose from: files, sql",
+    ),
+    "field of no form": (
+        "corpus: {sources: [{glob: x, fields: {input: {joined: [a]}}}]}",
+        "corpus.sources.0.fields.input: text or a mapping with join",
+    ),
+    "password in a spec": ("corpus: {sources: [{kind: sql, url: 'pg://me:pw@h/d', query: q}]}", "corpus.sources.0: a password stands in sources.url"),
+    "pseudonyms without a key": ("corpus: {pii: {email: pseudonym}}", "specs/a.yaml: corpus.pii: the policy pseudonym needs pii.pseudonym_key"),
+    "synthesis without a teacher": ("dataset: {synthesis: {}}", "specs/a.yaml: dataset: synthesis needs a teacher: set dataset.teacher"),
+    "missing evaluation set": ("dataset: {decontamination: {against: [no.jsonl]}}", "dataset.decontamination.against: no.jsonl is not a file"),
+    "engine in a spec": ("engine: {kind: local}", "hint: the engine is one for all adapters; set it in params.yaml"),
     "split too large": (
         "dataset: {split: {validation: 0.4, test: 0.4}}",
         "dataset.split: validation and test together leave less than 0.4 for training",
@@ -84,12 +98,12 @@ BAD_CORPORA: dict[str, tuple[dict[str, bytes], str, str, str]] = {
         {"a.csv": b"q,a\n1,2\n"},
         "corpus: {sources: [{glob: '*.csv', fields: {instruction: ask}}]}",
         "corpus",
-        "a.csv: no column 'ask'; columns found: q, a",
+        "corpus.sources.0.fields.instruction: a.csv has no column 'ask'\nhint: its columns are q, a",
     ),
     "too few records": ({"a.jsonl": questions("a", 5).encode()}, "", "dataset", "5 usable records, and dataset.min_records asks for 16"),
     "one record": ({"a.jsonl": questions("a", 1).encode()}, "dataset: {min_records: 3}", "dataset", "1 usable records, and dataset.min_records asks"),
     "all too short": ({"a.jsonl": b'{"instruction": "Q?", "output": "Yes."}\n' * 30}, "", "dataset", "0 usable records"),
-    "one document": ({"a.md": ONE_DOCUMENT}, "dataset: {min_records: 3, near_duplicates: null}", "dataset", "must stay whole"),
+    "one document": ({"a.md": ONE_DOCUMENT}, "dataset: {min_records: 3, near_duplicates: null, quality: {kinds: []}}", "dataset", "must stay whole"),
 }
 
 
@@ -105,7 +119,7 @@ def workspace(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     (tmp_path / "dvc.yaml").write_bytes((ROOT / "dvc.yaml").read_bytes())
     outputs = tmp_path / "data" / "corpus" / "a"
     outputs.mkdir(parents=True)
-    (outputs / "documents.jsonl").write_text("an older output", encoding="utf-8")
+    (outputs / "documents.parquet").write_text("an older output", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("adapt.cli.stage.die_with_parent", lambda: None)  # this process is the test runner's
     return tmp_path

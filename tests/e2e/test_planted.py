@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from adapt.artifact.documents import FILE, from_batch, read_batches
 from adapt.artifact.lines import read_ledger, read_lines
 from adapt.artifact.progress import QuietProgress
 from adapt.corpus.build import build as build_corpus
@@ -83,7 +84,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
         build_dataset(section, inputs=corpus, tokenizer=base, out=dataset, progress=QuietProgress())
         splits = {split: tuple(read_lines(dataset / f"{split}.jsonl", AlpacaRecord)) for split in ("train", "validation", "test")}
         ledger = [*read_ledger(corpus / "ledger.parquet"), *read_ledger(dataset / "ledger.parquet")]
-        result[name] = Made(tuple(read_lines(corpus / "documents.jsonl", Document)), splits, tuple(ledger))
+        documents = (document for batch in read_batches(corpus / FILE) for document in from_batch(batch))
+        result[name] = Made(tuple(documents), splits, tuple(ledger))
     return result
 
 

@@ -9,7 +9,11 @@ from adapt.errors import SpecError
 from adapt.plan.resolve import plain, resolve, write_resolved
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec, Params
+from adapt.spec.corpus import Fields
+from adapt.spec.engine import LocalEngine
 from adapt.spec.load import BUILT_IN, merge
+from adapt.spec.pii import PII_KINDS
+from adapt.spec.quality import Quality
 from tests.tiny import tiny_base
 
 SECTIONS = {
@@ -23,16 +27,30 @@ SECTIONS = {
     "seed": {"dataset", "train"},
     "serving": {"serving"},
     "server": {"serving"},
+    "engine": set(),
 }
 CHANGES: list[tuple[str, Any]] = [
     ("corpus.path", "data/raw/other"),
     ("corpus.sources", [{"glob": "*.csv"}]),
     ("corpus.sources", [{"glob": "**/*", "reader": "text"}]),
-    ("corpus.sources", [{"glob": "**/*", "fields": {"instruction": "q"}}]),
-    ("corpus.sources", [{"glob": "**/*", "fields": {"input": "q"}}]),
-    ("corpus.sources", [{"glob": "**/*", "fields": {"output": "q"}}]),
-    ("corpus.sources", [{"glob": "**/*", "fields": {"messages": "q"}}]),
-    ("corpus.mask", ["email"]),
+    ("corpus.sources", [{"glob": "**/*", "as_of": "May"}]),
+    ("corpus.sources", [{"glob": "**/*", "licence": "MIT"}]),
+    *(("corpus.sources", [{"glob": "**/*", "fields": {field: "q"}}]) for field in Fields.model_fields),
+    ("corpus.sources", [{"glob": "**/*", "fields": {"input": {"join": ["a", "b"]}}}]),
+    ("corpus.sources", [{"glob": "**/*", "fields": {"input": {"join": ["a", "b"], "separator": ", "}}}]),
+    ("corpus.sources", [{"glob": "**/*", "fields": {"input": {"constant": "c"}}}]),
+    ("corpus.sources", [{"kind": "sql", "url": "sqlite:///a.db", "query": "select 1"}]),
+    ("corpus.sources", [{"kind": "hub", "dataset": "a/b", "revision": "1" * 40, "config": "c", "split": "test"}]),
+    ("corpus.sources", [{"kind": "python_docs", "package": "pydantic", "private": True}]),
+    *((f"corpus.pii.{kind}", "drop") for kind in PII_KINDS if kind not in ("person", "address")),
+    ("corpus.pii.ip", "mask"),
+    ("corpus.pii", {"names": {"models": {"en": "m"}}, "person": "mask"}),
+    ("corpus.pii", {"names": {"min_score": 0.9}, "address": "mask"}),
+    ("corpus.pii", {"email": "pseudonym", "pseudonym_key": "KEY"}),
+    ("corpus.limits.max_file_mib", 3),
+    ("corpus.limits.max_record_mib", 3),
+    ("corpus.limits.max_expansion", 3),
+    ("corpus.limits.max_members", 3),
     ("corpus.boilerplate", None),
     ("corpus.boilerplate.min_files", 4),
     ("corpus.boilerplate.min_share", 0.5),
@@ -40,15 +58,40 @@ CHANGES: list[tuple[str, Any]] = [
     ("dataset.headings.en", "{heading}?"),
     ("dataset.headings.zh", "{heading}?"),
     ("dataset.chat_turns", "last"),
+    ("dataset.form", "text"),
+    ("dataset.chat_history", "flatten"),
+    ("dataset.languages.allow", ["en"]),
+    ("dataset.languages.min_confidence", 0.5),
+    ("dataset.licences.allow", ["MIT"]),
+    ("dataset.licences.refuse", ["CC-BY-NC*"]),
+    ("dataset.licences.unknown", "drop"),
+    ("dataset.quality.kinds", ["chat"]),
+    *((f"dataset.quality.{field}", 1) for field in Quality.model_fields if field != "kinds"),
     ("dataset.lengths.min_output_words", 3),
     ("dataset.lengths.max_record_tokens", 99),
     ("dataset.near_duplicates", None),
     ("dataset.near_duplicates.threshold", 0.9),
+    ("dataset.near_duplicates.recall", 0.9),
     ("dataset.near_duplicates.shingle_words", 7),
     ("dataset.near_duplicates.shingle_characters", 9),
     ("dataset.near_duplicates.permutations", 32),
+    ("dataset.passages", {"min_words": 9, "min_characters": 19, "action": "cut", "max_share": 0.9}),
+    ("dataset.semantic_duplicates", {"model": "m", "threshold": 0.9}),
+    ("dataset.prefer", ["length"]),
+    ("dataset.decontamination.against", ["t.jinja"]),
+    ("dataset.decontamination.test_split", False),
+    ("dataset.decontamination.ngram_words", 9),
+    ("dataset.decontamination.ngram_characters", 9),
+    ("dataset.decontamination.min_share", 0.9),
     ("dataset.split.validation", 0.2),
     ("dataset.split.test", 0.2),
+    ("dataset.split.by", "time"),
+    ("dataset.split.stratify", "none"),
+    ("dataset.mixing", {"by": "label", "weights": {"a": 2}, "cap": 3, "max_repeats": 2, "size": 9}),
+    ("dataset", {"teacher": {"kind": "base"}, "synthesis": {}}),
+    ("dataset", {"teacher": {"kind": "openai", "url": "http://x/v1", "model": "m"}, "synthesis": {"template": "t.jinja"}}),
+    ("dataset.augmentation", [{"method": "noise"}]),
+    ("dataset.teacher", {"kind": "openai", "url": "http://x/v1", "model": "m"}),
     ("dataset.min_records", 5),
     ("lora.r", 3),
     ("lora.lora_alpha", 3),
@@ -81,6 +124,8 @@ CHANGES: list[tuple[str, Any]] = [
     ("base", {"kind": "hub", "model": "a/b", "revision": "1" * 40}),
     ("seed", 5),
     ("serving.enabled", False),
+    ("engine.workers", 3),
+    ("engine", {"kind": "ray", "address": "ray://a:1"}),
     ("server.host", "0.0.0.0"),
     ("server.port", 1),
     ("server.dtype", "float32"),
@@ -105,7 +150,7 @@ def sections(root: Path, change: dict[str, Any] | None = None) -> dict[str, Any]
     """Every stage's section of one adapter, and the server's."""
     data = merge({**BUILT_IN, "base": {"kind": "path", "path": "tiny"}, "export": {"m": {"format": "merged"}}}, change or {})
     params = Params.model_validate(data)
-    spec = AdapterSpec.model_validate({key: value for key, value in data.items() if key != "server"})
+    spec = AdapterSpec.model_validate({key: value for key, value in data.items() if key not in ("server", "engine")})
     adapters, serving = resolve(Workspace(root), {"a": spec}, params)
     return {**plain(adapters["a"]), "serving": plain(serving)}
 
@@ -127,7 +172,7 @@ def test_a_field_changes_the_sections_that_may_read_it(root: Path, path: str, va
 def test_every_field_is_in_the_table(root: Path) -> None:
     """Exports and gates have tests of their own below; a tag is changed by the value that carries it."""
     listed = {path for path, _ in CHANGES}
-    known = set(_leaves(plain(Params()))) - {"description", "train.method", "base.kind", "prompt.kind", "export", "evaluate.gates"}
+    known = set(_leaves(plain(Params()))) - {"description", "train.method", "base.kind", "prompt.kind", "engine.kind", "export", "evaluate.gates"}
     assert {path for path in known if not any(path == one or path.startswith(f"{one}.") or one.startswith(f"{path}.") for one in listed)} == set()
 
 
@@ -181,7 +226,7 @@ def test_what_cannot_be_pinned_is_named_with_its_spec(root: Path) -> None:
 def test_resolved_files_are_the_same_bytes_each_time(root: Path, tmp_path: Path) -> None:
     spec = AdapterSpec.model_validate({"base": {"kind": "path", "path": "tiny"}})
     for name in ("x", "y"):
-        write_resolved(tmp_path / name, *resolve(Workspace(root), {"a": spec}, Params(base=spec.base)))
+        write_resolved(tmp_path / name, *resolve(Workspace(root), {"a": spec}, Params(base=spec.base)), LocalEngine())
     assert (tmp_path / "x" / "a.yaml").read_bytes() == (tmp_path / "y" / "a.yaml").read_bytes()
     assert (tmp_path / "x" / "_serving.yaml").read_bytes() == (tmp_path / "y" / "_serving.yaml").read_bytes()
 

@@ -21,8 +21,8 @@ def test_spec_overrides_params_field_by_field(tmp_path: Path) -> None:
 
 
 def test_lists_are_replaced_whole(tmp_path: Path) -> None:
-    specs = load(tmp_path, "corpus: {mask: [email, phone]}", a="corpus: {mask: [cn_id]}")
-    assert specs["a"].corpus.mask == ("cn_id",)
+    specs = load(tmp_path, "dataset: {prefer: [quality, length]}", a="dataset: {prefer: [recency]}")
+    assert specs["a"].dataset.prefer == ("recency",)
 
 
 def test_another_kind_of_base_drops_the_default_fields(tmp_path: Path) -> None:

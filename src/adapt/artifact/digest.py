@@ -5,21 +5,26 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _BLOCK = 1 << 20
+_EMPTY = bytes(8)
 _NOT_CONTENT = re.compile(r"\.gitignore|\..+\.lock|\..+\.(staging|replaced)-\d+")
 """As in .dvcignore."""
+UNREADABLE = "unreadable"
+"""Stands for the digest of a file that may not be read."""
 
 
 def digest_text(*parts: str) -> str:
     """Digest of several texts; no two different lists of parts share one."""
-    sha = hashlib.sha256()
+    pieces: list[bytes] = []
     for part in parts:
-        raw = part.encode("utf-8", "surrogatepass")
-        sha.update(len(raw).to_bytes(8, "big"))
-        sha.update(raw)
-    return sha.hexdigest()
+        if part:
+            raw = part.encode("utf-8", "surrogatepass")
+            pieces += (len(raw).to_bytes(8, "big"), raw)
+        else:
+            pieces.append(_EMPTY)
+    return hashlib.sha256(b"".join(pieces)).hexdigest()
 
 
 def digest_value(value: Any) -> str:
@@ -27,39 +32,72 @@ def digest_value(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def digest_file(path: Path) -> str:
+def digest_file(path: Path | str) -> str:
     """Digest of a file's bytes."""
-    sha = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            sha.update(block)
-    return sha.hexdigest()
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (a path object for each of many small files costs as much as to read it)
+        size = os.fstat(file.fileno()).st_size
+        if size < _BLOCK:
+            return hashlib.sha256(file.read()).hexdigest()
+        sha, block = hashlib.sha256(), memoryview(bytearray(_BLOCK))
+        while count := file.readinto(block):
+            sha.update(block[:count])
+        return sha.hexdigest()
 
 
-def digest_files(folder: Path) -> dict[str, str]:
-    """Digest of every file under `folder` by its path relative to it, sorted. Locks, folders being built and `.gitignore` are not content."""
-    paths = ((path.relative_to(folder), path) for path in folder.rglob("*") if path.is_file())
-    content = {_shown(relative): path for relative, path in paths if not any(_NOT_CONTENT.fullmatch(part) for part in relative.parts)}
-    return {name: _digest_if_readable(path) for name, path in sorted(content.items())}
+class Content(NamedTuple):
+    """What a folder holds, as digests."""
+
+    digest: str
+    """Of all, names included, as `digest_folder` gives it."""
+    files: dict[str, str]
+    """Of each file that was read for it, by its path."""
 
 
-def _shown(path: Path) -> str:
-    """A path as text; bytes of its name that are not UTF-8 are escaped."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
-
-
-def _digest_if_readable(path: Path) -> str:
-    """A file that may not be read is told apart from one that may; the corpus stage quarantines it."""
-    try:
-        return digest_file(path)
-    except PermissionError:
-        return "unreadable"
+def digest_content(folder: Path) -> Content:
+    """Digests of a folder and of its files, for who needs both and would else read them twice."""
+    manifest = folder / "manifest.json"
+    if _is_manifest(manifest):
+        return Content(digest_file(manifest), {})
+    paths = _content(folder)
+    digests = {name: _digest_if_readable(path) for name, path in paths.items()}
+    return Content(digest_value(digests), {paths[name]: digest for name, digest in digests.items()})
 
 
 def digest_folder(folder: Path) -> str:
     """Digest of a folder's files, names included. A finished artifact is known by its manifest, which covers its files."""
-    manifest = folder / "manifest.json"
-    return digest_file(manifest) if _is_manifest(manifest) else digest_value(digest_files(folder))
+    return digest_content(folder).digest
+
+
+def digest_files(folder: Path) -> dict[str, str]:
+    """Digest of every file under `folder` by its path relative to it, sorted. Locks, folders being built and `.gitignore` are not content."""
+    return {name: _digest_if_readable(path) for name, path in _content(folder).items()}
+
+
+def _content(folder: Path) -> dict[str, str]:
+    """The path of every file by its name, sorted by name."""
+    root = str(folder)
+    content: dict[str, str] = {}
+    for parent, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not _NOT_CONTENT.fullmatch(name)]
+        before = parent[len(root) :].replace(os.sep, "/").lstrip("/")
+        for name in names:
+            path = f"{parent}{os.sep}{name}"
+            if not _NOT_CONTENT.fullmatch(name) and os.path.isfile(path):  # noqa: PTH113
+                content[_shown(f"{before}/{name}" if before else name)] = path
+    return dict(sorted(content.items()))
+
+
+def _shown(name: str) -> str:
+    """A name as text; bytes of it that are not UTF-8 are escaped."""
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _digest_if_readable(path: str) -> str:
+    """A file that may not be read is told apart from one that may; the corpus stage quarantines it."""
+    try:
+        return digest_file(path)
+    except PermissionError:
+        return UNREADABLE
 
 
 def _is_manifest(path: Path) -> bool:

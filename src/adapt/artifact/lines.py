@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
 from adapt.records import LedgerRow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 S = TypeVar("S", bound=BaseModel)
 _LEDGER_ROWS_AT_ONCE = 10_000
@@ -29,23 +32,31 @@ def read_lines(path: Path, shape: type[S]) -> Iterator[S]:
             yield shape.model_validate_json(line)
 
 
+def ledger_schema() -> "pa.Schema":
+    """Columns of a ledger, in the order of the fields of `LedgerRow`."""
+    import pyarrow as pa
+
+    text, number = pa.string(), pa.float64()
+    return pa.schema(
+        [
+            ("record", text), ("source", text), ("locator", text), ("action", text), ("rule", text),
+            ("reason", text), ("score", number), ("threshold", number), ("winner", text), ("field", text),
+            ("spans", pa.list_(pa.list_(pa.int32(), 2))),
+        ]
+    )  # fmt: skip
+
+
 def write_ledger(path: Path, rows: Iterable[LedgerRow]) -> int:
     """Write ledger rows as Parquet in the order given; returns how many."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    text, number = pa.string(), pa.float64()
-    schema = pa.schema(
-        [
-            ("record", text), ("source", text), ("locator", text), ("action", text), ("rule", text),
-            ("reason", text), ("score", number), ("threshold", number), ("winner", text),
-        ]
-    )  # fmt: skip
+    schema = ledger_schema()
     count = 0
     batch: list[dict[str, object]] = []
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for row in rows:
-            batch.append(row.model_dump())
+            batch.append(vars(row))
             count += 1
             if len(batch) == _LEDGER_ROWS_AT_ONCE:
                 writer.write_batch(pa.RecordBatch.from_pylist(batch, schema=schema))

@@ -20,21 +20,21 @@ from adapt.spec.resolved.stage import StageSection
 
 
 @contextmanager
-def staged(out: Path, *, section: StageSection, inputs: Mapping[str, Path], seed: int | None = None) -> Iterator[Path]:
+def staged(out: Path, *, section: StageSection, inputs: Mapping[str, Path | str], seed: int | None = None) -> Iterator[Path]:
     """Yield an empty folder to fill; on success it becomes `out` (replacing an older one), on failure it is removed.
 
-    `inputs` are the folders that the output is made from, by label; their digests go into the manifest with the
-    section's. Raises InputError for a missing input, WorkspaceError when another process builds the same output or the disk is full.
+    `inputs` are the folders that the output is made from, by label, or the digest of one that is known already; they go into the manifest as digests,
+    with the section's. Raises InputError for a missing input, WorkspaceError when another process builds the same output or the disk is full.
     """
     for label, path in inputs.items():
-        if not path.exists():
+        if isinstance(path, Path) and not path.exists():
             raise InputError(f"{label}: {path} does not exist", hint="build the stage before this one, or run `adapt build`")
     with locked(out):
         _clear_remains(out)
         staging = out.with_name(f".{out.name}.staging-{os.getpid()}")
         try:
             staging.mkdir(parents=True)
-            digests = {label: digest_folder(path) for label, path in inputs.items()}
+            digests = {label: digest_folder(path) if isinstance(path, Path) else path for label, path in inputs.items()}
             yield staging
             write_manifest(staging, section=section, inputs=digests, seed=seed)
             _sync(staging)

@@ -8,6 +8,7 @@ from adapt.cli.context import all_specs, complete_names, json_option, open_works
 from adapt.errors import StageError
 from adapt.plan.build import Built, build
 from adapt.plan.index import check_index
+from adapt.plan.stages import ORDER
 from adapt.plan.summary import summarize
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
@@ -16,8 +17,9 @@ from adapt.spec.adapter import AdapterSpec
 @click.command("build")
 @click.argument("specs", nargs=-1, shell_complete=complete_names)
 @click.option("--all", "everything", is_flag=True, help="Build every spec of the workspace.")
+@click.option("--to", type=click.Choice(ORDER), default=ORDER[-1], help="Stop after stages of this kind: `dataset` trains nothing.")
 @json_option
-def build_command(specs: tuple[str, ...], everything: bool, as_json: bool) -> None:
+def build_command(specs: tuple[str, ...], everything: bool, to: str, as_json: bool) -> None:
     """Build the adapters of SPECS (names or spec files): every stage that is stale, and no other.
 
     Then the server's configuration is rendered from all adapters that stand and passed their gates.
@@ -28,7 +30,7 @@ def build_command(specs: tuple[str, ...], everything: bool, as_json: bool) -> No
     loaded = all_specs(workspace)
     check_index(workspace, loaded)
     names = list(loaded) if everything else spec_names(workspace, specs, loaded)
-    built = build(workspace, {name: loaded[name] for name in names})
+    built = build(workspace, {name: loaded[name] for name in names}, to=to)
     accounts = [summarize(workspace, name, loaded[name]) for name in names]
     if as_json:
         print_json({"stages": [_plain(workspace, one) for one in built], "adapters": accounts})
@@ -67,8 +69,13 @@ def _print_summary(workspace: Workspace, built: list[Built], accounts: list[dict
             click.echo(line)
 
 
+def _dataset_line(report: dict[str, Any]) -> str:
+    splits = ", ".join(f"{split['records']} {name}" for name, split in report["splits"].items())
+    return f"{report['records']} of {report['candidates']} records kept ({splits})"
+
+
 def _account_lines(account: dict[str, Any]) -> list[str]:
-    lines = []
+    lines = [f"{account['name']}: {_dataset_line(account['dataset'])}"] if "dataset" in account else []
     if metrics := account.get("metrics"):
         base, adapter = metrics["base"], metrics["adapter"]
         figures = ", ".join(f"{name} {base[name]} -> {adapter[name]}" for name in adapter if name in base)

@@ -17,6 +17,7 @@ _COMMANDS = {
     "build": ("adapt.cli.build", "Build adapters: what is stale, and nothing else."),
     "chat": ("adapt.cli.chat", "Talk to a built adapter."),
     "completion": ("adapt.cli.completion", "Print the shell's completion script."),
+    "data": ("adapt.cli.data", "Explain a data set: why a row is where it is, funnel, samples, differences."),
     "init": ("adapt.cli.workspace", "Make a workspace."),
     "prune": ("adapt.cli.workspace", "Remove outputs that no spec declares any more."),
     "schema": ("adapt.cli.workspace", "Print the JSON Schema or the reference of specs."),

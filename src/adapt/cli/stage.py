@@ -2,12 +2,14 @@
 
 import json
 import os
+from contextlib import AbstractContextManager
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from adapt.artifact.process import die_with_parent
 from adapt.artifact.progress import Progress, progress_for_terminal
@@ -17,6 +19,7 @@ from adapt.plan.runs import recorded
 from adapt.plan.stages import SERVING, Stage, split_item
 from adapt.plan.workspace import Workspace
 from adapt.spec.base import HubBase, PathBase, PinnedBase
+from adapt.spec.engine import EngineSpec
 from adapt.spec.resolved.corpus import CorpusSection
 from adapt.spec.resolved.dataset import DatasetSection
 from adapt.spec.resolved.evaluate import EvaluateSection
@@ -25,6 +28,11 @@ from adapt.spec.resolved.gate import GateSection
 from adapt.spec.resolved.serving import ServingSection
 from adapt.spec.resolved.stage import StageSection
 from adapt.spec.resolved.train import TrainSection
+from adapt.spec.synthesis import LocalTeacher
+
+if TYPE_CHECKING:
+    from adapt.dataset.synthesis.teacher import Teacher
+    from adapt.engine.engine import Engine
 
 _SECTIONS: dict[str, type[StageSection]] = {
     "corpus": CorpusSection,
@@ -73,33 +81,36 @@ def _resolve(workspace: Workspace) -> None:
 
     specs = all_specs(workspace)
     check_index(workspace, specs)
-    adapters, serving = resolve(workspace, specs, load_params(workspace.root))
-    write_resolved(workspace.resolved, adapters, serving)
+    params = load_params(workspace.root)
+    adapters, serving = resolve(workspace, specs, params)
+    write_resolved(workspace.resolved, adapters, serving, params.engine)
 
 
 def _read_section(workspace: Workspace, stage: Stage) -> StageSection:
     path = stage.resolved(workspace)
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _read_yaml(path)
         for part in stage.section:
             content = content[part]
         return _SECTIONS[stage.kind].model_validate(content)
-    except (FileNotFoundError, KeyError, TypeError, yaml.YAMLError, ValidationError):
+    except (KeyError, TypeError, ValidationError):
         raise WorkspaceError(f"{path} holds no usable section for {stage.name}", hint="run `adapt stage resolve`, or `adapt build`") from None
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, yaml.YAMLError):
+        raise WorkspaceError(f"{path} is missing or broken", hint="run `adapt stage resolve`, or `adapt build`") from None
 
 
 def _run(workspace: Workspace, stage: Stage, section: StageSection, progress: Progress) -> Any:
     """Call the room of `stage`."""
     out, name = stage.out(workspace), stage.adapter
     if isinstance(section, CorpusSection):
-        from adapt.corpus.build import build as build_corpus
-
-        return build_corpus(section, inputs=workspace.raw(name, section.corpus.path), out=out, progress=progress)
+        return _clean(workspace, stage, section, progress)
     if isinstance(section, DatasetSection):
-        from adapt.dataset.build import build as build_dataset
-
-        tokenizer = _base(workspace, section.base, progress)
-        return build_dataset(section, inputs=workspace.corpus(name), tokenizer=tokenizer, out=out, progress=progress)
+        return _make_dataset(workspace, stage, section, progress)
     if isinstance(section, TrainSection):
         from adapt.adapter.train import train
 
@@ -122,6 +133,51 @@ def _run(workspace: Workspace, stage: Stage, section: StageSection, progress: Pr
     if isinstance(section, ServingSection):
         return _render(workspace, section, out, progress)
     raise AssertionError(stage.kind)
+
+
+def _clean(workspace: Workspace, stage: Stage, section: CorpusSection, progress: Progress) -> Any:
+    from adapt.corpus.build import build
+
+    raw, cache = workspace.raw(stage.adapter, section.corpus.path), workspace.increments(stage.name)
+    with _engine(workspace) as engine:
+        return build(section, inputs=raw, out=stage.out(workspace), progress=progress, engine=engine, root=workspace.root, cache=cache)
+
+
+def _make_dataset(workspace: Workspace, stage: Stage, section: DatasetSection, progress: Progress) -> Any:
+    from adapt.dataset.build import build
+
+    base, name = _base(workspace, section.base, progress), stage.adapter
+    with _engine(workspace) as engine:
+        return build(
+            section,
+            inputs=workspace.corpus(name),
+            tokenizer=base,
+            out=stage.out(workspace),
+            progress=progress,
+            engine=engine,
+            root=workspace.root,
+            teacher=_teacher(section, base),
+            cache=workspace.increments(stage.name),
+        )
+
+
+def _teacher(section: DatasetSection, base: Path) -> "Teacher | None":
+    """Who writes for synthesis and augmentation; loaded by name, since only a section that asks for one stands for its code."""
+    spec = section.dataset.teacher
+    if spec is None or section.dataset.taught is None:
+        return None
+    if isinstance(spec, LocalTeacher):
+        teacher: Teacher = import_module("adapt.base.teacher").LocalTeacher(base, digest=section.base.digest, max_tokens=spec.max_tokens)
+    else:
+        teacher = import_module("adapt.dataset.synthesis.openai").OpenAITeacher(spec)
+    return teacher
+
+
+def _engine(workspace: Workspace) -> "AbstractContextManager[Engine]":
+    """The engine of params.yaml, as `resolve` wrote it down."""
+    from adapt.engine.engine import open_engine
+
+    return open_engine(TypeAdapter[EngineSpec](EngineSpec).validate_python(_read_yaml(workspace.engine)))
 
 
 def _base(workspace: Workspace, base: PinnedBase, progress: Progress) -> Path:

@@ -1,105 +1,94 @@
-"""The corpus stage: raw files in, clean documents and a ledger out.
+"""The corpus stage: raw data in, clean documents and a ledger out.
 
-Enters: a folder of web pages, Markdown, notes, tables and JSON lines. Leaves: `documents.jsonl` (sorted by id), `ledger.parquet`
-(in the order of the files) and `report.json`. Files are parsed once, one folder at a time, into a spool on disk; the spool is read
-again when it is known which lines repeat from file to file. Memory holds one file, the counters, and an index of the documents.
+Enters: a folder of raw files, and what else the sources of the spec name. Leaves: `documents.parquet` (sorted by id), `ledger.parquet` (in the order
+of the files) and `report.json`. An engine reads and cleans the inputs into pieces, which rest on disk; when it is known which lines repeat from file
+to file, running texts are finished. Memory holds a few batches, the counters, and keys. With a cache, what an earlier build read is not read again.
 """
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
-from adapt.artifact.lines import read_lines, write_ledger, write_lines
-from adapt.artifact.progress import Progress, Task
+from adapt.artifact.digest import digest_content
+from adapt.artifact.documents import FILE, write_documents
+from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
-from adapt.corpus.boilerplate import LineCounts
-from adapt.corpus.draft import Draft, Rejected
-from adapt.corpus.files import Found, RawFile, find_files
-from adapt.corpus.reading import read_file
+from adapt.corpus.cache import opened_cache
+from adapt.corpus.finishing import finish_all
+from adapt.corpus.intake import read_all
+from adapt.corpus.ledger import LedgerWriter
+from adapt.corpus.pieces import lost, to_batch
+from adapt.corpus.pii.guard import Guard
+from adapt.corpus.readers.checking import check_fields
+from adapt.corpus.recall import settings_key
 from adapt.corpus.report import CorpusReport, Tally
-from adapt.corpus.sorting import DocumentSpool
-from adapt.corpus.steps import finish
+from adapt.corpus.settings import Job, Settings
+from adapt.corpus.sorting import DocumentSorter
+from adapt.corpus.sources.files import find_inputs
+from adapt.corpus.sources.inputs import Found
+from adapt.engine.engine import Engine
+from adapt.engine.local import Inline
 from adapt.errors import InputError
-from adapt.records import LedgerRow, Shape
-from adapt.spec.corpus import Boilerplate, CorpusSpec
 from adapt.spec.resolved.corpus import CorpusSection
 
-
-class _Spooled(Shape):
-    """A draft, or the ledger row of a piece that did not become one."""
-
-    draft: Draft | None = None
-    row: LedgerRow | None = None
+_INLINE = Inline()
 
 
-def build(section: CorpusSection, *, inputs: Path, out: Path, progress: Progress) -> CorpusReport:
+def build(
+    section: CorpusSection,
+    *,
+    inputs: Path,
+    out: Path,
+    progress: Progress,
+    engine: Engine = _INLINE,
+    root: Path | None = None,
+    cache: Path | None = None,
+) -> CorpusReport:
     """Clean the corpus in folder `inputs` into folder `out`.
 
-    Raises InputError when the folder is missing, is empty, or gives not one document, and when a table lacks a column that the spec names.
+    `root` is the workspace, which relative paths of databases and hub data sets start from (unset: `inputs`). `cache` is a folder for what the next
+    build of this corpus need not do again. Neither `engine` nor `cache` changes a byte. Raises InputError when the folder is missing, is empty, or
+    gives not one document, when a source does not answer, and when a table lacks a column that the spec names.
     """
-    found = find_files(inputs, section.corpus.sources)
-    with staged(out, section=section, inputs={"corpus": inputs}) as folder:
-        return _build(found, section.corpus, inputs, folder, progress)
-
-
-def _build(found: Found, spec: CorpusSpec, inputs: Path, folder: Path, progress: Progress) -> CorpusReport:
-    spool = folder / ".spool"
-    spool.mkdir()
-    tally = Tally(found)
-    documents = DocumentSpool(spool / "documents.jsonl")
-    with progress.task("corpus", len(found.files)) as task, documents:
-        rows = (tally.counted(row) for row in _rows(found, spec, spool, documents, tally, task))
-        write_ledger(folder / "ledger.parquet", rows)
-    report = tally.report()
-    if not documents:
-        raise InputError(
-            f"corpus folder {inputs}: no usable document; {report.summary()}", hint="see corpus.sources in the spec, and the files themselves"
-        )
-    documents.write_sorted(folder / "documents.jsonl")
-    shutil.rmtree(spool)
-    text = json.dumps(report.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    corpus, workspace = section.corpus, root or inputs
+    found = find_inputs(inputs, corpus.sources, corpus.limits, workspace=workspace)
+    for place, entries in groupby(sorted(found.inputs, key=attrgetter("source")), key=attrgetter("source")):
+        check_fields(corpus.sources[place], list(entries), limits=corpus.limits, root=workspace)
+    guard = Guard(corpus.pii)
+    content = digest_content(inputs.resolve()) if inputs.exists() else None
+    with opened_cache(cache) as kept:
+        with staged(out, section=section, inputs={"corpus": content.digest} if content else {}) as folder:
+            key = settings_key(section) if kept else b""
+            former = kept.former.folder if kept and kept.former else None
+            settings = Settings(corpus, guard, workspace, key, former)
+            job = Job(settings, engine, kept.building if kept else folder / ".spool", kept, content.files if content else {})
+            report = _build(found, job, inputs, folder, progress)
+        if kept:
+            kept.keep()
     return report
 
 
-def _rows(found: Found, spec: CorpusSpec, spool: Path, documents: DocumentSpool, tally: Tally, task: Task) -> Iterator[LedgerRow]:
-    """Clean every file, add its documents, and yield the ledger rows, folder by folder."""
-    for source, rejected in found.refused:
-        yield rejected.row(source)
-    for number, (_, files) in enumerate(groupby(sorted(found.files, key=lambda file: (file.folder, file.name)), key=lambda file: file.folder)):
-        drafts = spool / f"drafts-{number}.jsonl"
-        counts = LineCounts()
-        write_lines(drafts, _spooled(files, spec, counts, task))
-        repeated = _repeated(counts, spec.boilerplate, drafts)
-        for spooled in read_lines(drafts, _Spooled):
-            if spooled.row is not None:
-                yield spooled.row
-            if spooled.draft is not None:
-                document, rows = finish(spooled.draft, spec, repeated)
-                yield from rows
-                if document is not None:
-                    documents.add(document)
-                    tally.add(document)
-        drafts.unlink()
-
-
-def _spooled(files: Iterable[RawFile], spec: CorpusSpec, counts: LineCounts, task: Task) -> Iterator[_Spooled]:
-    for file in files:
-        task.note(file.name)
-        for piece in read_file(file, spec.adverts):
-            if isinstance(piece, Draft):
-                if piece.kind == "text":
-                    counts.add(piece.text)
-                yield _Spooled(draft=piece)
-            else:
-                yield _Spooled(row=piece.row(file.name) if isinstance(piece, Rejected) else piece)
-        task.advance()
-
-
-def _repeated(counts: LineCounts, rule: Boilerplate | None, drafts: Path) -> set[bytes]:
-    if rule is None:
-        return set()
-    texts = (spooled.draft.text for spooled in read_lines(drafts, _Spooled) if spooled.draft is not None and spooled.draft.kind == "text")
-    return counts.repeated(rule, texts)
+def _build(found: Found, job: Job, raw: Path, folder: Path, progress: Progress) -> CorpusReport:
+    entries = sorted(found.inputs, key=lambda entry: (entry.folder, entry.name))
+    job.spool.mkdir(exist_ok=True)
+    tally = Tally(found, len(job.settings.corpus.sources))
+    spools = read_all(job, entries, progress)
+    sorter = DocumentSorter(folder / ".documents", sum(spool.size for spool in spools))
+    with LedgerWriter(folder / "ledger.parquet", tally) as ledger, sorter:
+        ledger.add(to_batch([lost(source, rejected) for source, rejected in found.refused]))
+        for batch, documents in finish_all(job, entries, spools, tally, progress):
+            sorter.add(documents)
+            ledger.add(batch)
+        report = tally.report()
+        if not report.documents:
+            problem = f"corpus folder {raw}: no usable document; {report.summary()}"
+            raise InputError(problem, hint="see corpus.sources in the spec, and the files themselves")
+        write_documents(folder / FILE, sorter.sorted())
+    (folder / ".documents").unlink()
+    if not job.cache:
+        shutil.rmtree(job.spool)
+    text = json.dumps(report.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    return report

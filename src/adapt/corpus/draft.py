@@ -1,24 +1,33 @@
 """What passes between the steps of the corpus stage: drafts of documents, and pieces that cannot become one."""
 
-from dataclasses import dataclass
-from typing import Literal, Self
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Self
 
 from adapt.artifact.digest import digest_text
-from adapt.records import Document, Language, LedgerRow, Message, Shape
+from adapt.records import DocumentKind, LedgerRow
 
-QuarantineRule = Literal["invalid_json", "missing_field", "undecodable", "empty_file", "unreadable", "no_content"]
+QuarantineRule = Literal[
+    "invalid_json", "missing_field", "undecodable", "empty_file", "unreadable", "no_content", "too_large", "unsafe", "personal_data"
+]
+"""`too_large`: beyond corpus.limits; `unsafe`: leads out of the corpus; `personal_data`: of a kind whose policy is drop."""
+
+Span = tuple[int, int]
+"""First character and the one after the last."""
 
 
-class Edit(Shape):
+class Edit(NamedTuple):
     """A change that was made to a draft. `reason` holds no text of the draft."""
 
     rule: str
     reason: str
     score: float | None = None
+    field: str | None = None
+    """Which text was edited, by its name in `Draft.fields`."""
+    spans: tuple[Span, ...] = ()
+    """Where the replacements stand in the text as it is after this edit."""
 
 
-@dataclass(frozen=True)
-class Rejected:
+class Rejected(NamedTuple):
     """A file, line or table row that cannot be used. `reason` holds no text of it."""
 
     locator: str
@@ -32,51 +41,59 @@ class Rejected:
         )
 
 
-class Draft(Shape):
+@dataclass(frozen=True, slots=True)
+class Draft:
     """A document that is still being cleaned; fields as in `records.Document`."""
 
     source: str
     locator: str
-    kind: Literal["text", "question", "chat"]
+    kind: DocumentKind
     title: str = ""
     text: str = ""
     instruction: str = ""
     input: str = ""
     output: str = ""
-    messages: tuple[Message, ...] = ()
+    rejected: str = ""
+    messages: tuple[tuple[str, str], ...] = ()
+    """Role (system, user or assistant) and content of each turn."""
+    licence: str = ""
+    date: str = ""
+    group: str = ""
+    label: str = ""
     wrapped: bool = False
     """The text may have line breaks at a fixed width, as plain text files do."""
     edits: tuple[Edit, ...] = ()
 
     def fields(self) -> dict[str, str]:
         """Every text that the draft holds, by a name that a reader of the ledger understands."""
-        named = {name: getattr(self, name) for name in ("title", "text", "instruction", "input", "output")}
-        return {name: text for name, text in named.items() if text} | {f"turn {n}": turn.content for n, turn in enumerate(self.messages, 1)}
+        found: dict[str, str] = {}
+        if self.title:
+            found["title"] = self.title
+        if self.text:
+            found["text"] = self.text
+        if self.instruction:
+            found["instruction"] = self.instruction
+        if self.input:
+            found["input"] = self.input
+        if self.output:
+            found["output"] = self.output
+        if self.rejected:
+            found["rejected"] = self.rejected
+        for number, (_, content) in enumerate(self.messages, 1):
+            found[f"turn {number}"] = content
+        return found
 
     def edited(self, fields: dict[str, str], edits: list[Edit]) -> Self:
         """A copy with the named texts replaced and the edits noted."""
         if not fields and not edits:
             return self
-        messages = tuple(
-            Message(role=turn.role, content=fields[f"turn {n}"]) if f"turn {n}" in fields else turn for n, turn in enumerate(self.messages, 1)
-        )
         plain = {name: text for name, text in fields.items() if not name.startswith("turn ")}
-        return self.model_copy(update={**plain, "messages": messages, "edits": (*self.edits, *edits)})
+        messages = self.messages
+        if len(plain) < len(fields):
+            messages = tuple((role, fields.get(f"turn {number}", content)) for number, (role, content) in enumerate(self.messages, 1))
+        return replace(self, **plain, messages=messages, edits=(*self.edits, *edits))  # type: ignore[arg-type]
 
-    def document(self, language: Language) -> Document:
-        """The finished document; its id covers source, locator and content."""
-        content = (self.title, self.text, self.instruction, self.input, self.output)
-        turns = [part for turn in self.messages for part in (turn.role, turn.content)]
-        return Document(
-            id=digest_text(self.source, self.locator, self.kind, *content, *turns),
-            source=self.source,
-            locator=self.locator,
-            kind=self.kind,
-            language=language,
-            title=self.title,
-            text=self.text,
-            instruction=self.instruction,
-            input=self.input,
-            output=self.output,
-            messages=self.messages,
-        )
+    def identity(self) -> str:
+        """The id of the document that the draft becomes as it stands: it covers source, locator and content."""
+        content = (self.title, self.text, self.instruction, self.input, self.output, self.rejected)
+        return digest_text(self.source, self.locator, self.kind, *content, *(part for turn in self.messages for part in turn))

@@ -1,13 +1,31 @@
 """What the corpus stage did, in counts."""
 
 from collections import Counter
+from typing import TYPE_CHECKING, Any
 
-from adapt.corpus.files import Found
-from adapt.records import Document, LedgerRow, Shape
+from adapt.corpus.pieces import DOCUMENT, NOTE
+from adapt.corpus.sources.inputs import Found
+from adapt.records import Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+
+class SourceCounts(Shape):
+    """What one entry of `corpus.sources` gave."""
+
+    inputs: int
+    """Files, members, queries ... read."""
+    pieces: int
+    """Pieces that they held."""
+    documents: int
+    """Pieces that became documents."""
 
 
 class CorpusReport(Shape):
-    """Counts for people and for report.json; no times, so that equal builds give equal bytes."""
+    """Counts for people and for report.json; no times, so that equal builds give equal bytes. `pieces` are documents and quarantined ones."""
 
     files: dict[str, int]
     """Files read, by reader."""
@@ -15,8 +33,14 @@ class CorpusReport(Shape):
     """Links and other names that may not be read."""
     files_unmatched: int
     """Files that no source matched, or whose ending `reader: auto` does not know."""
+    pieces: int
+    """Drafts, rejected pieces and refused files."""
     documents: dict[str, dict[str, int]]
     """Documents by kind and language."""
+    sources: tuple[SourceCounts, ...]
+    """In the order of `corpus.sources`."""
+    licences: dict[str, int]
+    """Documents by licence; empty: not known."""
     ledger: dict[str, dict[str, int]]
     """Ledger rows by action and rule."""
 
@@ -32,33 +56,63 @@ class CorpusReport(Shape):
 class Tally:
     """Counts as the stage goes."""
 
-    def __init__(self, found: Found) -> None:
-        self._files = Counter(file.reader for file in found.files)
-        self._refused, self._unmatched = len(found.refused), found.unmatched
-        self._documents: Counter[tuple[str, str]] = Counter()
-        self._rows: Counter[tuple[str, str]] = Counter()
+    def __init__(self, found: Found, sources: int) -> None:
+        self._found = found
+        self._sources = sources
+        self._pieces: Counter[int] = Counter()
+        self._made: Counter[int] = Counter()
+        self._documents: Counter[tuple[Any, ...]] = Counter()
+        self._licences: Counter[tuple[Any, ...]] = Counter()
+        self._rows: Counter[tuple[Any, ...]] = Counter()
 
-    def add(self, document: Document) -> None:
-        """Count a document."""
-        self._documents[document.kind, document.language] += 1
+    def add(self, batch: "pa.RecordBatch", sources: "NDArray[np.int64]") -> None:
+        """Count a batch of finished pieces; `sources` are the places of the sources that they are from."""
+        import numpy as np
+        import pyarrow as pa
 
-    def counted(self, row: LedgerRow) -> LedgerRow:
-        """Count a ledger row, and pass it on."""
-        self._rows[row.action, row.rule] += 1
-        return row
+        states = batch.column("state").to_numpy()
+        self._pieces.update(dict(enumerate(np.bincount(sources[states != NOTE]).tolist())))
+        self._made.update(dict(enumerate(np.bincount(sources[states == DOCUMENT]).tolist())))
+        documents = batch.select(["kind", "language", "licence"]).filter(pa.array(states == DOCUMENT))
+        self._documents += _counted(documents, ["kind", "language"])
+        self._licences += _counted(documents, ["licence"])
+
+    def add_ledger(self, rows: "pa.RecordBatch") -> None:
+        """Count ledger rows."""
+        self._rows += _counted(rows, ["action", "rule"])
 
     def report(self) -> CorpusReport:
         """The counts so far."""
+        inputs = Counter(found.source for found in self._found.inputs)
         return CorpusReport(
-            files=dict(sorted(self._files.items())),
-            files_refused=self._refused,
-            files_unmatched=self._unmatched,
+            files=dict(sorted(Counter(found.reader for found in self._found.inputs).items())),
+            files_refused=len(self._found.refused),
+            files_unmatched=self._found.unmatched,
+            pieces=sum(self._pieces.values()) + len(self._found.refused),
             documents=_nested(self._documents),
+            sources=tuple(
+                SourceCounts(inputs=inputs[place], pieces=self._pieces[place], documents=self._made[place]) for place in range(self._sources)
+            ),
+            licences={licence: count for (licence,), count in sorted(self._licences.items())},
             ledger=_nested(self._rows),
         )
 
 
-def _nested(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+def _counted(batch: "pa.RecordBatch", names: list[str]) -> Counter[tuple[Any, ...]]:
+    """How often each combination of values occurs."""
+    import numpy as np
+
+    columns = [batch.column(name).dictionary_encode() for name in names]
+    codes, sizes = np.zeros(len(batch), np.int64), [max(1, len(column.dictionary)) for column in columns]
+    for column, size in zip(columns, sizes, strict=True):
+        codes = codes * size + column.indices.to_numpy()
+    counts = np.bincount(codes)
+    found = np.flatnonzero(counts)
+    values = [[column.dictionary[at].as_py() for at in part] for column, part in zip(columns, np.unravel_index(found, sizes), strict=True)]
+    return Counter(dict(zip(zip(*values, strict=True), counts[found].tolist(), strict=True)))
+
+
+def _nested(counts: Counter[tuple[Any, ...]]) -> dict[str, dict[str, int]]:
     nested: dict[str, dict[str, int]] = {}
     for (outer, inner), count in sorted(counts.items()):
         nested.setdefault(outer, {})[inner] = count

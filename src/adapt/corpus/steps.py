@@ -1,58 +1,174 @@
-"""The last steps from a draft to a document: repeated lines go, wrapped lines are joined, personal data is masked."""
+"""The operators of the corpus stage: pure functions from a task to batches of pieces, which run wherever an engine runs them.
 
-import re
+`read` reads and cleans portions. Pieces that no other file can change, such as questions, are documents after it; running text waits until it is
+known which of its lines repeat, and `finish` makes documents of it.
+"""
 
-from adapt.corpus.boilerplate import drop_lines
-from adapt.corpus.clean import tidy_whitespace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from adapt.corpus.cleaning.boilerplate import drop_lines, line_digests
+from adapt.corpus.cleaning.characters import tidy_whitespace
+from adapt.corpus.cleaning.drafts import clean
+from adapt.corpus.cleaning.headings import has_prose
+from adapt.corpus.cleaning.wrapping import unwrap
 from adapt.corpus.draft import Draft, Edit, Rejected
-from adapt.corpus.headings import has_prose
-from adapt.corpus.language import language_of
-from adapt.corpus.pii import NAMES, TAGS, mask
-from adapt.corpus.wrapping import unwrap
-from adapt.records import Document, LedgerRow
-from adapt.spec.corpus import CorpusSpec, PiiKind
+from adapt.corpus.pieces import WAITING, LedgerPart, Piece, drafts, edited, finished, lost, moved, note, to_batch, waiting
+from adapt.corpus.quality.measure import measure
+from adapt.corpus.readers.portion import Portion
+from adapt.corpus.recall import Known, Raw, Taken, former_generation, raw_pieces, runs
+from adapt.corpus.settings import Settings
+from adapt.corpus.spool import BATCH_BYTES, BATCH_ROWS, SpoolWriter
+from adapt.corpus.store import as_keys
+from adapt.records import LedgerRow
 
-_TAG = re.compile("|".join(map(re.escape, TAGS.values())))
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
-def finish(draft: Draft, spec: CorpusSpec, repeated: set[bytes]) -> tuple[Document | None, list[LedgerRow]]:
-    """The document and the ledger rows of all that was done to it; no document when only headings are left."""
+@dataclass(frozen=True)
+class ReadTask:
+    """Portions to read in one go."""
+
+    portions: tuple[Portion | Taken, ...]
+    spool: Path | None
+    """File that the pieces go to; None where the worker cannot write to this machine: then they are sent back."""
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """What a task gave."""
+
+    counts: tuple[int, ...]
+    """Pieces of each portion."""
+    waiting: int
+    """How many wait to be finished."""
+    size: int
+    """Bytes of all batches."""
+    batches: tuple["pa.RecordBatch", ...] = ()
+    """The pieces, when they are in no file."""
+
+
+class _Ready(NamedTuple):
+    """A draft that is a document as soon as it is measured, which is done for many at once."""
+
+    draft: Draft
+    rows: Sequence[LedgerPart]
+    """What was done to it before."""
+    key: bytes
+
+
+def read(task: ReadTask, *, settings: Settings) -> ReadResult:
+    """The pieces of some portions, cleaned. Raises InputError for settings that do not fit what is read, and for a source that does not answer."""
+    if task.spool is None:
+        batches: list[pa.RecordBatch] = []
+        counts, waits = _read(task.portions, settings, batches.append)
+        return ReadResult(counts, waits, sum(batch.nbytes for batch in batches), tuple(batches))
+    with SpoolWriter(task.spool) as spool:
+        counts, waits = _read(task.portions, settings, spool.write)
+    return ReadResult(counts, waits, spool.size)
+
+
+def finish(batch: "pa.RecordBatch", *, settings: Settings) -> "pa.RecordBatch":
+    """Documents of waiting pieces whose `lines` are the digests of those that repeat. Keeps their order and keys."""
+    keys = batch.column("raw").to_pylist()
+    return _batch([_finished(draft, settings, lines, rows, key) for (draft, rows, lines), key in zip(drafts(batch), keys, strict=True)])
+
+
+def _read(portions: Sequence[Portion | Taken], settings: Settings, write: Callable[["pa.RecordBatch"], object]) -> tuple[tuple[int, ...], int]:
+    """Writes batches of the pieces; returns how many each portion gave, and how many of all wait."""
+    counts: list[int] = []
+    held: list[Raw | Known] = []
+    rows = size = waits = 0
+
+    def write_held() -> None:
+        nonlocal rows, size, waits
+        batch = _made(held, settings)
+        waits += batch.column("state").to_pylist().count(WAITING)
+        write(batch)
+        held.clear()
+        rows = size = 0
+
+    for portion, taken in runs(portions):
+        count = 0
+        for raw in raw_pieces(portion, settings):
+            pieces = len(raw.rows) if isinstance(raw, Known) else 1
+            if held and (rows + pieces > BATCH_ROWS or size + raw.size > BATCH_BYTES):
+                write_held()
+            held.append(raw)
+            rows, size, count = rows + pieces, size + raw.size, count + pieces
+        counts += taken or [count]
+    if held:
+        write_held()
+    return tuple(counts), waits
+
+
+def _made(held: Sequence[Raw | Known], settings: Settings) -> "pa.RecordBatch":
+    """One row for each raw piece: from the former generation where it is known there, else cleaned now."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    raws = [entry for entry in held if isinstance(entry, Raw)]
+    if not settings.former:
+        return _batch([_cleaned(raw, settings) for raw in raws])
+    former = former_generation(settings.former).pieces
+    sought = former.find(as_keys([raw.key for raw in raws]))
+    fresh = _batch([_cleaned(raw, settings) for raw, row in zip(raws, sought.tolist(), strict=True) if row < 0])
+    each = iter(sought.tolist())
+    rows = np.concatenate([entry.rows if isinstance(entry, Known) else np.array([next(each)]) for entry in held])
+    if len(fresh) == len(rows):
+        return fresh
+    batch = former.woven(rows, fresh)
+    if not raws and all(entry.first is None for entry in held if isinstance(entry, Known)):
+        return batch
+    told = [locator for entry in held for locator in (entry.locators() if isinstance(entry, Known) else [entry.piece.locator])]
+    locators = pa.array(told, pa.string())
+    return moved(batch, pc.coalesce(locators, batch.column("locator")) if locators.null_count else locators)
+
+
+def _batch(made: Sequence["Piece | _Ready"]) -> "pa.RecordBatch":
+    """The pieces as a batch, those that are ready measured."""
+    measured = iter(measure([piece.draft for piece in made if isinstance(piece, _Ready)]))
+    return to_batch([finished(piece.draft, *next(measured), piece.rows, piece.key) if isinstance(piece, _Ready) else piece for piece in made])
+
+
+def _cleaned(raw: Raw, settings: Settings) -> "Piece | _Ready":
+    piece = raw.piece
+    if isinstance(piece, LedgerRow):
+        return note(piece)
+    cleaned = clean(piece) if isinstance(piece, Draft) else piece
+    if not isinstance(cleaned, Draft):
+        assert cleaned is not None
+        return lost(raw.source, cleaned, raw=raw.key)
+    if cleaned.kind == "text" and settings.corpus.boilerplate is not None:
+        return waiting(cleaned, line_digests(cleaned.text), raw.key)
+    return _finished(cleaned, settings, (), (), raw.key)
+
+
+def _finished(draft: Draft, settings: Settings, repeated: Collection[int], rows: Sequence[LedgerPart], key: bytes) -> "Piece | _Ready":
+    """What will be a document, or the lost piece when its policies or its emptiness are against it; `rows` tell what was done to the draft before."""
     if draft.kind == "text":
         draft = _without_repeated(draft, repeated)
         if not has_prose(draft.text):
-            rejected = Rejected(draft.locator, "no_content", "Nothing but headings is left.")
-            return None, [*_rows(draft, f"{draft.source}:{draft.locator}"), rejected.row(draft.source)]
+            return _lost(draft, Rejected(draft.locator, "no_content", "Nothing but headings is left."), rows, key)
     if draft.wrapped:
-        draft = draft.edited({"text": unwrap(draft.text)}, [])
-    draft = _masked(draft, spec.mask)
-    document = draft.document(language_of(_TAG.sub("", "\n".join(draft.fields().values()))))
-    return document, _rows(draft, document.id)
+        draft = replace(draft, text=unwrap(draft.text))
+    safe = settings.guard.protect(draft)
+    if isinstance(safe, Rejected):
+        return _lost(draft, safe, rows, key)
+    return _Ready(safe, rows, key)
 
 
-def _without_repeated(draft: Draft, repeated: set[bytes]) -> Draft:
+def _without_repeated(draft: Draft, repeated: Collection[int]) -> Draft:
     text, lines = drop_lines(draft.text, repeated)
     if not lines:
         return draft
     reason = f"{lines} {'line' if lines == 1 else 'lines'} found in many files of the folder {'was' if lines == 1 else 'were'} removed."
-    return draft.edited({"text": tidy_whitespace(text)}, [Edit(rule="drop_boilerplate", reason=reason, score=lines)])
+    return draft.edited({"text": tidy_whitespace(text)}, [Edit("drop_boilerplate", reason, lines, "text")])
 
 
-def _masked(draft: Draft, kinds: tuple[PiiKind, ...]) -> Draft:
-    changed: dict[str, str] = {}
-    edits: list[Edit] = []
-    for name, text in draft.fields().items():
-        masked, counts = mask(text, kinds)
-        if counts:
-            changed[name] = masked
-        for kind, count in sorted(counts.items()):
-            what = NAMES[kind][0 if count == 1 else 1]
-            reason = f"{count} {what} in the {name} {'was' if count == 1 else 'were'} replaced by {TAGS[kind]}."
-            edits.append(Edit(rule=f"mask_{kind}", reason=reason, score=count))
-    return draft.edited(changed, edits)
-
-
-def _rows(draft: Draft, record: str) -> list[LedgerRow]:
-    return [
-        LedgerRow(record=record, source=draft.source, locator=draft.locator, action="edited", rule=edit.rule, reason=edit.reason, score=edit.score)
-        for edit in draft.edits
-    ]
+def _lost(draft: Draft, rejected: Rejected, rows: Sequence[LedgerPart], key: bytes) -> Piece:
+    return lost(draft.source, rejected, [*rows, *map(edited, draft.edits)], key)

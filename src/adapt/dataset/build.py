@@ -1,118 +1,193 @@
-"""Builds a dataset: documents.jsonl of a corpus in; train, validation and test.jsonl out, with ledger, report and card.
+"""Builds a dataset: documents.parquet of a corpus in; train, validation and test.jsonl out, with verdicts, ledger, report, proof and card.
 
-One pass over the documents formats, filters and fingerprints. Texts then rest in a file inside the staging folder while duplicates and
-groups are found on fingerprints alone, and the splits are written from that file, sorted by record id.
+Workers turn batches of documents into records that are measured, judged and fingerprinted. Texts then rest in a file inside the staging folder
+while duplicates and groups are found on fingerprints alone, and the splits are written from that file, sorted by record id.
 """
 
-from collections import Counter
-from itertools import pairwise
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from adapt.artifact.lines import write_ledger, write_lines
-from adapt.artifact.progress import Progress
+from adapt.artifact.progress import Progress, Task
 from adapt.artifact.staging import staged
-from adapt.dataset.card import funnel, render_card
+from adapt.dataset.augmentation.augment import augment
+from adapt.dataset.contamination import find_declared, find_quotes
 from adapt.dataset.dedup.minhash import choose_bands
-from adapt.dataset.duplicates import drop_duplicates
-from adapt.dataset.intake import Intake, read_documents
-from adapt.dataset.leakage import measure_leakage
+from adapt.dataset.figures import Counts, Finished, measure_build, require_records, require_splits
+from adapt.dataset.intake import Intake, choose_engine, read_documents
+from adapt.dataset.leakage import Searched, measure_leakage
+from adapt.dataset.ledger import Ledger
+from adapt.dataset.mixing import Mix, mix
+from adapt.dataset.output import Splits, write_output
 from adapt.dataset.partition import Partition, partition
-from adapt.dataset.report import RULES, Bin, DatasetReport, Leakage
-from adapt.dataset.split import SPLITS
-from adapt.dataset.table import RecordTable, natural
-from adapt.dataset.tokens import load_tokenizer
-from adapt.errors import InputError
-from adapt.records import LedgerRow
-from adapt.spec.dataset import NearDuplicates
+from adapt.dataset.prepare import Prepared, Settings, prepare
+from adapt.dataset.report import Augmented, DatasetReport
+from adapt.dataset.rules import CONTAMINATION, TEST_CONTAMINATION, declare_rules
+from adapt.dataset.selection import Selection
+from adapt.dataset.synthesis.teacher import Teacher
+from adapt.dataset.synthesised import prepare_synthesised
+from adapt.dataset.table import RecordTable
+from adapt.dataset.tokens import prepare_counting
+from adapt.dataset.training import Copies
+from adapt.dataset.verdicts import Verdicts
+from adapt.engine.engine import Engine
+from adapt.engine.local import Inline
+from adapt.spec.dataset import DatasetSpec, NearDuplicates
 from adapt.spec.resolved.dataset import DatasetSection
-
-_HINTS = {
-    "too_short": "lower dataset.lengths.min_output_words, or add sources",
-    "too_long": "raise dataset.lengths.max_record_tokens, or divide long sections",
-    "exact_duplicate": "the corpus repeats itself: add sources",
-    "near_duplicate": "raise dataset.near_duplicates.threshold, or add sources",
-}
-_FIRST_BIN = 32
+from adapt.spec.synthesis import Synthesis
 
 
-def build(section: DatasetSection, *, inputs: Path, tokenizer: Path, out: Path, progress: Progress) -> DatasetReport:
+@dataclass(frozen=True)
+class _Build:
+    """What the steps of a build share."""
+
+    section: DatasetSection
+    inputs: Path
+    folder: Path
+    settings: Settings
+    engine: Engine
+    progress: Progress
+    teacher: Teacher | None
+    cache: Path | None
+
+    @property
+    def spec(self) -> DatasetSpec:
+        return self.section.dataset
+
+
+def build(  # noqa: PLR0913 (what a stage may touch is named one by one)
+    section: DatasetSection,
+    *,
+    inputs: Path,
+    tokenizer: Path,
+    out: Path,
+    progress: Progress,
+    engine: Engine | None = None,
+    root: Path | None = None,
+    teacher: Teacher | None = None,
+    cache: Path | None = None,
+) -> DatasetReport:
     """Build the dataset folder `out` from the corpus folder `inputs`; `tokenizer` is a folder with the base's tokenizer.json.
 
-    Raises InputError when an input is missing or broken, when fewer records than `min_records` are left, and when they form too few
-    groups to fill three splits.
+    `engine` runs what records can say alone, None here; `root` is what paths of evaluation sets and of an embedding model are relative to;
+    `teacher` answers for synthesis and augmentation; `cache` is a folder that outlives the output, for token counts and answers. The bytes depend
+    on neither engine nor cache. Raises InputError when an input is missing or broken, when fewer records than `min_records` are left, and when
+    three splits cannot be filled.
     """
     spec = section.dataset
     near = spec.near_duplicates or NearDuplicates()  # switched off, its defaults still say what a split must keep together
-    counter = load_tokenizer(tokenizer)
-    with staged(out, section=section, inputs={"corpus": inputs}, seed=section.seed) as staging:
-        with RecordTable(staging, near, choose_bands(near.threshold, near.permutations)) as table:
-            intake = Intake(spec, counter, table)
-            with progress.task("records") as task:
-                intake.take(read_documents(inputs), task)
-            table.finish()
-            with progress.task("duplicates") as task:
-                kept = drop_duplicates(table, spec.near_duplicates.threshold if spec.near_duplicates else None, task)
-            rows = [*intake.dropped, *kept.dropped]
-            _require_records(_report(intake, rows, kept.records, table, near), spec.min_records)
-            parts = partition(table, kept.records, near.threshold, spec.split, section.seed)
-            leakage = measure_leakage(table, parts, near.threshold)
-            report = _report(intake, rows, kept.records, table, near, parts, leakage)
-            with progress.task("splits", total=len(SPLITS)) as task:
-                for name in SPLITS:
-                    write_lines(staging / f"{name}.jsonl", table.read_all(parts.records(name)))
-                    task.advance()
-        write_ledger(staging / "ledger.parquet", sorted(rows, key=_row_order))
-        (staging / "report.json").write_text(report.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        (staging / "card.md").write_text(render_card(report), encoding="utf-8")
+    engine = choose_engine(inputs, engine or Inline())
+    counting = prepare_counting(tokenizer, cache, sees_files=engine.sees_files)
+    cut = choose_bands(near.threshold, near.permutations, near.recall) if spec.near_duplicates else None
+    settings = Settings(spec, counting, near, cut)
+    with staged(out, section=section, inputs={"corpus": inputs}, seed=section.seed) as staging, ExitStack() as stack:
+        work = _Build(section, inputs, staging, settings, engine, progress, teacher, cache)
+        selection, counts = _take(work, stack)
+        _select(work, selection, counts, root)
+        parts = _split(work, selection, counts)
+        mixed = _mix(work, selection, parts)
+        copies, augmented = _augment(work, selection, parts, mixed, stack)
+        leakage = measure_leakage([_all_records(selection, parts), *([copies.searched()] if copies else [])], near)
+        splits = Splits(parts, mixed.repeats if mixed else None, copies)
+        finished = Finished(splits, mixed, augmented, leakage)
+        report = measure_build(selection, counts, near.threshold, finished)
+        write_output(staging, selection, splits, report, progress)
     return report
 
 
-def _row_order(row: LedgerRow) -> tuple[str, str, str, str, str]:
-    return row.source, natural(row.locator), row.rule, row.record, row.reason
+def _take(work: _Build, stack: ExitStack) -> tuple[Selection, Counts]:
+    """Make, measure and judge all records."""
+    table = stack.enter_context(RecordTable(work.folder))
+    verdicts = stack.enter_context(Verdicts(work.folder, declare_rules(work.spec)))
+    ledger = stack.enter_context(Ledger(work.folder))
+    intake = Intake(table, verdicts, ledger)
+    with work.progress.task("records") as task:
+        formatted = intake.take(work.engine.map(partial(prepare, settings=work.settings), read_documents(work.inputs)), task)
+    synthesised = None
+    if work.spec.synthesis:
+        with work.progress.task("synthesis") as task:
+            synthesised = intake.take(_synthesise(work, work.spec.synthesis, task))
+    taken = intake.finish(work.settings.counting.cache)
+    return Selection(table, verdicts, ledger, taken, work.settings), Counts(formatted, synthesised)
 
 
-def _require_records(report: DatasetReport, min_records: int) -> None:
-    if report.records >= min_records:
-        return
-    steps = "\n".join(f"  {count:>9} {step}" for step, count in funnel(report))
-    worst = max(_HINTS, key=lambda rule: report.dropped[rule])
-    hint = _HINTS[worst] if report.dropped[worst] else "add sources to the corpus, or lower dataset.min_records"
-    raise InputError(f"{report.records} usable records, and dataset.min_records asks for {min_records}:\n{steps}", hint=hint)
+def _synthesise(work: _Build, synthesis: Synthesis, task: Task) -> Iterator[Prepared]:
+    if work.teacher is None or work.cache is None:
+        raise AssertionError("synthesis needs a teacher, and a folder for its answers")
+    return prepare_synthesised(
+        read_documents(work.inputs), synthesis, work.settings,
+        template=work.section.template, teacher=work.teacher, cache=work.cache, seed=work.section.seed, task=task,
+    )  # fmt: skip
 
 
-def _report(
-    intake: Intake,
-    rows: list[LedgerRow],
-    kept: NDArray[np.int64],
-    table: RecordTable,
-    near: NearDuplicates,
-    parts: Partition | None = None,
-    leakage: Leakage | None = None,
-) -> DatasetReport:
-    """The report; without `parts`, of what is known before the split."""
-    dropped = Counter(row.rule for row in rows)
-    return DatasetReport(
-        documents=intake.documents,
-        documents_without_record=intake.documents_without_record,
-        candidates=intake.candidates,
-        dropped={rule: dropped[rule] for rule in RULES},
-        records=len(kept),
-        splits={name: parts.counts(name) for name in SPLITS} if parts else {},
-        languages=parts.shares(table.languages) if parts else {},
-        sources=parts.shares(table.sources) if parts else {},
-        tokens=_histogram(table.tokens[kept]),
-        near_duplicate_threshold=near.threshold,
-        leakage=leakage or Leakage(near_duplicate_pairs=0, documents=0, questions=0),
+def _select(work: _Build, selection: Selection, counts: Counts, root: Path | None) -> None:
+    """Drop what quotes the declared evaluation sets, then duplicates: a record must not go for one that does not stay itself."""
+    if work.spec.decontamination.against:
+        with work.progress.task("evaluation sets"):
+            hits = find_declared(selection.table, selection.kept, root or Path(), work.spec.decontamination)
+            selection.drop_contaminated(hits, CONTAMINATION)
+    with work.progress.task("duplicates") as task:
+        selection.drop_duplicates(task, root)
+    require_records(measure_build(selection, counts, work.settings.near.threshold), work.spec.min_records)
+
+
+def _split(work: _Build, selection: Selection, counts: Counts) -> Partition:
+    """Divide what is left, and drop what quotes the test split."""
+    with work.progress.task("groups"):
+        parts = partition(selection.facts(), selection.labels(), work.spec.split, work.section.seed)
+    if work.spec.decontamination.test_split:
+        with work.progress.task("quotes of the test split"):
+            test = parts.records("test")
+            hits = find_quotes(selection.table, test, np.setdiff1d(parts.members, test), work.spec.decontamination)
+            parts = parts.without(selection.drop_contaminated(hits, TEST_CONTAMINATION))
+    require_splits(measure_build(selection, counts, work.settings.near.threshold), parts, work.spec.min_records)
+    selection.settle(parts)
+    return parts
+
+
+def _mix(work: _Build, selection: Selection, parts: Partition) -> Mix | None:
+    """How often each training record is taken."""
+    mixing = work.spec.mixing
+    if mixing is None:
+        return None
+    training = parts.records("train")
+    values = selection.column(mixing.by, training).to_pylist()
+    mixed = mix([selection.table.id(number) for number in training.tolist()], values, mixing, work.section.seed)
+    selection.repeat(training, mixed.repeats)
+    return mixed
+
+
+def _augment(
+    work: _Build, selection: Selection, parts: Partition, mixed: Mix | None, stack: ExitStack
+) -> tuple[Copies, Augmented] | tuple[None, None]:
+    """Changed copies of the training records that are taken."""
+    if not work.spec.augmentation:
+        return None, None
+    training = parts.records("train") if mixed is None else parts.records("train")[mixed.repeats > 0]
+    copies = stack.enter_context(Copies(work.folder / "copies.tmp", work.settings))
+    with work.progress.task("augmentation") as task:
+        records = map(selection.table.read, training.tolist())
+        made = augment(records, work.spec.augmentation, teacher=work.teacher, cache=work.cache, seed=work.section.seed, task=task)
+        copies.take(selection.table, parts, made)
+    rows = [*copies.drop_unfit(), *copies.drop_near_held_out()]
+    if work.spec.decontamination.test_split:
+        rows += copies.drop_quotes(work.spec.decontamination)
+    selection.ledger.add(rows)
+    return copies, copies.figures(rows)
+
+
+def _all_records(selection: Selection, parts: Partition) -> Searched:
+    table, members = selection.table, parts.members
+    return Searched(
+        shingles=table.shingles,
+        members=members,
+        splits=parts.splits,
+        sides=parts.splits,
+        documents=parts.documents,
+        questions=table.questions[members],
+        groups=selection.groups_of(members),
     )
-
-
-def _histogram(tokens: NDArray[np.int64]) -> tuple[Bin, ...]:
-    """Bins that double in width, up to the longest record."""
-    edges = [0, _FIRST_BIN]
-    while edges[-1] <= tokens.max(initial=0):
-        edges.append(edges[-1] * 2)
-    counts, _ = np.histogram(tokens, bins=edges)
-    return tuple(Bin(from_tokens=low, below_tokens=high, records=int(count)) for (low, high), count in zip(pairwise(edges), counts, strict=True))

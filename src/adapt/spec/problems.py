@@ -40,6 +40,8 @@ class _Place(NamedTuple):
     """The type that stands there."""
     parent: Any
     """The type that holds it."""
+    inside: bool = False
+    """Whether the error lies inside a member of a plain union, which stands for all of them."""
 
 
 def spec_problems(error: ValidationError, model: type[BaseModel], origin: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -54,8 +56,10 @@ def spec_problems(error: ValidationError, model: type[BaseModel], origin: Mappin
         path = place.path
         if detail["type"] == "too_short" and any(len(other.path) > len(path) and other.path[: len(path)] == path for _, other in placed):
             continue  # its entries are wrong, and reported themselves
+        if not place.inside and any(other.inside and other.path == path for _, other in placed):
+            continue  # said once for all members of the union
         if detail["type"] == "union_tag_invalid":
-            path = (*path, str(detail["ctx"]["discriminator"]).strip("'"))
+            path = (*path, _tag_name(detail))
         where = f"{_file_of(path, origin)}: {'.'.join(map(str, path)) or '(top level)'}"
         problems[f"{where}: {_sentence(detail, place)}"] = None
     return list(problems)
@@ -69,25 +73,35 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
 def _sentence(detail: Any, place: _Place) -> str:
     error, context, found, kind = detail["type"], detail.get("ctx", {}), detail["input"], place.kind
+    if place.inside:
+        return f"{_described(kind)} is expected"
     if error == "extra_forbidden":
         return _unknown_field(place)
     if error == "missing":
         return "is required"
     if error == "union_tag_not_found":
-        return f"{str(context['discriminator']).strip(chr(39))} is required; choose from: {', '.join(_tags(kind))}"
+        return f"{_tag_name(detail)} is required; choose from: {', '.join(_tags(kind))}"
     if error == "union_tag_invalid":
-        return _not_a_choice(str(context["discriminator"]).strip("'"), context["tag"], _tags(kind))
+        return _not_a_choice(_tag_name(detail), context["tag"], _tags(kind))
     if error == "value_error":
         return str(context["error"])
     if _is_plain_union(kind):
         return f"{_shown(found)}: {_described(kind)} is expected"
     if error == "literal_error":
-        return _not_a_choice(
-            next(str(part) for part in reversed(place.path) if isinstance(part, str)), found, [str(value) for value in get_args(bare(kind))]
-        )
+        return _not_a_choice(_entry_name(place.path), found, [str(value) for value in get_args(bare(kind))])
     if error in _EXPECTED:
         return f"{_shown(found)}: {_EXPECTED[error].format(**context)}"
     return f"{_shown(found)}: {detail['msg'][0].lower() + detail['msg'][1:]}"
+
+
+def _tag_name(detail: Any) -> str:
+    """The field that tells a union's members apart; a callable discriminator carries its name."""
+    return str(detail["ctx"]["discriminator"]).strip("'").removesuffix("()").lstrip("_")
+
+
+def _entry_name(path: tuple[str | int, ...]) -> str:
+    name = next(str(part) for part in reversed(path) if isinstance(part, str))
+    return name if isinstance(path[-1], str) else f"entry of {name}"
 
 
 def _unknown_field(place: _Place) -> str:
@@ -95,8 +109,8 @@ def _unknown_field(place: _Place) -> str:
     known = sorted({field for model in models_in(place.parent) for field in model.model_fields})
     guess = nearest(name, known)
     hint = f"did you mean '{guess}'?" if guess else None
-    if place.path == ("server",):
-        hint = "the server is one for all adapters; set it in params.yaml"
+    if place.path in (("server",), ("engine",)):
+        hint = f"the {name} is one for all adapters; set it in params.yaml"
     line = f"unknown field '{name}'; allowed: {', '.join(known)}"
     return f"{line}\nhint: {hint}" if hint else line
 
@@ -135,7 +149,8 @@ def _place(loc: tuple[str | int, ...], model: type[BaseModel]) -> _Place:
     for part in loc:
         if len(members(kind)) > 1:
             if _is_plain_union(kind):
-                break
+                inside = part is not loc[-1] and any(_is_model(member) for member in members(kind))
+                return _Place(tuple(path), kind, parent, inside)
             kind = next((member for member in members(kind) if str(part) in _tags(member)), kind)
             continue
         path.append(part)
@@ -164,10 +179,10 @@ def bare(kind: Any) -> Any:
 
 
 def members(kind: Any) -> list[Any]:
-    """The alternatives of a union, null left out; of anything else, itself."""
+    """The alternatives of a union, null left out and unions within it opened; of anything else, itself."""
     kind = bare(kind)
     if get_origin(kind) in (Union, types.UnionType):
-        return [bare(member) for member in get_args(kind) if member is not types.NoneType]
+        return [member for inner in get_args(kind) if inner is not types.NoneType for member in members(inner)]
     return [kind]
 
 
@@ -192,10 +207,14 @@ def _tags(kind: Any) -> list[str]:
 
 
 def _described(kind: Any) -> str:
+    names = {str: "text", int: "a whole number", float: "a number"}
     parts = []
     for member in members(kind):
         if get_origin(member) is Literal:
             parts += [repr(value) for value in get_args(member)]
+        elif _is_model(member):
+            required = [name for name, field in member.model_fields.items() if field.is_required()]
+            parts.append(f"a mapping with {' and '.join(required)}")
         else:
-            parts.append("a list of text" if get_origin(member) in (tuple, list) else str(member))
+            parts.append("a list of text" if get_origin(member) in (tuple, list) else names.get(member, str(member)))
     return " or ".join(parts)

@@ -1,7 +1,8 @@
 """docs/spec.md, written from the models: every section, every field, its type, bounds and default."""
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal, get_args, get_origin
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -34,28 +35,53 @@ def reference_text() -> str:
 def _section(path: str, field: FieldInfo) -> Iterator[str]:
     models = _models_below(Annotated[field.annotation, field])
     if not models:
-        yield _table([(path, field)])
+        yield _table([_Row(path, field)])
     for model in models:
         tag = _tag(model)
         if tag:
             yield f"### `{path}` with `{tag[0]}: {tag[1]}`\n\n{model.__doc__}\n"
-        yield _table(list(_rows("", model)))
+        yield _table(_rows("", model.model_fields, {}))
 
 
-def _rows(prefix: str, model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-    """The fields of `model`, and below each the fields of the models that it holds."""
-    for name, field in model.model_fields.items():
-        yield f"{prefix}{name}", field
-        for inner in _models_below(Annotated[field.annotation, field]):
+class _Row(NamedTuple):
+    path: str
+    field: FieldInfo
+    note: str = ""
+
+
+def _rows(prefix: str, fields: Mapping[str, FieldInfo], told: dict[type[BaseModel], str], note: str = "") -> Iterator[_Row]:
+    """Fields, and below each those of the models that it holds; a model that stands in several places is told at the first."""
+    for name, field in fields.items():
+        path = f"{prefix}{name}"
+        models = _models_below(Annotated[field.annotation, field])
+        known = next((told[model] for model in models if model in told), None)
+        yield _Row(path, field, note if known is None else f"{note}As `{known}`. ")
+        if models and known is None:
+            told.update(dict.fromkeys(models, path))
             mark = "[]." if get_origin(members(field.annotation)[0]) is tuple else "."
-            yield from _rows(f"{prefix}{name}{mark}", inner)
+            yield from _rows_of_any(f"{path}{mark}", models, told)
 
 
-def _table(rows: list[tuple[str, FieldInfo]]) -> str:
+def _rows_of_any(prefix: str, models: list[type[BaseModel]], told: dict[type[BaseModel], str]) -> Iterator[_Row]:
+    """What all of a union's members have, then what each has of its own."""
+    first = models[0].model_fields
+    common = {name for name in first if all(_same(first[name], model.model_fields.get(name)) for model in models)}
+    yield from _rows(prefix, {name: first[name] for name in first if name in common}, told)
+    for model in models:
+        tag = _tag(model) if len(models) > 1 else None
+        own = {name: field for name, field in model.model_fields.items() if name not in common and not (tag and name == tag[0])}
+        yield from _rows(prefix, own, told, f"With `{tag[0]}: {tag[1]}`. " if tag else "")
+
+
+def _same(field: FieldInfo, other: FieldInfo | None) -> bool:
+    return other is not None and (field.annotation, field.description) == (other.annotation, other.description)
+
+
+def _table(rows: Iterable[_Row]) -> str:
     lines = ["| field | type | default | meaning |", "| --- | --- | --- | --- |"]
-    for path, field in rows:
-        meaning = " ".join((field.description or "").split()).replace("|", "\\|")
-        lines.append(f"| `{path}` | {_type(field)} | {_default(field)} | {meaning} |")
+    for row in rows:
+        meaning = " ".join(f"{row.note}{row.field.description or ''}".split()).replace("|", "\\|")
+        lines.append(f"| `{row.path}` | {_type(row.field)} | {_default(row.field)} | {meaning} |")
     return "\n".join(lines) + "\n"
 
 
@@ -79,7 +105,7 @@ def _tag(model: type[BaseModel]) -> tuple[str, str] | None:
 
 
 def _type(field: FieldInfo) -> str:
-    words = [word for member in members(field.annotation) for word in _words(member)]
+    words = list(dict.fromkeys(word for member in members(field.annotation) for word in _words(member)))
     if type(None) in get_args(bare(field.annotation)):
         words.append("null")
     bounds = [bound for item in field.metadata for bound in _bounds(item)]
@@ -93,7 +119,7 @@ def _words(kind: Any) -> list[str]:
     if get_origin(kind) is Literal:
         return [f"`{value}`" for value in get_args(kind)]
     if get_origin(kind) in (tuple, list):
-        inner = " or ".join(word for member in members(get_args(kind)[0]) for word in _words(member))
+        inner = " or ".join(dict.fromkeys(word for member in members(get_args(kind)[0]) for word in _words(member)))
         return [f"list of {inner}"]
     if get_origin(kind) is dict:
         return ["mapping by name"]
@@ -115,9 +141,11 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if isinstance(value, BaseModel):
         return "as below"
+    if isinstance(value, str):
+        return f"`{json.dumps(value, ensure_ascii=False) if not value.strip() else value}`"
     if isinstance(value, tuple):
         return "`[" + ", ".join(_item(entry) for entry in value) + "]`"
-    return f"`{ {None: 'null', True: 'true', False: 'false'}.get(value, value) if not isinstance(value, (dict, float)) else value }`"
+    return f"`{value if isinstance(value, dict) else _item(value)}`"
 
 
 def _item(entry: Any) -> str:

@@ -1,90 +1,93 @@
-"""Tables of questions and answers: one row, one draft; its locator is the physical line on which the row begins."""
+"""Tables as text: one row, one draft; its locator is the physical line on which the row begins."""
 
 import csv
-import logging
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import TextIO
 
-from adapt.corpus.draft import Draft, Rejected
-from adapt.corpus.readers.rows import chosen, question
-from adapt.errors import InputError
-from adapt.spec.corpus import FieldNames
-
-log = logging.getLogger(__name__)
+from adapt.corpus.draft import Draft, QuarantineRule, Rejected
+from adapt.corpus.readers.lines import bounded_lines
+from adapt.corpus.readers.mapping import Mapping
 
 _DELIMITERS = ",;\t"
-_MAX_FIELD = 1 << 24
-"""Longest cell in characters; the csv module's own limit of 131072 is below long answers."""
 
 
-@dataclass(frozen=True)
-class _Columns:
-    instruction: int
-    input: int | None
-    output: int
-
-
-def read_csv(file: TextIO, name: str, fields: FieldNames) -> Iterator[Draft | Rejected]:
-    """Yields a draft or a rejection for every row after the header; blank lines are skipped.
+def read_csv(file: TextIO, name: str, mapping: Mapping, limit: int) -> Iterator[Draft | Rejected]:
+    """Yields a draft or a rejection for every row after the header; blank lines are skipped. Cells and lines are of at most `limit` characters.
 
     Raises InputError when the spec names a column that the header lacks.
     """
-    csv.field_size_limit(_MAX_FIELD)
-    if fields.messages is not None:
-        log.warning("%s: fields.messages is for jsonl files and has no effect on tables", name)
-    header_line = next((line for line in file if line.strip()), "")
-    delimiter = _delimiter(header_line)
-    file.seek(0)
-    rows = csv.reader(file, delimiter=delimiter, strict=True)
-    columns: _Columns | None = None
-    begin, count = 1, 0
+    csv.field_size_limit(limit)  # the module's own limit of 131072 is below long answers
+    source = _Lines(bounded_lines(file, limit))
+    try:
+        header = next((line for line in source if line.strip("\ufeff \t\r\n")), "")
+    except _TooLongError:
+        yield Rejected("line 1", *_LONG)
+        return
+    rows = csv.reader(chain([header], source), delimiter=_delimiter(header), strict=True)
+    columns: list[str] | None = None
+    begin, count = source.number, 0
     while True:
         try:
             row = next(rows)
         except StopIteration:
             break
-        except csv.Error:
-            yield Rejected(f"line {begin}", "unreadable", "The row is not well-formed CSV: a quote is out of place or never closed.")
-            begin = rows.line_num + 1
+        except (csv.Error, _TooLongError) as error:
+            long = isinstance(error, _TooLongError) or "field limit" in str(error)
+            yield Rejected(f"line {begin}", *(_LONG if long else _MALFORMED))
+            begin = source.number + 1
             continue
-        line, begin = begin, rows.line_num + 1
+        line, begin = begin, source.number + 1
         if not any(cell.strip() for cell in row):
             continue
         if columns is None:
-            columns = _columns(row, name, fields)
-            if columns is None:
-                yield Rejected("", "missing_field", "The header has no column of questions or no column of answers.")
-                return
+            columns = _columns(row)
+            mapping.require(columns, name)
             continue
         count += 1
-        yield _read_row(row, columns, name, f"line {line}")
+        yield mapping.draft(dict(zip(columns, chain(row, repeat("")), strict=False)), name, f"line {line}")
     if not count:
         yield Rejected("", "empty_file", "The table has no rows.")
+
+
+def _columns(header: list[str]) -> list[str]:
+    """Names of the columns; one that comes again has its number behind it, as in `answer (2)`."""
+    seen: Counter[str] = Counter()
+    names = []
+    for cell in header:
+        name = cell.strip("\ufeff \t")
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return names
+
+
+_LONG: tuple[QuarantineRule, str] = ("too_large", "The row is larger than corpus.limits.max_record_mib.")
+_MALFORMED: tuple[QuarantineRule, str] = ("unreadable", "The row is not well-formed CSV: a quote is out of place or never closed.")
+
+
+class _TooLongError(Exception):
+    pass
+
+
+class _Lines:
+    """Lines one at a time, and the number of the last; raises for one that is too long, and goes on behind it."""
+
+    def __init__(self, lines: Iterator[tuple[int, str | None]]) -> None:
+        self._lines = lines
+        self.number = 0
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        self.number, line = next(self._lines)
+        if line is None:
+            raise _TooLongError
+        return line
 
 
 def _delimiter(header: str) -> str:
     """The delimiter that splits the header into most columns."""
     widths = {mark: len(next(csv.reader([header], delimiter=mark), [])) for mark in _DELIMITERS}
     return max(_DELIMITERS, key=lambda mark: widths[mark])
-
-
-def _columns(header: list[str], name: str, fields: FieldNames) -> _Columns | None:
-    names = [cell.strip() for cell in header]
-    missing = [wanted for wanted in (fields.instruction, fields.input, fields.output) if wanted is not None and wanted not in names]
-    if missing:
-        raise InputError(
-            f"{name}: no column {', '.join(repr(column) for column in missing)}; columns found: {', '.join(names)}",
-            hint="name the columns of this file under `fields` of its source in the spec",
-        )
-    instruction, material, output = chosen(fields, names)
-    if instruction is None or output is None:
-        return None
-    return _Columns(names.index(instruction), None if material is None else names.index(material), names.index(output))
-
-
-def _read_row(row: list[str], columns: _Columns, name: str, locator: str) -> Draft | Rejected:
-    def cell(at: int | None) -> str:
-        return row[at].strip() if at is not None and at < len(row) else ""
-
-    return question(cell(columns.instruction), cell(columns.input), cell(columns.output), name, locator)

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Literal
 
+from adapt.corpus.cleaning.headings import has_prose
 from adapt.corpus.draft import Draft, Edit, Rejected
-from adapt.corpus.headings import has_prose
 
 
 def read_html(text: str, name: str, adverts: Literal["drop", "keep"]) -> Iterator[Draft | Rejected]:
     """Yields the one draft of the page; its title is the `h1`, else the `<title>`."""
-    from adapt.corpus.page import extract  # lxml loads only for corpora that hold pages
+    from adapt.corpus.extraction.page import extract  # lxml loads only for corpora that hold pages
 
     try:
         page = extract(text, keep_adverts=adverts == "keep")

@@ -1,79 +1,67 @@
-"""Lines of JSON: Alpaca objects, ShareGPT `conversations`, OpenAI `messages`; one line, one draft."""
+"""Lines of JSON; one line is one record, or holds several where `fields.records` leads to them."""
 
 import json
-import re
-from collections.abc import Iterator
-from typing import Any, TextIO
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
 
 from adapt.corpus.draft import Draft, Rejected
-from adapt.corpus.readers.rows import MESSAGES, chosen, question, usual_name
-from adapt.records import Message
-from adapt.spec.corpus import FieldNames
+from adapt.corpus.readers.mapping import Mapping
+from adapt.corpus.readers.texts import without_surrogates
 
-_ROLES = {
-    "system": "system",
-    "human": "user", "user": "user", "prompter": "user",
-    "gpt": "assistant", "assistant": "assistant", "bot": "assistant", "chatgpt": "assistant", "model": "assistant",
-}  # fmt: skip
-_ROLE_KEYS = ("role", "from", "speaker")
-_CONTENT_KEYS = ("content", "value", "text")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_INT_BOUND = 2.0**63
+_LOOKED_INTO = (dict, list, float)
 
 
-def read_jsonl(file: TextIO, name: str, fields: FieldNames) -> Iterator[Draft | Rejected]:
-    """Yields a draft or a rejection for every line that is not blank."""
-    count = 0
-    for number, line in enumerate(file, 1):
-        if line.strip("\ufeff \t\r\n"):
-            count += 1
-            yield _read_line(line, name, f"line {number}", fields)
-    if not count:
-        yield Rejected("", "empty_file", "The file has no lines.")
+def read_jsonl(lines: Iterable[tuple[int, str | bytes | None]], name: str, mapping: Mapping, limit: int) -> Iterator[Draft | Rejected]:
+    """Yields a draft or a rejection for every record of every line that is not blank; a line of None was longer than `limit` bytes."""
+    for number, line in lines:
+        locator = f"line {number}"
+        if line is None:
+            yield Rejected(locator, "too_large", f"The line is longer than the {limit >> 20} MiB of corpus.limits.max_record_mib.")
+        elif line and not line.isspace():
+            value = parse_json(line)
+            if value is BROKEN:
+                yield Rejected(locator, "invalid_json", "The line is not valid JSON.")
+            elif mapping.records is None:
+                yield mapping.draft(value, name, locator)
+            else:
+                yield from mapping.drafts(value, name, locator)
 
 
-def _read_line(line: str, name: str, locator: str, fields: FieldNames) -> Draft | Rejected:
+BROKEN = object()
+"""What stands for text that is no JSON."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value, or BROKEN.
+
+    orjson is four times as fast as the standard library, whose reading holds all the same: orjson refuses NaN and halves of surrogate pairs, and
+    rounds whole numbers beyond 64 bits, so such texts are read again.
+    """
     try:
-        value = json.loads(line)
+        value = orjson.loads(text)
+    except ValueError:
+        return _parse_leniently(text)
+    return _parse_leniently(text) if _rounded(value) else value
+
+
+def _parse_leniently(text: str | bytes) -> Any:
+    try:
+        return without_surrogates(json.loads(text))
     except (ValueError, RecursionError):
-        return Rejected(locator, "invalid_json", "The line is not valid JSON.")
-    if not isinstance(value, dict):
-        return Rejected(locator, "invalid_json", f"The line holds a JSON {type(value).__name__}, not an object.")
-    turns = fields.messages or usual_name(value, MESSAGES)
-    if turns is not None and isinstance(value.get(turns), list):
-        return _read_chat(value[turns], name, locator)
-    if fields.messages is not None:
-        return Rejected(locator, "missing_field", "There is no list of turns under the key that the spec names.")
-    instruction, material, output = (_text(value.get(key)) if key else "" for key in chosen(fields, value))
-    return question(instruction, material, output, name, locator)
+        return BROKEN
 
 
-def _read_chat(turns: list[Any], name: str, locator: str) -> Draft | Rejected:
-    messages: list[Message] = []
-    for number, turn in enumerate(turns, 1):
-        role = _ROLES.get(_first(turn, _ROLE_KEYS).strip().casefold()) if isinstance(turn, dict) else None
-        content = _first(turn, _CONTENT_KEYS) if role else ""
-        if role is None:
-            return Rejected(locator, "missing_field", f"Turn {number} of the chat is of no known role.")
-        if not content and role != "system":
-            return Rejected(locator, "missing_field", f"Turn {number} of the chat is empty.")
-        if content:
-            messages.append(Message.model_validate({"role": role, "content": content}))
-    roles = {message.role for message in messages}
-    if "assistant" not in roles or "user" not in roles:
-        return Rejected(locator, "missing_field", f"The chat has no {'assistant' if 'assistant' not in roles else 'user'} turn.")
-    return Draft(source=name, locator=locator, kind="chat", messages=tuple(messages))
-
-
-def _first(turn: dict[str, Any], keys: tuple[str, ...]) -> str:
-    return next((_text(turn[key]) for key in keys if key in turn), "")
-
-
-def _text(value: Any) -> str:
-    """A JSON value as text: strings, numbers, and OpenAI's lists of text parts; anything else is no text."""
-    if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value).strip()
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, list) and value and all(isinstance(part, dict) and part.get("type") == "text" for part in value):
-        return "\n".join(_text(part.get("text")) for part in value).strip()
-    return ""
+def _rounded(value: Any) -> bool:
+    """Whether a number in the value may be a longer one."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, float):
+            if abs(each) >= _INT_BOUND:
+                return True
+        elif isinstance(each, dict | list):
+            waiting += [below for below in (each.values() if isinstance(each, dict) else each) if below.__class__ in _LOOKED_INTO]
+    return False

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from adapt.corpus.cleaning.headings import title_of, underlined_to_atx
 from adapt.corpus.draft import Draft, Rejected
-from adapt.corpus.headings import title_of, underlined_to_atx
 
 _FRONT_MATTER = re.compile(r"---[ \t]*\n((?:[A-Za-z_][\w-]*[ \t]*:|#).*\n(?:.*\n)*?)(?:---|\.\.\.)[ \t]*(?:\n|$)")
 _TITLE = re.compile(r"""^title[ \t]*:[ \t]*(["']?)(.*?)\1[ \t]*$""", re.MULTILINE | re.IGNORECASE)

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from adapt.corpus.clean import tidy_whitespace
+from adapt.corpus.cleaning.characters import tidy_whitespace
+from adapt.corpus.cleaning.headings import plain_to_markdown, title_of
 from adapt.corpus.draft import Draft, Rejected
-from adapt.corpus.headings import plain_to_markdown, title_of
 
 
 def read_text(text: str, name: str) -> Iterator[Draft | Rejected]:

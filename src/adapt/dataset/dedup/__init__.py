@@ -1,1 +1,1 @@
-"""Exact and near-duplicates of records, found on normalised text."""
+"""Duplicates of records and repeated passages, found on normalised text."""

@@ -1,25 +1,23 @@
 """All pairs of records at or above a similarity, found without chance: the proof that a split leaks nothing.
 
-Prefix filtering (Bayardo, Ma, Srikant 2007): order each set's shingles from rare to common. Two sets of similarity t or more share one
-of the first n - ceil(t n) + 1 shingles of either, so only pairs that share such a prefix shingle need be measured; and of these
-only pairs with enough shingles left after the first shared one (positional filtering, Xiao et al. 2008).
-How common a shingle is may be counted loosely: any one order for all sets is right, a rare-first one is merely fast.
+Candidates share a prefix shingle (see `prefixes`), have enough shingles left after it (positional filtering, Xiao et al. 2008), and bitmaps
+that allow the similarity.
+In a family of like records every pair is a candidate. So each shingle's records are first compared with one of them alone: where the reader
+of the pairs joins what is alike, as for groups, the rest of the family has one label by then, and is not looked at again.
 """
 
 from collections.abc import Iterator
-from math import ceil
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adapt.dataset.dedup.shingles import ShingleFile
+from adapt.dataset.dedup.buckets import distinct_pairs
+from adapt.dataset.dedup.prefixes import SLACK, Entries, PrefixIndex, index_prefixes
+from adapt.dataset.dedup.shingle_file import ShingleFile
 
-_MOST_COUNTERS = 1 << 24
-_SHINGLES_AT_ONCE = 1 << 20
-_CANDIDATES_AT_ONCE = 1 << 20
-_OTHERS_AT_ONCE = 1 << 12
-_SLACK = 1e-9
+_ENTRIES_AT_ONCE = 1 << 19
+_PAIRS_AT_ONCE = 1 << 20
 
 
 class Pairs(NamedTuple):
@@ -29,98 +27,103 @@ class Pairs(NamedTuple):
     right: NDArray[np.int64]
 
 
-class _Prefixes(NamedTuple):
-    """The prefix shingles of all records, those of equal shingle together and then by owner."""
-
-    tokens: NDArray[np.uint32]
-    owners: NDArray[np.int32]
-    """Whose each is, by place among the members."""
-    places: NDArray[np.int32]
-    """Place of each in its record's order, rarest first."""
-
-
 def similar_pairs(shingles: ShingleFile, members: NDArray[np.int64], threshold: float, labels: NDArray[np.int64]) -> Iterator[Pairs]:
-    """The pairs among `members` whose similarity reaches the threshold and whose labels differ, in batches of one left record.
+    """The pairs among `members` whose similarity reaches the threshold and whose labels differ, in batches. A pair may come more than once.
 
     `labels` (one per record) may be changed between batches: pairs whose labels have become equal are no longer looked at.
     """
-    prefixes = _prefixes(shingles, members, threshold)
-    for pairs in _candidates(prefixes, shingles.sizes()[members], threshold):
-        left, right = members[pairs.left], members[pairs.right]
-        starts = np.flatnonzero(np.append(True, left[1:] != left[:-1]))
-        for start, end in zip(starts, np.append(starts[1:], len(left)), strict=True):
-            record = int(left[start])
-            for first in range(start, end, _OTHERS_AT_ONCE):
-                others = right[first : min(end, first + _OTHERS_AT_ONCE)]
-                others = others[labels[others] != labels[record]]
-                if not len(others):
-                    continue
-                others = others[shingles.similarity(record, others) >= threshold]
-                if len(others):
-                    yield Pairs(np.full(len(others), record, dtype=np.int64), others)
+    index = index_prefixes(shingles, members, threshold)
+    search = _Search(shingles, index, labels)
+    for piece in index.pieces(np.isin(index.members, members)):
+        yield from search.search(piece)
 
 
-def _candidates(prefixes: _Prefixes, sizes: NDArray[np.int64], threshold: float) -> Iterator[Pairs]:
-    """Distinct pairs of members, by place, that could reach the threshold; all pairs of one left member are in one batch."""
-    tokens, owners, places = prefixes
-    if not len(tokens):
-        return
-    closes = np.flatnonzero(np.append(tokens[1:] != tokens[:-1], True)) + 1
-    following = np.repeat(closes, np.diff(closes, prepend=0)) - np.arange(len(tokens)) - 1
-    entries = np.argsort(owners, kind="stable")
-    entries = entries[following[entries] > 0]
-    piece = np.cumsum(following[entries]) // _CANDIDATES_AT_ONCE
-    cuts = np.flatnonzero(np.diff(piece)) + 1
-    cuts = np.unique(np.searchsorted(owners[entries], owners[entries][cuts]))  # at the first entry of a record
-    for batch in np.split(entries, cuts[cuts > 0]):
-        if not len(batch):
-            continue
-        count = following[batch]
-        left = np.repeat(batch, count)
-        right = left + 1 + np.arange(len(left)) - np.repeat(np.cumsum(count) - count, count)
-        one, other = sizes[owners[left]], sizes[owners[right]]
-        shared_at_most = np.minimum(one - places[left], other - places[right])
-        able = (shared_at_most * (1 + threshold) >= threshold * (one + other) - _SLACK) & (
-            np.minimum(one, other) >= threshold * np.maximum(one, other) - _SLACK
+class _Search:
+    """Searches the pieces of an index."""
+
+    def __init__(self, shingles: ShingleFile, index: PrefixIndex, labels: NDArray[np.int64]) -> None:
+        self._shingles, self._members, self._threshold, self._labels = shingles, index.members, index.threshold, labels
+        self._sizes = shingles.sizes()[index.members]
+        self._bitmaps = index.bitmaps
+
+    def search(self, entries: Entries) -> Iterator[Pairs]:
+        """The similar pairs that share a shingle of this piece."""
+        closes = np.flatnonzero(np.append(entries.tokens[1:] != entries.tokens[:-1], True)[: len(entries.tokens)]) + 1
+        opens = np.append(0, closes[:-1])[: len(closes)]
+        twos = opens[closes - opens == 2]  # most shingles that are shared at all: nothing to sort there
+        for begin in range(0, len(twos), _PAIRS_AT_ONCE):
+            part = twos[begin : begin + _PAIRS_AT_ONCE]
+            pairs = self._similar(*self._able(entries, part, part + 1))
+            if len(pairs.left):
+                yield pairs
+        several = closes - opens > 2
+        opens, closes = opens[several], closes[several]
+        begin = 0
+        while begin < len(opens):
+            end = max(begin + 1, int(np.searchsorted(closes, opens[begin] + _ENTRIES_AT_ONCE, side="right")))
+            yield from self._buckets(entries, opens[begin:end], closes[begin:end])
+            begin = end
+
+    def _buckets(self, entries: Entries, opens: NDArray[np.int64], closes: NDArray[np.int64]) -> Iterator[Pairs]:
+        """The similar pairs of some shingles, each given by its first entry and the one after its last: with the first of each, then all."""
+        for stars in (True, False):
+            at, bucket, label = self._by_label(entries, opens, closes)
+            if not len(at):
+                return
+            first = np.append(True, bucket[1:] != bucket[:-1])
+            ends = np.append(np.flatnonzero(first)[1:], len(at))[np.cumsum(first) - 1]
+            run = np.flatnonzero(np.append((label[1:] != label[:-1]) | first[1:], True)) + 1  # a run of one label ends
+            after = np.repeat(run, np.diff(run, prepend=0))
+            following = ends - after
+            if stars:
+                following[~first] = 0
+            yield from self._pairs(entries, at, after, following)
+
+    def _by_label(
+        self, entries: Entries, opens: NDArray[np.int64], closes: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """The entries of the shingles that records of several labels have: the entry, its shingle and its label, by shingle and label."""
+        counts = closes - opens
+        at = np.arange(int(counts.sum())) + np.repeat(opens - (np.cumsum(counts) - counts), counts)
+        label = self._labels[self._members[entries.owners[at]]]
+        starts = np.cumsum(counts) - counts
+        mixed = np.minimum.reduceat(label, starts) != np.maximum.reduceat(label, starts)
+        chosen = np.repeat(mixed, counts)
+        at, label, bucket = at[chosen], label[chosen], np.repeat(np.flatnonzero(mixed), counts[mixed])
+        order = np.lexsort((label, bucket))
+        return at[order], bucket, label[order]
+
+    def _pairs(self, entries: Entries, at: NDArray[np.int64], after: NDArray[np.int64], following: NDArray[np.int64]) -> Iterator[Pairs]:
+        """The similar ones of the pairs of each entry with the `following` entries from place `after` on."""
+        total = np.cumsum(following)
+        begin = 0
+        while begin < len(at):
+            before = int(total[begin - 1]) if begin else 0
+            end = max(begin + 1, int(np.searchsorted(total, before + _PAIRS_AT_ONCE, side="right")))
+            count = following[begin:end]
+            left = np.repeat(at[begin:end], count)
+            right = at[np.arange(len(left)) + np.repeat(after[begin:end] - (np.cumsum(count) - count), count)]
+            pairs = self._similar(*self._able(entries, left, right))
+            if len(pairs.left):
+                yield pairs
+            begin = end
+
+    def _able(self, entries: Entries, left: NDArray[np.int64], right: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Distinct pairs of members whose sizes and places allow the similarity."""
+        one, other = entries.owners[left], entries.owners[right]
+        first, second = self._sizes[one], self._sizes[other]
+        shared_at_most = np.minimum(first - np.floor(entries.places[left] * first), second - np.floor(entries.places[right] * second))
+        able = (shared_at_most * (1 + self._threshold) >= self._threshold * (first + second) - SLACK) & (
+            np.minimum(first, second) >= self._threshold * np.maximum(first, second) - SLACK
         )
-        keys = np.sort((owners[left[able]].astype(np.int64) << 32) | owners[right[able]])
-        keys = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
-        if len(keys):
-            yield Pairs(keys >> 32, keys & 0xFFFFFFFF)
+        one, other = one[able], other[able]
+        return distinct_pairs(np.minimum(one, other), np.maximum(one, other))
 
-
-def _prefixes(shingles: ShingleFile, members: NDArray[np.int64], threshold: float) -> _Prefixes:
-    common = _counts(shingles, members)
-    counters = len(common)
-    tokens, owners, places = [np.zeros(0, dtype=np.uint32)], [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int32)]
-    for part in _parts(shingles, members):
-        values, counts = shingles.gather(members[part])
-        owner = np.repeat(np.arange(len(part)), counts)
-        order = np.lexsort((values, common[values % counters], owner))
-        place = np.arange(len(values)) - np.repeat(np.cumsum(counts) - counts, counts)
-        length = np.array([count - ceil(threshold * count - _SLACK) + 1 for count in counts.tolist()], dtype=np.int64)
-        chosen = (place < length[owner]) & (common[values[order] % counters] > 1)  # a shingle that occurs once makes no pair
-        tokens.append(values[order[chosen]])
-        owners.append(part[owner[chosen]].astype(np.int32))
-        places.append(place[chosen].astype(np.int32))
-    token = np.concatenate(tokens)
-    order = np.argsort(token, kind="stable")  # owners stay ascending
-    return _Prefixes(token[order], np.concatenate(owners)[order], np.concatenate(places)[order])
-
-
-def _counts(shingles: ShingleFile, members: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """How often shingles occur: never less than the truth, for several may share a counter."""
-    counters = min(_MOST_COUNTERS, 1 << int(shingles.sizes()[members].sum() + 1).bit_length())
-    common = np.zeros(counters, dtype=np.uint32)
-    for part in _parts(shingles, members):
-        common += np.bincount(shingles.gather(members[part])[0] % counters, minlength=counters).astype(np.uint32)
-    return common
-
-
-def _parts(shingles: ShingleFile, members: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Places of members in pieces of bounded size; those without shingles are left out."""
-    sizes = shingles.sizes()[members]
-    places = np.flatnonzero(sizes)
-    if len(places):
-        piece = np.cumsum(sizes[places]) // _SHINGLES_AT_ONCE
-        yield from np.split(places, np.flatnonzero(np.diff(piece)) + 1)
+    def _similar(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> Pairs:
+        """The records of those pairs of members that reach the threshold, labels unlike."""
+        unlike = self._labels[self._members[left]] != self._labels[self._members[right]]
+        left, right = left[unlike], right[unlike]
+        able = self._bitmaps.may_reach(self._threshold, left, right)
+        one, other = self._members[left[able]], self._members[right[able]]
+        reached = self._shingles.similarity(one, other) >= self._threshold
+        return Pairs(one[reached], other[reached])

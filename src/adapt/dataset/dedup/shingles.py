@@ -1,12 +1,12 @@
 """Shingles: the overlapping runs of words (or of characters, in scripts without spaces) that make up a text, as hashes.
 
-A text is read by characters when most of its letters belong to scripts without spaces. A shingle is kept as 32 bits: two texts of 700
-shingles share one by accident once in 10,000 pairs, which moves their similarity by less than 0.001.
+Enters: texts in normal form. Leaves: for each the set of its shingles, ascending. A text is read by characters when most of its letters
+belong to scripts without spaces. A shingle is kept as 32 bits: two texts of 700 shingles share one by accident once in 10,000 pairs, which
+moves their similarity by less than 0.001. Sets are sorted as rows of a matrix, texts of like length together: short rows are sorted in
+registers, a tenth of the time that one long array takes.
 """
 
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from adapt.dataset.dedup.normal import NormalText
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+_CELLS_AT_ONCE = 1 << 18
 
 
 def shingle(normal: NormalText, *, words: int, characters: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
@@ -22,105 +23,99 @@ def shingle(normal: NormalText, *, words: int, characters: int) -> tuple[NDArray
 
     `words` and `characters` are the lengths of a shingle in the two ways of reading. A text shorter than that is one shingle.
     """
+    units, counts, by_character = unit_hashes(normal)
+    hashes, windows = _windows(units, counts, np.where(by_character, characters, words))
+    return _distinct((mix(hashes) >> np.uint64(32)).astype(np.uint32), windows)
+
+
+def unit_hashes(normal: NormalText) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Hashes of the units of all texts, how many each text has, and which texts are read by characters. A unit is a word or a character."""
     lengths = np.diff(normal.starts)
-    owner = np.repeat(np.arange(normal.count), lengths)
-    unspaced = np.bincount(owner, weights=normal.unspaced(), minlength=normal.count)
-    by_character = unspaced * 2 > lengths
-    opens_unit = normal.gap_before | by_character[owner]
-    units = _unit_hashes(normal.codes, opens_unit)
-    owner = owner[opens_unit]
-    size = np.where(by_character, characters, words)
-    hashes, owner = _windows(units, owner, size, normal.count)
-    keys = np.sort((owner.astype(np.uint64) << np.uint64(32)) | (hashes >> np.uint64(32)))
-    keys = keys[np.append(True, keys[1:] != keys[:-1])[: len(keys)]]
-    return keys.astype(np.uint32), np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=normal.count)
-
-
-def _unit_hashes(codes: NDArray[np.uint32], opens: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """Hash of each unit (word or character): the sum of its code points' hashes, each turned by its place."""
-    if not len(codes):
-        return np.zeros(0, dtype=np.uint64)
-    starts = np.flatnonzero(opens)
-    place = np.arange(len(codes)) - np.repeat(starts, np.diff(np.append(starts, len(codes))))
-    turned = mix(codes.astype(np.uint64) + place.astype(np.uint64) * _ODD)
-    return mix(np.add.reduceat(turned, starts))
-
-
-def _windows(
-    units: NDArray[np.uint64], owner: NDArray[np.int64], size: NDArray[np.int64], count: int
-) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Hash of every run of `size[text]` units inside a text, and the text that it belongs to."""
-    ends = np.cumsum(np.bincount(owner, minlength=count))
-    starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
-    last = np.maximum(ends - size, starts)
-    place = np.arange(len(units))
-    opens = np.flatnonzero(place <= last[owner])
-    of = owner[opens]
-    hashes = np.zeros(len(opens), dtype=np.uint64)
-    for step in range(int(size.max(initial=0))):
-        at = opens + step
-        inside = (at < ends[of]) & (step < size[of])
-        unit = units[np.minimum(at, len(units) - 1)]
-        hashes = np.where(inside, mix(hashes * _ODD + unit), hashes)
-    return hashes, of
+    unspaced = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(normal.unspaced())])
+    by_character = np.diff(unspaced[normal.starts]) * 2 > lengths
+    if by_character.all():
+        return normal.codes.astype(np.uint64), lengths, by_character
+    opens = normal.gap_before | np.repeat(by_character, lengths)
+    counted = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(opens)])
+    return hash_runs(normal.codes, opens), np.diff(counted[normal.starts]), by_character
 
 
 def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """SplitMix64's finaliser (Steele, Lea, Flood 2014): every bit of a value reaches every bit of the result."""
-    values = (values ^ (values >> np.uint64(30))) * _MIX[0]
-    values = (values ^ (values >> np.uint64(27))) * _MIX[1]
-    return values ^ (values >> np.uint64(31))
+    mixed = values >> np.uint64(30)
+    mixed ^= values
+    mixed *= _MIX[0]
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= _MIX[1]
+    mixed ^= mixed >> np.uint64(31)
+    return mixed
 
 
-class ShingleFile:
-    """The shingle sets of all records on disk: the texts can go, and similarity can still be measured."""
+def rows_of_like_length(counts: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Divides lists of those lengths into pieces that fill a matrix well: numbers of the lists, and for each row and column the place in its list.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = path.open("wb")
-        self._counts: list[NDArray[np.int64]] = []
-        self.values: NDArray[np.uint32] = np.zeros(0, dtype=np.uint32)
-        self.starts: NDArray[np.int64] = np.zeros(1, dtype=np.int64)
+    A row shorter than the matrix repeats its last element. Empty lists are left out.
+    """
+    order = np.argsort(counts, kind="stable")
+    order = order[np.searchsorted(counts[order], 1) :]
+    begin = 0
+    while begin < len(order):
+        shortest = int(counts[order[begin]])
+        end = begin + int(np.searchsorted(counts[order[begin:]], shortest + shortest // 4 + 4, side="right"))
+        end = min(end, begin + max(1, _CELLS_AT_ONCE // shortest))
+        numbers = order[begin:end]
+        width = int(counts[numbers[-1]])
+        yield numbers, np.minimum(np.arange(width), counts[numbers][:, None] - 1)
+        begin = end
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._file.close()
-        self.values = np.zeros(0, dtype=np.uint32)
-        self._path.unlink(missing_ok=True)
+def hash_runs(codes: NDArray[np.uint32] | NDArray[np.uint64], opens: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Hash of each unit: its code points times a number that depends on their place in it, added up; of one code point, that code point."""
+    starts = np.flatnonzero(opens)
+    if not len(starts):
+        return np.zeros(0, dtype=np.uint64)
+    place = np.arange(len(codes), dtype=np.int32) - np.repeat(starts.astype(np.int32), np.diff(np.append(starts, len(codes))))
+    factors = mix(np.arange(256, dtype=np.uint64) * _ODD) | np.uint64(1)
+    factors[0] = 1
+    return np.asarray(np.add.reduceat(codes * factors[place.astype(np.uint8)], starts))
 
-    def append(self, values: NDArray[np.uint32], counts: NDArray[np.int64]) -> None:
-        """Add the sets that `shingle` gave for the next texts."""
-        self._file.write(values.tobytes())
-        self._counts.append(counts)
 
-    def finish(self) -> None:
-        """Open what was written for reading."""
-        self._file.close()
-        self.starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.concatenate([np.zeros(0, dtype=np.int64), *self._counts]))])
-        self._counts.clear()
-        if self.starts[-1]:
-            self.values = np.memmap(self._path, dtype=np.uint32, mode="r")
+def _windows(units: NDArray[np.uint64], counts: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Hash of every run of `sizes[text]` units inside a text (of all of them in a shorter one), text by text, and how many each text has."""
+    sizes = np.minimum(sizes, counts)
+    windows = np.where(counts > 0, counts - sizes + 1, 0)
+    starts, firsts = np.cumsum(counts) - counts, np.cumsum(windows) - windows
+    hashes = np.zeros(int(windows.sum()), dtype=np.uint64)
+    for size in np.unique(sizes[counts > 0]).tolist():
+        chosen = (sizes == size) & (counts > 0)
+        rolled = units[: len(units) - size + 1].copy()  # across the ends of texts as well: that is cheaper than to leave them out
+        for step in range(1, size):
+            rolled *= _ODD
+            rolled += units[step : len(units) - size + 1 + step]
+        hashes[_places(firsts, windows, chosen)] = rolled[_places(starts, windows, chosen)]
+    return hashes, windows
 
-    def sizes(self) -> NDArray[np.int64]:
-        """How many shingles each record has."""
-        return np.diff(self.starts)
 
-    def of(self, record: int) -> NDArray[np.uint32]:
-        """The shingles of one record, ascending."""
-        return self.values[self.starts[record] : self.starts[record + 1]]
+def _places(starts: NDArray[np.int64], lengths: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The places of the chosen runs, one run after the other."""
+    starts, lengths = starts[chosen], lengths[chosen]
+    shift = starts - (np.cumsum(lengths) - lengths)
+    return np.asarray(np.arange(int(lengths.sum())) + np.repeat(shift, lengths))
 
-    def gather(self, records: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """The shingles of several records, one after the other, and how many each has."""
-        counts = self.starts[records + 1] - self.starts[records]
-        shift = self.starts[records] - (np.cumsum(counts) - counts)
-        return self.values[np.arange(int(counts.sum())) + np.repeat(shift, counts)], counts
 
-    def similarity(self, record: int, others: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Jaccard similarity of a record to each of `others`, none of them empty: shared shingles over all shingles of both."""
-        own = self.of(record)
-        values, counts = self.gather(others)
-        found = own[np.minimum(np.searchsorted(own, values), len(own) - 1)] == values
-        shared = np.add.reduceat(found.astype(np.int64), np.cumsum(counts) - counts)
-        return np.asarray(shared / (counts + len(own) - shared), dtype=np.float64)
+def _distinct(values: NDArray[np.uint32], counts: NDArray[np.int64]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Each list sorted and without repeats."""
+    starts = np.cumsum(counts) - counts
+    kept = np.zeros(len(counts), dtype=np.int64)
+    parts: list[tuple[NDArray[np.int64], NDArray[np.uint32]]] = []
+    for numbers, places in rows_of_like_length(counts):
+        rows = np.sort(values[starts[numbers][:, None] + places], axis=1)
+        new = np.ones(rows.shape, dtype=bool)
+        np.not_equal(rows[:, 1:], rows[:, :-1], out=new[:, 1:])
+        kept[numbers] = new.sum(axis=1)
+        parts.append((numbers, rows[new]))
+    distinct = np.empty(int(kept.sum()), dtype=np.uint32)
+    ends = np.cumsum(kept)
+    for numbers, found in parts:
+        distinct[_places(ends[numbers] - kept[numbers], kept[numbers], np.ones(len(numbers), dtype=bool))] = found
+    return distinct, kept

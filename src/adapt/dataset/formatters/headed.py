@@ -2,7 +2,9 @@
 
 What a section is: below an `#` heading (or in a text without one) the shallowest headings found there open sections, and
 deeper ones stay in the body. An `#` heading with nothing below it is a section itself, as is a whole text that has a title and
-no heading. Text before the first section introduces the page and answers nothing: it is dropped as `preamble`.
+no heading. Text before the first section introduces the page and answers nothing: it is dropped as `preamble`. Tables, lists and code stay in the
+body where they stand: a table answers as a whole, and its rows say little without the words around it. Duplicates are known by the heading
+and the body, since the title that an instruction may add differs between two pages that carry the same section.
 """
 
 from collections import Counter
@@ -12,7 +14,7 @@ from typing import NamedTuple
 
 from adapt.dataset.formatters.instruction import ask
 from adapt.dataset.formatters.outline import Block, plain, read_outline
-from adapt.dataset.formatters.result import Formatted, drop_part, make_candidate
+from adapt.dataset.formatters.result import Formatted, drop_part, known_by, make_candidate
 from adapt.records import Document
 from adapt.spec.dataset import Headings
 
@@ -42,7 +44,8 @@ def format_headed(document: Document, headings: Headings) -> Formatted:
             result.dropped.append(drop_part(document, "empty_section", "A heading with no text under it.", part=part))
         else:
             instruction = ask(section.heading, section.title or title, document.language, headings)
-            result.candidates.append(make_candidate(document, instruction=instruction, output=section.body, part=part, heading=section.heading))
+            candidate = make_candidate(document, instruction=instruction, output=section.body, part=part)
+            result.candidates.append(candidate._replace(content=known_by(section.heading, "", section.body)))
     return result
 
 

@@ -2,7 +2,7 @@
 
 A heading that is a question stands as it is. Any other goes into the spec's template. With no title, or one that only
 repeats the heading, the bracketed part of the template that holds `{title}` is left out; a template with `{title}`
-outside brackets cannot be shortened safely, so a plain request of the same language takes its place.
+outside brackets cannot be shortened safely, so a plain request takes its place: Chinese for Chinese text, English for any other.
 """
 
 import re
@@ -28,7 +28,7 @@ def ask(heading: str, title: str, language: Language, headings: Headings) -> str
     heading = _NUMBER.sub("", heading, count=1) if _NUMBER.match(heading) else heading
     if is_question(heading):
         return heading
-    template = headings.en if language == "en" else headings.zh
+    template = headings.zh if language == "zh" else headings.en
     subject = heading.rstrip(" \t:：.。")
     if not title or title.casefold().strip() == heading.casefold().strip():
         template = _without_title(template, language)
@@ -42,4 +42,4 @@ def is_question(heading: str) -> bool:
 
 def _without_title(template: str, language: Language) -> str:
     shortened = _BRACKETED_TITLE.sub("", template)
-    return _UNTITLED[language] if "{title}" in shortened or "{heading}" not in shortened else shortened
+    return _UNTITLED.get(language, _UNTITLED["en"]) if "{title}" in shortened or "{heading}" not in shortened else shortened

@@ -1,5 +1,7 @@
 """What the dataset stage may read."""
 
+from pydantic import Field
+
 from adapt.spec.base import PinnedBase
 from adapt.spec.dataset import DatasetSpec
 from adapt.spec.resolved.stage import StageSection
@@ -11,3 +13,7 @@ class DatasetSection(StageSection):
     dataset: DatasetSpec
     base: PinnedBase
     seed: int
+    evaluation_sets: dict[str, str] = Field(default_factory=dict)
+    """Digest of each file that `decontamination.against` names."""
+    template: str | None = None
+    """Text of the synthesis prompt; None: the built-in one."""

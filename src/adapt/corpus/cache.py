@@ -1,0 +1,135 @@
+"""What an earlier build of the same corpus found, so that only what changed is read and cleaned again.
+
+A generation is a folder: the pieces that were read (`pieces-*.arrow`) and the running texts that were finished (`finished.arrow`), in the order of
+that build, with tables of keys. Keys are digests of all that a piece depends on: what it was read from, the settings, code and libraries. So an entry
+that is found is right, and one that is stale is never found. Every build writes a generation of its own and then puts it in the place of the former.
+A generation with a wrong checksum, or of another version, is ignored. While one build uses a cache, another goes without.
+"""
+
+import json
+import logging
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from filelock import FileLock, Timeout
+
+from adapt.artifact.digest import digest_file, digest_value
+from adapt.corpus.store import Store, StoreIndex, as_keys
+
+if TYPE_CHECKING:
+    pass
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+_INDEX = "index.json"
+_GENERATIONS = "generation-*"
+
+
+class Generation:
+    """What one build left."""
+
+    def __init__(self, folder: Path) -> None:
+        import numpy as np
+
+        self.folder = folder
+        index = json.loads((folder / _INDEX).read_bytes())["index"]
+        self.pieces = Store(folder, "pieces", index["pieces"])
+        self.finished = Store(folder, "finished", index["finished"])
+        inputs = np.load(folder / "inputs.npy")
+        self._inputs = {key.tobytes(): (int(start), int(count)) for key, (start, count) in zip(inputs[:, :2], inputs[:, 2:], strict=True)}
+
+    def input(self, key: bytes) -> tuple[int, int] | None:
+        """Where the pieces of an input stand in `pieces`: the first place, and how many."""
+        return self._inputs.get(key)
+
+
+def write_index(folder: Path, pieces: StoreIndex, finished: StoreIndex, inputs: Iterable[tuple[bytes, int, int]]) -> None:
+    """Make a generation of the files in `folder`. `inputs` are keys of inputs, with the first place and the number of their pieces."""
+    import numpy as np
+
+    listed = list(inputs)
+    table = np.empty((len(listed), 4), np.uint64)
+    table[:, :2] = as_keys([key for key, _, _ in listed])
+    table[:, 2:] = np.array([places for _, *places in listed], np.uint64).reshape(len(listed), 2)
+    np.save(folder / "inputs.npy", table)
+    index = {"version": VERSION, "pieces": pieces.write(folder, "pieces"), "finished": finished.write(folder, "finished")}
+    index["checksums"] = {path.name: _checksum(path) for path in sorted(folder.iterdir())}
+    (folder / _INDEX).write_text(json.dumps({"digest": digest_value(index), "index": index}), encoding="utf-8")
+
+
+class Cache:
+    """A folder with the generation of the last build, and room for that of the next; only one build at a time has it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.building = folder / "building"
+        shutil.rmtree(self.building, ignore_errors=True)
+        self.building.mkdir(parents=True)
+        self.former = next(filter(None, map(_opened, sorted(folder.glob(_GENERATIONS)))), None)
+        self.inputs: Sequence[bytes] = ()
+        """Keys of the inputs of this build; empty where there is none."""
+
+    def keep(self) -> None:
+        """Put what was built in the place of the former generation. Its name is made from its content, so a path never leads to two."""
+        kept = self._folder / _GENERATIONS.replace("*", digest_file(self.building / _INDEX)[:16])
+        if self.former is None or self.former.folder != kept:
+            shutil.rmtree(kept, ignore_errors=True)  # a damaged one
+            self.building.rename(kept)
+        for folder in self._folder.glob(_GENERATIONS):
+            if folder != kept:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def opened_cache(folder: Path | None) -> Iterator[Cache | None]:
+    """The cache in `folder`; None when there is no folder, or when another build has it."""
+    if folder is None:
+        yield None
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("%s is used by another build; this one goes without", folder)
+        yield None
+        return
+    cache = Cache(folder)
+    try:
+        yield cache
+    finally:
+        shutil.rmtree(cache.building, ignore_errors=True)
+        lock.release()
+
+
+def _checksum(path: Path) -> int:
+    """CRC-32 of a file: it tells damage, which is all there is to fear from files of our own, at less than half the cost of a digest."""
+    checksum = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            checksum = crc32(block, checksum)
+    return checksum
+
+
+def _opened(folder: Path) -> Generation | None:
+    """The generation in `folder`, after every file of it was compared with its checksum."""
+    import pyarrow as pa
+
+    try:
+        told = json.loads((folder / _INDEX).read_bytes())
+        index = told["index"]
+        if index["version"] != VERSION or digest_value(index) != told["digest"]:
+            raise ValueError("another version, or damaged")
+        if any(_checksum(folder / name) != digest for name, digest in index["checksums"].items()):
+            raise ValueError("damaged")
+        return Generation(folder)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+        log.info("the cache in %s is ignored: %s", folder, error)
+        return None

@@ -1,0 +1,1 @@
+"""Repairs of text: encodings, characters, white space, wrapped lines, headings, repeated lines."""

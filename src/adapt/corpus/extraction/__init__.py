@@ -1,0 +1,1 @@
+"""Main content of web pages as Markdown."""

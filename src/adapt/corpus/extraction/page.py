@@ -1,0 +1,197 @@
+"""Finds the main content of a web page.
+
+Enters: the page's HTML. Leaves: title, content as Markdown, and how many advert blocks went. What belongs to the site and not to the
+page is recognised by its element, its ARIA role, or a class or id that is made of nothing but known words: `ad-slot` is an
+advert, `ad-hoc-arbitration` is not; `share-bar` is clutter, `share-capital` is not.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from lxml import etree, html
+
+from adapt.corpus.extraction.density import densest
+from adapt.corpus.extraction.rendering import inline_text, render
+
+_NEVER = {
+    "script", "style", "noscript", "template", "svg", "canvas", "iframe", "frame", "object", "embed", "applet", "audio", "video", "map",
+    "button", "input", "select", "textarea", "datalist", "dialog", "title",
+}  # fmt: skip
+"""Elements that hold no text of the page."""
+_FRAME = {"nav", "footer", "form", "menu", "search"}
+_FRAME_ROLES = {"navigation", "banner", "contentinfo", "search", "dialog", "alertdialog", "menu", "menubar", "toolbar"}
+_ADVERT_WORDS = {
+    "ad", "ads", "adv", "advert", "adverts", "advertisement", "advertisements", "advertorial", "adslot", "adbox", "adunit", "adsense",
+    "adsbygoogle", "dfp", "sponsor", "sponsors", "sponsored", "promo", "promos", "promoted",
+}  # fmt: skip
+_CLUTTER_WORDS = {
+    "nav", "navbar", "navigation", "topnav", "topbar", "menu", "breadcrumb", "breadcrumbs", "pagination", "pager", "skip", "skiplink",
+    "cookie", "cookies", "cookiebar", "cookiebanner", "gdpr", "footer", "colophon", "sidebar", "share", "sharing", "sharebar", "social",
+    "related", "recommended", "recommendations", "newsletter", "subscribe", "subscription", "signup", "comment", "comments", "commentlist",
+    "respond", "disqus", "widget", "widgets", "popup", "toolbar", "banner", "byline",
+}  # fmt: skip
+_PLAIN_WORDS = {
+    "area", "bar", "bars", "block", "blocks", "bottom", "box", "boxes", "button", "buttons", "card", "cards", "center", "column", "consent",
+    "container", "content", "desktop", "fixed", "form", "grid", "group", "head", "header", "icons", "inline", "inner", "item", "items", "label",
+    "large", "left", "link",
+    "links", "list", "main", "media", "mid", "middle", "mobile", "notice", "outer", "overlay", "page", "panel", "placeholder",
+    "post", "posts", "right", "row", "secondary", "section", "side", "site", "slot", "small", "space", "sticky", "text", "tools", "top", "unit",
+    "wrap", "wrapper", "zone",
+}  # fmt: skip
+"""Words that may stand beside an advert or clutter word without changing what it means."""
+_SPONSORED = re.compile(r"\s*(sponsored( content| post)?\s*[:：]|paid content\s*[:：]|[\[【(（](广告|推广|赞助)[\]】)）])", re.IGNORECASE)
+_SPONSORED_LENGTH = 300
+"""Longest block, in characters other than white space, that a leading label such as "Sponsored:" makes an advert."""
+_LONGEST_LABEL = 40
+"""Characters that hold every such label."""
+_WORD = re.compile(r"[a-z]+|[0-9]+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_MIN_ROOT_SHARE = 0.2
+"""An `article` or `main` with less than this share of the page's text is a teaser, not the content."""
+_LINK_SHARE = 0.6
+"""Where a page marks no main content, a block whose text is links by more than this share is navigation."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """The main content of a page."""
+
+    title: str
+    text: str
+    """Markdown; empty when there is none."""
+    adverts: int
+    """Advert blocks that were removed."""
+
+
+def extract(source: str, *, keep_adverts: bool) -> Page:
+    """The main content of the page. Raises RecursionError for pages whose elements are nested beyond reason."""
+    parser = html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
+    try:
+        tree = html.document_fromstring(source.encode("utf-8", "replace"), parser=parser)
+    except etree.ParserError:  # nothing in it
+        return Page("", "", 0)
+    title = _title(tree)
+    etree.strip_elements(tree, *_NEVER, with_tail=False)
+    holders = _holders(tree)
+    adverts = 0 if keep_adverts else _drop(tree, lambda element: element not in holders and _is_advert(element))
+    _drop(tree, lambda element: _is_frame(element, holders) and not (keep_adverts and _is_advert(element)))
+    roots = _roots(tree, holders)
+    text = "\n\n".join(filter(None, (render(root) for root in roots)))
+    heading = next((inline_text(element) for root in roots for element in root.iter("h1")), "")
+    return Page(heading or title, text, adverts)
+
+
+def _title(tree: Any) -> str:
+    """The first heading of the whole page, else what the browser's tab shows."""
+    named = (inline_text(element) for tag in ("h1", "title") for element in tree.iter(tag))
+    return next((text for text in named if text), "")
+
+
+def _drop(tree: Any, condition: Callable[[Any], bool]) -> int:
+    """Remove the outermost elements that meet the condition; returns how many."""
+    dropped = 0
+    element = tree
+    while element is not None:
+        following = _next(element, into=True)
+        if element is not tree and condition(element):
+            following = _next(element, into=False)
+            element.drop_tree()
+            dropped += 1
+        element = following
+    return dropped
+
+
+def _next(element: Any, *, into: bool) -> Any:
+    """The element after this one in document order; without `into`, after its content."""
+    if into and len(element):
+        return element[0]
+    while element is not None:
+        following = element.getnext()
+        if following is not None:
+            return following
+        element = element.getparent()
+    return None
+
+
+def _holders(tree: Any) -> set[Any]:
+    """Elements that hold the page's content and so are never dropped as a whole, as when a form wraps the page."""
+    articles = sorted(tree.iter("article"), key=lambda element: _size([element]))[-1:]
+    headings = [element for element in tree.iter("h1") if next(element.iterancestors("header", "nav", "footer", "aside"), None) is None]
+    half = _size([tree]) / 2
+    forms = [element for element in tree.iter("form") if _size([element]) > half]
+    marked = [*articles, *headings, *tree.iter("main")]
+    return {*tree.iter("html", "head", "body", "main"), *forms, *(above for element in marked for above in element.iterancestors())}
+
+
+def _is_advert(element: Any) -> bool:
+    if "advert" in _names(element):
+        return True
+    if element.tag not in ("p", "div", "aside", "section", "li") or len(element) > 5:
+        return False
+    return _SPONSORED.match(_opening(element)) is not None and _size([element]) <= _SPONSORED_LENGTH
+
+
+def _opening(element: Any) -> str:
+    """The first words of an element."""
+    text = ""
+    for piece in element.itertext():
+        text += piece if text else piece.lstrip()
+        if len(text) > _LONGEST_LABEL:
+            break
+    return text
+
+
+def _is_frame(element: Any, holders: set[Any]) -> bool:
+    if element in holders:
+        return False
+    if element.tag in _FRAME or element.get("role", "").lower() in _FRAME_ROLES:
+        return True
+    if element.tag == "header":
+        inside = next(element.iterancestors("article", "main"), None) is not None
+        return not inside or next(element.iter("h1", "h2", "h3"), None) is None
+    return "clutter" in _names(element)
+
+
+def _names(element: Any) -> set[str]:
+    """What the classes and the id name: `advert`, `clutter` or neither."""
+    names = element.get("class", "").split()
+    return {kind for name in (*names, element.get("id")) if name for kind in _named(name)}
+
+
+@lru_cache(maxsize=4096)
+def _named(name: str) -> tuple[str, ...]:
+    """What a class or id names, numbers left out."""
+    words = {word for word in _WORD.findall(_CAMEL.sub("-", name).lower()) if not word.isdigit()}
+    advert = words & _ADVERT_WORDS and words <= _ADVERT_WORDS | _PLAIN_WORDS | _CLUTTER_WORDS
+    clutter = words & _CLUTTER_WORDS and words <= _CLUTTER_WORDS | _PLAIN_WORDS
+    return (*["advert"] * bool(advert), *["clutter"] * bool(clutter))
+
+
+def _roots(tree: Any, holders: set[Any]) -> list[Any]:
+    """The elements that hold the main content: `main`, the outermost articles, or what a page without them leaves."""
+    mains = [element for element in tree.iter() if element.tag == "main" or element.get("role") == "main"][:1]
+    articles = [element for element in tree.iter("article") if next(element.iterancestors("article"), None) is None]
+    best = max(mains, articles, key=_size)
+    if best and _size(best) >= _MIN_ROOT_SHARE * _size([tree]):
+        return best
+    _drop(tree, lambda element: element not in holders and _is_link_list(element))
+    content = densest(tree)
+    headings = [element for element in tree.iter("h1") if content not in element.iterancestors() and inline_text(element)]
+    return [*headings[:1], content]
+
+
+def _size(elements: Iterable[Any]) -> int:
+    """Characters of text other than white space."""
+    return sum(len("".join(element.text_content().split())) for element in elements)
+
+
+def _is_link_list(element: Any) -> bool:
+    if element.tag == "aside":
+        return True
+    if element.tag not in ("div", "ul", "ol", "section", "td", "table", "p"):
+        return False
+    text = _size([element])
+    return text > 0 and _size(element.iter("a")) > _LINK_SHARE * text

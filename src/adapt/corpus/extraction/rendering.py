@@ -1,0 +1,198 @@
+"""Turns HTML elements into Markdown that reads as plain text too.
+
+Kept: headings, paragraphs, lists, tables, code, quotations, definition lists. Emphasis, links and images leave their text only: an
+answer is learned for what it says. Exponents and indices keep their sense as `x^2` and `H2O`.
+"""
+
+import re
+from typing import Any
+
+from lxml import html
+
+_BLOCKS = {
+    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "dir", "div", "dl", "dt", "fieldset",
+    "figcaption", "figure", "form", "h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hgroup", "hr", "html", "legend", "li", "main", "ol", "p",
+    "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
+}  # fmt: skip
+_HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
+_SPACE = re.compile(r"[ \t\r\n\f]+")
+_BREAK = "\x00"
+_LOOKS_LIKE_HEADING = re.compile(r"#{1,6}\s")
+
+
+def render(root: Any) -> str:
+    """The element's content as Markdown; a heading gives itself."""
+    return "\n\n".join(_Renderer().blocks(root) if root.tag not in _HEADINGS else _Renderer().heading(root, _HEADINGS[root.tag]))
+
+
+def inline_text(element: Any) -> str:
+    """The element's text on one line."""
+    return _SPACE.sub(" ", _inline(element).replace(_BREAK, " ")).strip()
+
+
+class _Renderer:
+    """Holds the level of the last heading, which the summaries of folded answers go below."""
+
+    def __init__(self) -> None:
+        self._level = 1
+
+    def blocks(self, element: Any) -> list[str]:
+        """The Markdown blocks inside an element; loose text between blocks makes paragraphs."""
+        done: list[str] = []
+        loose = _loose(element.text)
+        for child in element:
+            if child.tag in _BLOCKS:
+                done += _paragraph(loose) + self._block(child)
+                loose = ""
+            elif any(inner.tag in _BLOCKS for inner in child.iterdescendants()):
+                done += _paragraph(loose) + self.blocks(child)
+                loose = ""
+            else:
+                loose += _inline_element(child)
+            loose += _loose(child.tail)
+        return done + _paragraph(loose)
+
+    def _block(self, element: Any) -> list[str]:
+        tag = element.tag
+        if tag in _HEADINGS:
+            return self.heading(element, _HEADINGS[tag])
+        if tag == "summary":
+            return self.heading(element, min(self._level + 1, 6), folded=True)
+        if tag == "pre":
+            return [_fenced(element)]
+        if tag in ("ul", "ol", "dir"):
+            return [text] if (text := self._list(element)) else []
+        if tag == "dl":
+            return [text] if (text := _definitions(element)) else []
+        if tag == "table":
+            return self._table(element)
+        if tag == "blockquote":
+            inside = "\n\n".join(self.blocks(element))
+            return [re.sub(r"(?m)^", "> ", inside).replace("> \n", ">\n")] if inside else []
+        return self.blocks(element)
+
+    def heading(self, element: Any, level: int, *, folded: bool = False) -> list[str]:
+        """The line of a heading; a folded one opens no level of its own."""
+        text = inline_text(element)
+        if text and not folded:
+            self._level = level
+        return [f"{'#' * level} {text}"] if text else []
+
+    def _list(self, element: Any) -> str:
+        """Items may hold blocks of their own; those are indented below the item's first line."""
+        items: list[str] = []
+        number = int(start) if (start := element.get("start", "1")).lstrip("-").isdigit() else 1
+        for child in element:
+            blocks = self.blocks(child)
+            mark = f"{number}. " if element.tag == "ol" else "- "
+            if child.tag in ("ul", "ol") and items:  # a list straight inside a list belongs to the item before it
+                items[-1] += "\n" + _indented(self._list(child), 3)
+            elif blocks:
+                text = blocks[0] + "".join(("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block for block in blocks[1:])
+                items.append(mark + _indented(text, len(mark)).lstrip())
+                number += 1
+        return "\n".join(items)
+
+    def _table(self, element: Any) -> list[str]:
+        """A table of data becomes pipe rows; one that lays out the page becomes the blocks of its cells."""
+        rows = [row for row in element.iter("tr") if next(row.iterancestors("table")) is element]
+        grid = _grid(rows)
+        layout = element.get("role") == "presentation" or any(True for _ in element.iter(*_HEADINGS, "ul", "ol", "pre"))
+        if layout or any(inner is not element for inner in element.iter("table")) or max(map(len, grid), default=0) < 2:
+            return [block for row in rows for cell in row for block in self.blocks(cell)]
+        width = max(map(len, grid))
+        padded = [row + [""] * (width - len(row)) for row in grid]
+        lines = [f"| {' | '.join(row)} |" for row in padded]
+        captions = [text for caption in element.iterchildren("caption") if (text := inline_text(caption))]
+        return [*captions, "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])]
+
+
+def _grid(rows: list[Any]) -> list[list[str]]:
+    """The cells' texts; a cell that spans rows is repeated in each, one that spans columns leaves the others empty."""
+    below: dict[int, tuple[int, str]] = {}
+    grid: list[list[str]] = []
+    for row in rows:
+        line: list[str] = []
+        cells = [cell for cell in row if cell.tag in ("td", "th")]
+        while cells or len(line) in below:
+            if len(line) in below:
+                left, text = below.pop(len(line))
+                carried = (left, text)
+            else:
+                cell = cells.pop(0)
+                carried = (_span(cell, "rowspan"), inline_text(cell).replace("|", "\\|"))
+                extra = _span(cell, "colspan") - 1
+                cells = [*[html.Element("td") for _ in range(extra)], *cells]
+            if carried[0] > 1:
+                below[len(line)] = (carried[0] - 1, carried[1])
+            line.append(carried[1])
+        if any(line):
+            grid.append(line)
+    return grid
+
+
+def _span(cell: Any, name: str) -> int:
+    value = cell.get(name, "1").strip()
+    return min(max(int(value), 1), 50) if value.isascii() and value.isdigit() else 1
+
+
+def _definitions(element: Any) -> str:
+    """`- term: definition` lines."""
+    lines: list[str] = []
+    for child in element.iter("dt", "dd"):
+        text = inline_text(child)
+        if child.tag == "dt" or not lines:
+            lines.append(f"- {text}")
+        else:
+            lines[-1] += f": {text}" if ": " not in lines[-1] else f"; {text}"
+    return "\n".join(lines)
+
+
+def _fenced(element: Any) -> str:
+    text = (element.text or "") + "".join(_raw(child) + (child.tail or "") for child in element)
+    text = text.replace("\r\n", "\n").strip("\n").rstrip()
+    fence = "~~~" if "```" in text else "```"
+    return f"{fence}\n{text}\n{fence}"
+
+
+def _raw(element: Any) -> str:
+    return "\n" if element.tag == "br" else (element.text or "") + "".join(_raw(child) + (child.tail or "") for child in element)
+
+
+def _inline(element: Any) -> str:
+    parts = [_loose(element.text)]
+    for child in element:
+        parts += [f" {_inline(child)} " if child.tag in _BLOCKS else _inline_element(child), _loose(child.tail)]
+    return "".join(parts)
+
+
+def _inline_element(element: Any) -> str:
+    if element.tag == "br":
+        return _BREAK
+    text = _inline(element)
+    if element.tag in ("sup", "sub") and (not text.strip() or next(element.iter("a"), None) is not None):
+        return ""  # a footnote mark
+    if element.tag == "sup":
+        return f"^{text}" if re.fullmatch(r"[\w+−-]+", text) else f"^({text})"
+    if element.tag == "sub":
+        return text if text.isdigit() else f"_{text}"
+    if element.tag in ("code", "kbd", "samp", "tt") and text.strip():
+        return f"`{text.strip()}`"
+    return f"“{text}”" if element.tag == "q" else text
+
+
+def _loose(text: str | None) -> str:
+    return _SPACE.sub(" ", text) if text else ""
+
+
+def _paragraph(text: str) -> list[str]:
+    """One paragraph, a line break where the page has one; an empty line where it has two."""
+    if not text or text.isspace():
+        return []
+    lines = "\n".join([_SPACE.sub(" ", line).strip() for line in text.split(_BREAK)]).strip()
+    lines = re.sub(r"\n{2,}", "\n\n", lines) if "\n\n\n" in lines else lines
+    return ["\\" + lines if _LOOKS_LIKE_HEADING.match(lines) else lines] if lines else []
+
+
+def _indented(text: str, width: int) -> str:
+    return re.sub(r"(?m)^(?=.)", " " * width, text)

@@ -1,0 +1,1 @@
+"""Personal data and secrets: finding them, and masking, pseudonyms or refusal by kind."""

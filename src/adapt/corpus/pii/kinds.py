@@ -1,0 +1,65 @@
+"""What the finders of personal data have in common: findings, names, tags, and what may stand around a number."""
+
+import re
+from typing import NamedTuple
+
+from adapt.spec.pii import PII_KINDS, PiiKind
+
+NAMES: dict[PiiKind, tuple[str, str]] = {
+    "email": ("e-mail address", "e-mail addresses"),
+    "phone": ("telephone number", "telephone numbers"),
+    "cn_id": ("Chinese identity number", "Chinese identity numbers"),
+    "bank_card": ("bank card number", "bank card numbers"),
+    "iban": ("bank account number", "bank account numbers"),
+    "ip": ("IP address", "IP addresses"),
+    "us_ssn": ("American social security number", "American social security numbers"),
+    "passport": ("passport number", "passport numbers"),
+    "secret": ("key, token or password", "keys, tokens or passwords"),
+    "person": ("name of a person", "names of persons"),
+    "address": ("place or address", "places or addresses"),
+}
+"""What a reader calls one of a kind, and several."""
+TAGS: dict[PiiKind, str] = {kind: f"[{kind.upper()}]" for kind in PII_KINDS}
+_ANY_TAG = re.compile(rf"\[(?:{'|'.join(kind.upper() for kind in PII_KINDS)})(?:_[0-9a-f]{{8}})?\]")
+
+APART = r"[ \-\u2010-\u2013]"
+"""What may stand between the groups of a number: a space or one of the dashes."""
+START = r"(?<![0-9A-Za-z_+])(?<![0-9]\.)"
+"""Before a number: no digit, Latin letter or decimal point. Letters of unspaced scripts may stand there."""
+NO_ACCOUNT = r"(?<![A-Z]{2}[0-9]{2} )(?<![A-Z]{2}[0-9]{2} [0-9A-Z]{4} )"
+"""Not among the groups of a bank account number, right or wrong."""
+END = r"(?![0-9A-Za-z_])(?!\.[0-9])"
+
+
+class Finding(NamedTuple):
+    """A piece of personal data: its first character, the one after its last, its kind, and its value in one form for all ways of writing it."""
+
+    begin: int
+    end: int
+    kind: PiiKind
+    value: str
+
+
+_OTHER_NUMBER = re.compile(
+    r"(?:order|invoice|tracking|serial|part|batch|docket|case|ticket|reference|barcode|imei|isbn|订单|运单|物流单|快递单|流水|发票|序列|批次|案卷|条形?码|商品码|串)"
+    r"[号码編编]{0,2}[)）]?\s{0,2}(?:key|no\.?|number|num|id|#)?\s{0,2}(?:is|was|[为是:：#=])?\s{0,2}$",
+    re.IGNORECASE,
+)
+
+_AMOUNT_BEFORE = re.compile(r"(?:[$£€¥￥×÷^]|RMB|CNY|USD|HKD|EUR|GBP|[0-9) ]=|(?<![A-Za-z])[A-Za-z] ?=|[0-9] ?\*)\s*$")
+_AMOUNT_AFTER = re.compile(r"\s*(?:元(?!旦)|圆|美元|港元|欧元|英镑|人次|股(?!东)|[=×÷^%％]|\* ?[0-9]|/ ?[0-9]{1,3}(?![ \-]?[0-9]))")
+
+
+def is_amount(text: str, begin: int, end: int) -> bool:
+    """Whether what stands around a number makes it money, a count or part of a calculation."""
+    return _AMOUNT_BEFORE.search(text[max(begin - 8, 0) : begin]) is not None or _AMOUNT_AFTER.match(text, end) is not None
+
+
+def is_called_otherwise(text: str, begin: int) -> bool:
+    """Whether the words right before a number say that it is one of orders, parcels, books or the like."""
+    return _OTHER_NUMBER.search(text[max(begin - 32, 0) : begin]) is not None
+
+
+def without_tags(text: str) -> str:
+    """The text without the tags that stand for personal data: they are of no language."""
+    return _ANY_TAG.sub("", text) if "[" in text else text

@@ -1,0 +1,1 @@
+"""What is measured of a text: its language and the signals that quality bounds are set on."""

@@ -1,0 +1,72 @@
+"""Holds the fields of the spec against the data before anything is read: a path that no record has is a mistake in the spec, not in the data.
+
+A look at the first records of the first inputs of a source is enough, and costs the same however large they are. A field that only some records need,
+such as a date, may come later and gives no error.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+
+from adapt.corpus.cleaning.encoding import UndecodableError
+from adapt.corpus.readers.mapping import Lack
+from adapt.corpus.readers.portion import beginning
+from adapt.corpus.readers.reading import mapping_of, read_records
+from adapt.corpus.sources.inputs import RawInput, ReaderName
+from adapt.corpus.sources.storage import Refused
+from adapt.errors import InputError
+from adapt.spec.corpus import Constant, Fields, Limits, Source
+
+log = logging.getLogger(__name__)
+
+_INPUTS = 20
+_RECORDS = 100
+_NEEDED = ("records", "messages", "rejected", "text", "output", "instruction")
+_OF_DOCUMENTS = ("title", "licence", "date", "group", "label")
+_CHECKED = ("json", "jsonl", "xml")
+"""Readers of records without a header; the others hold the spec against the columns themselves."""
+
+
+def check_fields(source: Source, inputs: Sequence[RawInput], *, limits: Limits, root: Path | None) -> None:
+    """Raises InputError when a path that every record needs leads nowhere in the first records of `inputs`, those of one source in their order.
+
+    Warns of fields that no reader of these inputs looks at.
+    """
+    _say_what_has_no_effect(source, inputs)
+    lacks: dict[str, Lack] | None = None
+    for input in [input for input in inputs if input.reader in _CHECKED][:_INPUTS]:
+        mapping = mapping_of(source, input)
+        try:
+            deque(islice(read_records(beginning(input), source, mapping, limits=limits, root=root), _RECORDS), maxlen=0)
+        except (Refused, UndecodableError, UnicodeError, OSError):
+            continue
+        if mapping.idle:
+            continue
+        found = {name: lack for name, lack in mapping.lacking().items() if name in _NEEDED}
+        lacks = found if lacks is None else {name: lack for name, lack in lacks.items() if name in found}
+        if not lacks:
+            return
+    for name, lack in (lacks or {}).items():
+        raise InputError(
+            f"corpus.sources.{inputs[0].source}.fields.{name}: the first records of {inputs[0].name} have nothing at '{lack.written}'",
+            hint=f"there is: {lack.outline}",
+        )
+
+
+def _say_what_has_no_effect(source: Source, inputs: Sequence[RawInput]) -> None:
+    set_here = {name: value for name in Fields.model_fields if (value := getattr(source.fields, name)) is not None}
+    readers = {input.reader for input in inputs}
+    for name, value in set_here.items():
+        constant = isinstance(value, Constant) and name in _OF_DOCUMENTS
+        if readers and not any(_looks_at(reader, name, constant) for reader in readers):
+            log.warning("corpus.sources.%d.fields.%s has no effect on the reader %s", inputs[0].source, name, ", ".join(sorted(readers)))
+
+
+def _looks_at(reader: ReaderName, field: str, constant: bool) -> bool:
+    if reader in ("csv", "sql"):
+        return field not in ("records", "messages")
+    if reader == "xml":
+        return field != "messages"
+    return reader in ("json", "jsonl", "parquet", "hub") or (constant and reader != "python_docs")

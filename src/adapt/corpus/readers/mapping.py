@@ -1,0 +1,223 @@
+"""Turns a record into a draft: its fields stand where the spec says, else under their usual names.
+
+Enters: values as JSON has them, or rows of a table. Leaves: drafts, and rejections of records that lack what they need, and a note of what the spec
+names and no record had.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+from adapt.corpus.draft import Draft, Rejected
+from adapt.corpus.readers import names
+from adapt.corpus.readers.chats import BrokenChatError, read_chat, read_history, read_pair
+from adapt.corpus.readers.dates import iso_date
+from adapt.corpus.readers.fields import Getter, NamedField, compiled
+from adapt.corpus.readers.paths import Enclosing, Every, Step, outline, walk
+from adapt.corpus.readers.texts import as_text
+from adapt.errors import InputError
+from adapt.spec.corpus import Fields
+
+_Form = Literal["chat", "preference", "text", "question"]
+_ABOUT = ("licence", "date", "group", "label")
+_CONTENT = ("instruction", "input", "output", "rejected", "text", "title", "messages")
+_FORMS: dict[str, _Form] = {
+    "messages": "chat", "rejected": "preference", "text": "text", "output": "question", "instruction": "question", "input": "question",
+}  # fmt: skip
+"""The form of a source's records, by the first of these fields that the spec places."""
+_FIELDS_OF: dict[_Form, tuple[str, ...]] = {
+    "chat": (), "preference": ("instruction", "input", "output", "chosen"), "text": ("title",),
+    "question": ("instruction", "input", "output", "history", "system"),
+}  # fmt: skip
+"""The fields of each form that are looked for under their usual names."""
+_SHAPES = 1024
+"""Sets of keys whose usual names are remembered."""
+
+
+def _nothing(record: Any, enclosing: Enclosing) -> Any:
+    return None
+
+
+@dataclass(slots=True)
+class _Shape:
+    """Where the fields of records with one set of keys stand."""
+
+    instruction: Getter = _nothing
+    input: Getter = _nothing
+    output: Getter = _nothing
+    chosen: Getter = _nothing
+    rejected: Getter = _nothing
+    text: Getter = _nothing
+    title: Getter = _nothing
+    messages: Getter = _nothing
+    history: Getter = _nothing
+    system: Getter = _nothing
+
+
+class Lack(NamedTuple):
+    """A path of the spec that leads nowhere."""
+
+    written: str
+    records: int
+    """In how many records it was looked for."""
+    outline: str
+    """What the first of them has."""
+
+
+class Mapping:
+    """How the records of a source become drafts. It counts what it misses in one file: make one for each."""
+
+    def __init__(self, fields: Fields, *, licence: str, place: str, columns: bool = False) -> None:
+        """`place` is the source's in the spec, for errors; with `columns`, what the spec writes are names of columns and not paths.
+
+        Raises InputError for a path that cannot be read, and for fields that exclude each other.
+        """
+        if fields.text is not None and (fields.instruction is not None or fields.output is not None):
+            raise InputError(f"{place}.fields: text stands in place of instruction and output", hint="name the text, or a question and its answer")
+        self._place, self._licence = place, licence
+        self.records = None if fields.records is None or columns else compiled(fields.records, f"{place}.fields.records")
+        levels = self.records.steps.count(Every.ITEM) if self.records else 0
+        self._named = {
+            name: NamedField(source, place=f"{place}.fields.{name}", levels=levels, columns=columns)
+            for name in (*_CONTENT, *_ABOUT)
+            if (source := getattr(fields, name)) is not None
+        }
+        self.reaches_out = any(named.outermost >= max(levels, 1) for named in self._named.values())
+        """Whether a field stands outside the outermost list on the way to the records, so that the whole file is needed."""
+        self._form = next((form for field, form in _FORMS.items() if field in self._named), None)
+        self._about = tuple(name for name in _ABOUT if name in self._named)
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
+        self._records_path = fields.records or ""
+        self._records_found = False
+        self._records_missed = 0
+        self._outline = ""
+
+    def drafts(self, value: Any, source: str, locator: str = "", *, steps: tuple[Step, ...] = ()) -> Iterator[Draft | Rejected]:
+        """A draft or a rejection for every record in `value`; `steps` lead to them where the spec does not say."""
+        way = steps if self.records is None else self.records.steps
+        if not way:
+            yield self.draft(value, source, locator)
+            return
+        found = False
+        for record, enclosing, inner in walk(value, way):
+            found = True
+            yield self.draft(record, source, f"{locator} {inner}".strip(), enclosing)
+        if found:
+            self._records_found = True
+        elif self.records is None:
+            yield Rejected(locator, "empty_file", "The list is empty.")
+        else:
+            yield self.without_records(locator, outline(value))
+
+    def draft(self, record: Any, source: str, locator: str, enclosing: Enclosing = ()) -> Draft | Rejected:
+        """The draft of one record: preference pair, chat, running text or question, by the fields that it has."""
+        if isinstance(record, dict):
+            keys = tuple(record)
+        elif self._form is not None:
+            keys = ()
+        else:
+            return Rejected(locator, "invalid_json", f"There is a JSON {type(record).__name__}, and an object is expected.")
+        shape = self._shapes.get(keys) or self._shape(keys)
+        about = self._said_about(record, enclosing) if self._about else {"licence": self._licence}
+        try:
+            return self._drafted(shape, record, enclosing, {"source": source, "locator": locator, **about})
+        except BrokenChatError as error:
+            return Rejected(locator, "missing_field", str(error))
+
+    def require(self, found: Iterable[str], source: str) -> None:
+        """Raises InputError when the spec names a column that a table lacks."""
+        there = list(found)
+        for name, named in self._named.items():
+            lacking = next((root for root in named.roots if root not in there), None)
+            if lacking is not None:
+                hint = f"its columns are {', '.join(there) or 'none'}"
+                raise InputError(f"{self._place}.fields.{name}: {source} has no column '{lacking}'", hint=hint)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was read by it so far."""
+        return not self._shapes and not self._records_missed
+
+    def without_records(self, locator: str, there: str) -> Rejected:
+        """The rejection of a value in which the path to the records leads nowhere; `there` is what it has."""
+        self._outline = self._outline or there
+        self._records_missed += 1
+        return Rejected(locator, "missing_field", f"There are no records at '{self._records_path}'.")
+
+    def lacking(self) -> dict[str, Lack]:
+        """The fields of the spec that were looked for in what was read so far, and were in no record."""
+        lacks = {name: Lack(named.written, named.missed, named.outline) for name, named in self._named.items() if named.missed and not named.found}
+        if self._records_missed and not self._records_found:
+            lacks["records"] = Lack(self._records_path, self._records_missed, self._outline)
+        return lacks
+
+    def _drafted(self, shape: _Shape, record: Any, enclosing: Enclosing, origin: dict[str, str]) -> Draft | Rejected:
+        if self._form in (None, "preference"):
+            worse = shape.rejected(record, enclosing)
+            if worse or self._form:
+                return _pair(shape, record, enclosing, worse, origin)
+        if self._form in (None, "chat"):
+            turns = shape.messages(record, enclosing)
+            if isinstance(turns, list):
+                return Draft(kind="chat", messages=read_chat(turns), **origin)  # type: ignore[arg-type]
+            if self._form:
+                return self._lacks("list of turns", "messages", origin)
+        if shape.text is not _nothing:
+            text = as_text(shape.text(record, enclosing))
+            if not text:
+                return self._lacks("text", "text", origin)
+            return Draft(kind="text", title=as_text(shape.title(record, enclosing)), text=text, **origin)  # type: ignore[arg-type]
+        return self._question(shape, record, enclosing, origin)
+
+    def _question(self, shape: _Shape, record: Any, enclosing: Enclosing, origin: dict[str, str]) -> Draft | Rejected:
+        """A question, or a chat when turns before it or a system message stand beside it; without an instruction, the material is the question."""
+        instruction, material = as_text(shape.instruction(record, enclosing)), as_text(shape.input(record, enclosing))
+        output = as_text(shape.output(record, enclosing), phrases=True)
+        if not instruction:
+            instruction, material = material, ""
+        if not instruction or not output:
+            return self._lacks("answer", "output", origin) if instruction else self._lacks("question", "instruction", origin)
+        if shape.history is not _nothing or shape.system is not _nothing:
+            asked = f"{instruction}\n\n{material}" if material else instruction
+            turns = read_history(shape.history(record, enclosing), as_text(shape.system(record, enclosing)), asked, output)
+            if turns is not None:
+                return Draft(kind="chat", messages=turns, **origin)  # type: ignore[arg-type]
+        return Draft(kind="question", instruction=instruction, input=material, output=output, **origin)  # type: ignore[arg-type]
+
+    def _lacks(self, what: str, field: str, origin: dict[str, str]) -> Rejected:
+        where = f" at '{self._named[field].written}'" if field in self._named else ""
+        return Rejected(origin["locator"], "missing_field", f"There is no {what}{where}.")
+
+    def _said_about(self, record: Any, enclosing: Enclosing) -> dict[str, str]:
+        said = {name: as_text(self._named[name](record, enclosing)) for name in self._about}
+        if "date" in said:
+            said["date"] = iso_date(said["date"])
+        said["licence"] = said.get("licence") or self._licence
+        return said
+
+    def _shape(self, keys: tuple[str, ...]) -> _Shape:
+        """What the spec places wins; a form of record that it settles leaves out the usual names of the others."""
+        shape = _Shape(**{field: named.among(keys) for field, named in self._named.items() if field in _CONTENT})
+        for field, usual in names.USUAL.items():
+            found = names.usual_name(keys, usual) if field not in self._named else None
+            if found is not None and (self._form is None or field in _FIELDS_OF[self._form]):
+                setattr(shape, field, partial(_column, found))
+        if shape.chosen is _nothing or "output" in self._named:
+            shape.chosen = shape.output
+        if self._form is None and shape.output is not _nothing:
+            shape.text = _nothing
+        if len(self._shapes) >= _SHAPES:
+            self._shapes.clear()
+        self._shapes[keys] = shape
+        return shape
+
+
+def _column(name: str, record: Any, enclosing: Enclosing) -> Any:
+    return record.get(name)
+
+
+def _pair(shape: _Shape, record: Any, enclosing: Enclosing, worse: Any, origin: dict[str, str]) -> Draft:
+    history, question, better, worse = read_pair(shape.instruction(record, enclosing), shape.chosen(record, enclosing), worse)
+    material = as_text(shape.input(record, enclosing))
+    return Draft(kind="preference", instruction=question, input=material, output=better, rejected=worse, messages=history, **origin)  # type: ignore[arg-type]

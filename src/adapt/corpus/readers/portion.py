@@ -1,0 +1,122 @@
+"""Cuts large inputs into portions that can be read apart. Where they are cut depends on the file alone, never on who reads them."""
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapt.corpus.readers.json import holds_lines
+from adapt.corpus.sources.inputs import RawInput
+from adapt.spec.corpus import Limits, Source
+
+_PORTION = 4 << 20
+"""Least size of a portion, in bytes."""
+_BLOCK = 1 << 18
+_CUT_OFF = re.compile(rb"(?:[\xc0-\xff][\x80-\xbf]{0,2}|\r)?\Z")
+"""What the next block may belong to."""
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
+_HEAD = 1 << 16
+"""Files of lines up to this size are read whole: they may be anything, and cost nothing."""
+
+
+@dataclass(frozen=True)
+class Portion:
+    """A part of an input. Small, and picklable."""
+
+    input: RawInput
+    start: int = 0
+    """First byte of a file of lines; first row group of a Parquet file."""
+    end: int | None = None
+    """The one after the last; None: all there is, whatever the input."""
+    first_line: int = 1
+    """Number of its first line or row."""
+
+
+def divide(input: RawInput, source: Source, limits: Limits) -> Iterator[Portion]:
+    """The portions of an input, in order: lines of JSON in UTF-8 by some 4 MiB, large Parquet files by row groups, all else whole.
+
+    A file that cannot be read or is not what it seems is one portion: whoever reads it says what is wrong.
+    """
+    cuts: list[Portion] = []
+    if input.path and not input.member and "://" not in input.path:
+        try:
+            if input.reader in ("json", "jsonl") and input.size > _HEAD:
+                cuts = _by_lines(input, limits)
+            elif input.reader == "parquet" and input.size > 2 * _PORTION:
+                cuts = _by_row_groups(input)
+        except OSError:
+            cuts = []
+    yield from cuts or [Portion(input)]
+
+
+def beginning(input: RawInput) -> Portion:
+    """The first lines of a large file of lines, where its head tells what it is; else the whole input."""
+    if input.reader in ("json", "jsonl") and input.path and not input.member and "://" not in input.path and input.size > 2 * _BLOCK:
+        try:
+            with Path(input.path).open("rb") as file:
+                head = file.read(_BLOCK)
+        except OSError:
+            return Portion(input)
+        start = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+        end = head.rfind(b"\n") + 1
+        if end > start and _is_plain(head[:end]) and (input.reader == "jsonl" or holds_lines(head)):
+            return Portion(input, start, end)
+    return Portion(input)
+
+
+def _by_lines(input: RawInput, limits: Limits) -> list[Portion]:
+    """Nothing when the file is not plain UTF-8, or its lines do not end as they do nearly everywhere: the reader then finds out for all of it."""
+    portions: list[Portion] = []
+    rest = b""
+    with Path(input.path).open("rb") as file:
+        head = file.read(_HEAD)
+        if head.isspace() or (input.reader == "json" and not holds_lines(head)):
+            return []
+        start = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+        file.seek(start)
+        place, line, first = start, 1, 1
+        while block := file.read(_BLOCK):
+            held = len(_CUT_OFF.search(block[-3:])[0])  # type: ignore[index]  # it finds nothing at least
+            if not _is_plain(rest + block[: len(block) - held]):
+                return []
+            rest = block[len(block) - held :]
+            end = place + len(block)
+            cut = block.find(b"\n", max(start + _PORTION - place, 0)) + 1 if end - start > _PORTION else 0
+            if cut:
+                line += block.count(b"\n", 0, cut)
+                portions.append(Portion(input, start, place + cut, first))
+                start, first = place + cut, line
+            line += block.count(b"\n", cut)
+            place = end
+    if not _is_plain(rest) or place > limits.max_file_mib << 20:
+        return []
+    return [*portions, Portion(input, start, place, first)] if place > start else portions
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether it is UTF-8 without zeros and with line feeds at the ends of lines. Arrow checks twice as fast as Python decodes."""
+    import pyarrow as pa
+
+    if b"\0" in data or (b"\r" in data and _LONE_RETURN.search(data)):
+        return False
+    lengths = pa.py_buffer(len(data).to_bytes(8, "little").rjust(16, b"\0"))
+    try:
+        pa.Array.from_buffers(pa.large_binary(), 1, [None, lengths, pa.py_buffer(data)]).cast(pa.large_string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _by_row_groups(input: RawInput) -> list[Portion]:
+    """Nothing when the file is damaged or has no rows, which the reader then says."""
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(input.path) as file:
+            rows = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    except Exception:  # a damaged file fails in many ways, not all of them Arrow's own
+        return []
+    if not rows or min(rows) <= 0:
+        return []
+    return [Portion(input, number, number + 1, 1 + sum(rows[:number])) for number in range(len(rows))]

@@ -1,0 +1,110 @@
+"""Batches of pieces on disk: written once, in order, and read back batch by batch, so that memory holds one at a time."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from adapt.corpus.pieces import schema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 2048
+BATCH_BYTES = 8 << 20
+"""A batch is full with this many rows or bytes, whichever comes first."""
+
+
+@dataclass(frozen=True)
+class Spooled:
+    """A file of pieces, and from which inputs they are."""
+
+    path: Path
+    inputs: tuple[int, ...]
+    """Places of the inputs, in order."""
+    counts: tuple[int, ...]
+    """Rows of each."""
+    waiting: int
+    """Pieces that wait to be finished."""
+    size: int
+    """Bytes of all batches in memory."""
+
+
+class SpoolWriter:
+    """Writes batches of pieces into a file; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow as pa
+
+        self.size = 0
+        self._writer = pa.ipc.new_file(str(path), schema())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._writer.close()
+
+    def write(self, batch: "pa.RecordBatch") -> None:
+        """Append a batch; an empty one is left out."""
+        if batch.num_rows:
+            self._writer.write_batch(batch)
+            self.size += batch.nbytes
+
+
+def read_spool(path: Path) -> Iterator["pa.RecordBatch"]:
+    """The batches of a file, in order."""
+    import pyarrow as pa
+
+    with pa.OSFile(str(path)) as file:
+        reader = pa.ipc.open_file(file)
+        for number in range(reader.num_record_batches):
+            yield reader.get_batch(number)
+
+
+def read_lines(path: Path) -> Iterator["pa.RecordBatch"]:
+    """The columns `state` and `lines` of the batches of a file."""
+    import pyarrow as pa
+
+    names = schema().names
+    options = pa.ipc.IpcReadOptions(included_fields=[names.index("state"), names.index("lines")])
+    with pa.OSFile(str(path)) as file:
+        reader = pa.ipc.open_file(file, options=options)
+        for number in range(reader.num_record_batches):
+            yield reader.get_batch(number)
+
+
+class Regrouper:
+    """Takes batches of any size and hands on batches of exactly `rows` rows, the last one but for what is left."""
+
+    def __init__(self, rows: int, write: Callable[["pa.RecordBatch"], object]) -> None:
+        self._rows = rows
+        self._write = write
+        self._waiting: list[pa.RecordBatch] = []
+        self._held = 0
+
+    def add(self, batch: "pa.RecordBatch") -> None:
+        """Take a batch."""
+        self._waiting.append(batch)
+        self._held += batch.num_rows
+        while self._held >= self._rows:
+            self._hand_on(self._rows)
+
+    def close(self) -> None:
+        """Hand on what is left."""
+        if self._held:
+            self._hand_on(self._held)
+
+    def _hand_on(self, rows: int) -> None:
+        whole = joined(self._waiting)
+        self._write(whole.slice(0, rows))
+        self._waiting = [whole.slice(rows)] if len(whole) > rows else []
+        self._held -= rows
+
+
+def joined(batches: list["pa.RecordBatch"]) -> "pa.RecordBatch":
+    """Batches of one schema as one."""
+    import pyarrow as pa
+
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)

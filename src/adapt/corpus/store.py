@@ -1,0 +1,156 @@
+"""Pieces in Arrow files, found by their keys or their places; a store is written once, and read by any number of processes."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapt.corpus.spool import joined
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+_OPEN_FILES = 4
+_KEPT_BATCHES = 4
+_WORTH_READING = 16
+"""A batch is read back only for so many of its rows, unless few batches are asked for: reading all for one row each costs more than it saves."""
+
+
+class Store:
+    """Pieces in files, found by their keys or their places."""
+
+    def __init__(self, folder: Path, name: str, index: dict[str, Any]) -> None:
+        import numpy as np
+
+        self._folder = folder
+        self._files: list[str] = index["files"]
+        self._batches: list[list[int]] = index["batches"]
+        self._starts = np.cumsum([0, *(rows for _, _, rows, _ in self._batches)])
+        self._keys = np.load(folder / f"{name}-keys.npy", mmap_mode="r")
+        self._rows = np.load(folder / f"{name}-rows.npy", mmap_mode="r")
+        self._readers: dict[int, Any] = {}
+        self._read: dict[int, pa.RecordBatch] = {}
+
+    def find(self, keys: "NDArray[np.uint64]") -> "NDArray[np.int64]":
+        """The place of the piece of each key, -1 where there is none; `keys` as `as_keys` gives them."""
+        import numpy as np
+
+        if not len(self._keys) or not len(keys):
+            return np.full(len(keys), -1)
+        at = np.searchsorted(self._first, keys[:, 0]).clip(max=len(self._first) - 1)
+        found = (self._keys[at] == keys).all(axis=1) & keys.any(axis=1)
+        return self._worthwhile(np.where(found, self._rows[at], -1))
+
+    def woven(self, rows: "NDArray[np.int64]", fresh: "pa.RecordBatch") -> "pa.RecordBatch":
+        """The pieces at these places, in the order of `rows`; in the place of each -1 the next piece of `fresh`. There is at least one."""
+        import numpy as np
+        import pyarrow as pa
+
+        parts: list[pa.RecordBatch] = []
+        at, size = np.empty(len(rows), np.int64), 0
+        each = self._batch_of(rows)
+        for number in np.unique(each[rows >= 0]).tolist():
+            here = (each == number) & (rows >= 0)
+            batch, places = self._batch(number), rows[here] - self._starts[number]
+            if len(places) < len(batch) // 2:
+                batch, places = batch.take(pa.array(places)), np.arange(len(places))
+            at[here] = size + places
+            parts.append(batch)
+            size += len(batch)
+        at[rows < 0] = size + np.arange(len(fresh))
+        whole = joined([*parts, fresh] if len(fresh) else parts)
+        return whole.slice(at[0], len(at)) if (np.diff(at) == 1).all() else whole.take(pa.array(at))
+
+    def spans(self, start: int, count: int) -> Iterator[tuple[int, int, int]]:
+        """The places from `start` on, cut where batches end: first place, how many, and roughly their bytes."""
+        end = start + count
+        while start < end:
+            number = int(self._batch_of(start))
+            _, _, rows, size = self._batches[number]
+            here = min(end, int(self._starts[number + 1])) - start
+            yield start, here, size * here // rows
+            start += here
+
+    @cached_property
+    def _first(self) -> "NDArray[np.uint64]":
+        import numpy as np
+
+        return np.ascontiguousarray(self._keys[:, 0])
+
+    def _worthwhile(self, rows: "NDArray[np.int64]") -> "NDArray[np.int64]":
+        import numpy as np
+
+        numbers, which, counts = np.unique(self._batch_of(rows), return_inverse=True, return_counts=True)
+        return rows if len(numbers) <= _KEPT_BATCHES else np.where(counts[which] >= _WORTH_READING, rows, -1)
+
+    def _batch_of(self, rows: Any) -> Any:
+        import numpy as np
+
+        return np.searchsorted(self._starts, rows, side="right") - 1
+
+    def _batch(self, number: int) -> "pa.RecordBatch":
+        if number not in self._read:
+            file, place, _, _ = self._batches[number]
+            while len(self._read) >= _KEPT_BATCHES:
+                del self._read[next(iter(self._read))]
+            self._read[number] = self._reader(file).get_batch(place)
+        return self._read[number]
+
+    def _reader(self, file: int) -> Any:
+        import pyarrow as pa
+
+        if file not in self._readers:
+            while len(self._readers) >= _OPEN_FILES:
+                del self._readers[next(iter(self._readers))]
+            self._readers[file] = pa.ipc.open_file(pa.OSFile(str(self._folder / self._files[file])))
+        return self._readers[file]
+
+
+class StoreIndex:
+    """Notes where pieces come to stand while a store is written."""
+
+    def __init__(self) -> None:
+        self._files: list[str] = []
+        self._batches: list[tuple[int, int, int, int]] = []
+        self._keys: list[NDArray[np.uint64]] = []
+        self.rows = 0
+
+    def add_file(self, name: str) -> None:
+        """The batches that follow stand in this file."""
+        self._files.append(name)
+        self._place = 0
+
+    def add(self, batch: "pa.RecordBatch") -> None:
+        """The next batch of the file."""
+        self._batches.append((len(self._files) - 1, self._place, batch.num_rows, batch.nbytes))
+        self._keys.append(keys_of(batch))
+        self._place += 1
+        self.rows += batch.num_rows
+
+    def write(self, folder: Path, name: str) -> dict[str, Any]:
+        """Write the tables of keys; returns what the index says of the store."""
+        import numpy as np
+
+        keys = np.concatenate([np.empty((0, 2), np.uint64), *self._keys])
+        rows = np.flatnonzero(keys.any(axis=1))
+        order = rows[np.lexsort((keys[rows, 1], keys[rows, 0]))]
+        np.save(folder / f"{name}-keys.npy", keys[order])
+        np.save(folder / f"{name}-rows.npy", order)
+        return {"files": self._files, "batches": self._batches}
+
+
+def as_keys(keys: Sequence[bytes]) -> "NDArray[np.uint64]":
+    """Keys of 16 bytes as rows of two numbers."""
+    import numpy as np
+
+    return np.frombuffer(b"".join(keys), np.uint64).reshape(-1, 2)
+
+
+def keys_of(batch: "pa.RecordBatch") -> "NDArray[np.uint64]":
+    """The column `raw` as rows of two numbers."""
+    import numpy as np
+
+    column = batch.column("raw")
+    return np.frombuffer(column.buffers()[1], np.uint64, 2 * len(column), 16 * column.offset).reshape(-1, 2)

@@ -1,0 +1,81 @@
+"""What is compared of records in place of their texts: keys for equality, shingle sets for similarity, band keys for candidates.
+
+Enters: for each record the text that is compared, the question that is asked and, where it brings material, what is asked and answered without it.
+Leaves: arrays. Pure, so that it runs in any worker.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapt.dataset.dedup.exact import content_keys
+from adapt.dataset.dedup.minhash import Bands, band_keys
+from adapt.dataset.dedup.normal import normalise
+from adapt.dataset.dedup.shingles import shingle
+from adapt.spec.dataset import NearDuplicates
+
+_CHARACTERS_AT_ONCE = 1 << 17
+
+
+class Fingerprints(NamedTuple):
+    """Arrays over some records, in their order."""
+
+    contents: NDArray[np.uint64]
+    """Keys of the compared texts in normal form, shape (records, 2)."""
+    questions: NDArray[np.uint64]
+    """Keys of the questions in normal form, shape (records, 2); zeros where nothing is asked, as in running text."""
+    shingles: NDArray[np.uint32]
+    """Shingles of the compared texts, ascending in each, one text after the other."""
+    counts: NDArray[np.int64]
+    """How many shingles each text has."""
+    bands: NDArray[np.uint32]
+    """Keys of the bands of each text, shape (bands, records); no bands where none are asked for."""
+    alone_shingles: NDArray[np.uint32]
+    """Shingles of the texts without their material, as `shingles`."""
+    alone_counts: NDArray[np.int64]
+    """How many each record has; 0 where there is no material."""
+    alone_bands: NDArray[np.uint32]
+    """Keys of their bands, shape (bands, records that have such shingles)."""
+
+
+def fingerprint(
+    contents: Sequence[str], questions: Sequence[str], near: NearDuplicates, cut: Bands | None, alone: Sequence[str] | None = None
+) -> Fingerprints:
+    """The fingerprints of records with these compared texts and questions, as many of the one as of the other.
+
+    `alone` has the texts without their material, empty where there is none. Without `cut` no band keys are made.
+    """
+    alone = alone or [""] * len(contents)
+    made = [_fingerprint(contents[part], questions[part], alone[part], near, cut) for part in _parts(contents)]
+    columns = zip(Fingerprints._fields, zip(*made, strict=True), strict=True)
+    return Fingerprints(*(np.concatenate(arrays, axis=-1 if name.endswith("bands") else 0) for name, arrays in columns))
+
+
+def _fingerprint(contents: Sequence[str], questions: Sequence[str], alone: Sequence[str], near: NearDuplicates, cut: Bands | None) -> Fingerprints:
+    content, question = normalise(contents), normalise(questions)
+    asked = content_keys(question)
+    asked[np.diff(question.starts) == 0] = 0
+    values, counts = shingle(content, words=near.shingle_words, characters=near.shingle_characters)
+    apart, sizes = np.zeros(0, dtype=np.uint32), np.zeros(len(contents), dtype=np.int64)
+    if any(alone):
+        apart, sizes = shingle(normalise(alone), words=near.shingle_words, characters=near.shingle_characters)
+    bands, apart_bands = (_bands(*sets, cut) for sets in ((values, counts), (apart, sizes[sizes > 0])))
+    return Fingerprints(content_keys(content), asked, values, counts, bands, apart, sizes, apart_bands)
+
+
+def _bands(values: NDArray[np.uint32], counts: NDArray[np.int64], cut: Bands | None) -> NDArray[np.uint32]:
+    return np.zeros((0, len(counts)), dtype=np.uint32) if cut is None else band_keys(values, counts, cut)
+
+
+def _parts(contents: Sequence[str]) -> Iterator[slice]:
+    """Pieces of the texts that fit a processor's cache; one, when there are no texts."""
+    begin, held = 0, 0
+    for place, total in enumerate(accumulate(map(len, contents)), 1):
+        if total - held >= _CHARACTERS_AT_ONCE:
+            yield slice(begin, place)
+            begin, held = place, total
+    if begin < len(contents) or not contents:
+        yield slice(begin, len(contents))

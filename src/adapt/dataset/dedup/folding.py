@@ -1,0 +1,88 @@
+"""Texts as rows of units (words; single characters of scripts without spaces) that know where they stand in the text.
+
+Enters: texts. Leaves: a hash of each unit and its place in the original. Unlike the normal form, which whole texts are compared by, each
+character is folded by itself, so that a run of units that two texts share can be shown, and cut, where it was written.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapt.dataset.dedup.normal import unspaced_table
+from adapt.dataset.dedup.shingles import hash_runs, mix
+
+_LAST_USED = 0x40000
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Units(NamedTuple):
+    """The units of several texts, one text after the other."""
+
+    hashes: NDArray[np.uint64]
+    begins: NDArray[np.int64]
+    """First character of each unit in its text."""
+    ends: NDArray[np.int64]
+    """The one after its last."""
+    starts: NDArray[np.int64]
+    """Where each text starts among the units; one more than there are texts."""
+    unspaced: NDArray[np.bool_]
+    """Which texts have more characters of scripts without spaces than others."""
+
+
+def read_units(texts: Sequence[str]) -> Units:
+    """The units of texts. Punctuation and spaces part words, and are nothing else."""
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    folded = _folds()[codes]
+    kept = np.flatnonzero(folded)
+    folded = folded[kept]
+    lengths = np.array([len(text) for text in texts], dtype=np.int64)
+    bounds = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+    alone = unspaced_table()[folded]
+    opens = np.ones(len(kept), dtype=bool)
+    opens[1:] = (kept[1:] != kept[:-1] + 1) | alone[1:] | alone[:-1]
+    first_of = np.searchsorted(kept, bounds)
+    opens[first_of[first_of < len(kept)]] = True
+    at = np.flatnonzero(opens)
+    last = np.append(at[1:], len(kept))[: len(at)] - 1
+    starts = np.searchsorted(at, first_of)
+    shift = np.repeat(bounds[:-1], np.diff(starts))
+    by_character = np.diff(np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(alone)])[first_of]) * 2 > np.diff(first_of)
+    return Units(mix(hash_runs(folded, opens)), kept[at] - shift, kept[last] + 1 - shift, starts, by_character)
+
+
+def roll(hashes: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
+    """Hash of every run of `size` units, those across the ends of texts included."""
+    if len(hashes) < size:
+        return np.zeros(0, dtype=np.uint64)
+    total, covered, rolled, done = np.zeros(len(hashes) - size + 1, dtype=np.uint64), 0, hashes, 1
+    while True:  # a run of 2 m units is two runs of m
+        power = np.uint64(pow(int(_ODD), done, 1 << 64))
+        if size & done:
+            total = total * power + rolled[covered : covered + len(total)]
+            covered += done
+        if covered == size:
+            break
+        rolled = rolled[: len(rolled) - done] * power + rolled[done:]
+        done *= 2
+    return mix(total)
+
+
+def spans_of(units: Units, first: int, runs: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Characters of runs of units, each given by its first unit and the one after its last, counted from unit `first`."""
+    return tuple((int(units.begins[first + begin]), int(units.ends[first + end - 1])) for begin, end in runs)
+
+
+@cache
+def _folds() -> NDArray[np.uint32]:
+    """The letter, digit or mark that each code point counts as, case and width folded; 0 for what parts words."""
+    table = np.zeros(0x110000, dtype=np.uint32)
+    for code, letter in enumerate(map(chr, range(_LAST_USED))):
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", letter).casefold())
+        single = folded if len(folded) == 1 else letter
+        if unicodedata.category(single)[0] in "LMNS":
+            table[code] = ord(single)
+    return table

@@ -1,0 +1,129 @@
+"""Counts what a build holds, for its report and for errors that need it."""
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapt.dataset.funnel import funnel, signed
+from adapt.dataset.intake import Made
+from adapt.dataset.mixing import Mix
+from adapt.dataset.output import Splits
+from adapt.dataset.partition import Partition
+from adapt.dataset.report import Augmented, Bin, DatasetReport, Families, Leakage, Synthesised
+from adapt.dataset.rules import CONTAMINATION, TEST_CONTAMINATION
+from adapt.dataset.selection import Selection
+from adapt.dataset.split import SPLITS
+from adapt.errors import InputError
+
+_FIRST_BIN = 32
+_HINTS = {
+    "language": "allow more in dataset.languages, or add sources",
+    "licence": "allow more in dataset.licences, or name the licences of the sources in corpus.sources",
+    "too_short": "lower dataset.lengths.min_output_words, or add sources",
+    "too_long": "raise dataset.lengths.max_record_tokens, or divide long sections",
+    "exact_duplicate": "the corpus repeats itself: add sources",
+    "near_duplicate": "raise dataset.near_duplicates.threshold, or add sources",
+    "contamination": "the corpus holds the evaluation sets: take them out of its sources, or raise dataset.decontamination.min_share",
+    "test_contamination": "records quote each other at length: raise dataset.decontamination.min_share, or set passages to cut what repeats",
+}
+_OTHER_HINT = "loosen this rule in dataset.quality, or add sources"
+
+
+class Counts(NamedTuple):
+    """What the first pass made."""
+
+    formatted: Made
+    synthesised: Made | None
+
+
+class Finished(NamedTuple):
+    """What the steps from the split on have made."""
+
+    splits: Splits
+    mixed: Mix | None
+    augmented: Augmented | None
+    leakage: Leakage
+
+
+def measure_build(selection: Selection, counts: Counts, threshold: float, finished: Finished | None = None) -> DatasetReport:
+    """The report; without `finished`, of what is known before the split."""
+    verdicts, parts = selection.verdicts, finished.splits.parts if finished else None
+    if finished:
+        verdicts.check()
+    made = counts.synthesised
+    return DatasetReport(
+        form=selection.form,
+        documents=counts.formatted.documents,
+        documents_without_record=counts.formatted.documents - verdicts.documents(),
+        parts=dict(sorted(counts.formatted.parts.items())),
+        candidates=len(verdicts),
+        rules=verdicts.rules,
+        dropped=verdicts.counts(),
+        edited=dict(sorted(selection.edited.items())),
+        records=len(selection.kept),
+        lines=finished.splits.lines() if finished else {},
+        splits={name: parts.counts(name) for name in SPLITS} if parts else {},
+        languages=parts.shares(selection.column("language", parts.members)) if parts else {},
+        sources=parts.shares(selection.column("source", parts.members)) if parts else {},
+        licences=parts.shares(selection.column("licence", parts.members)) if parts else {},
+        tokens=count_lengths(selection.table.tokens[selection.kept]),
+        duplicates=count_families(selection.winners),
+        near_duplicate_threshold=threshold,
+        contamination=dict(sorted(selection.contamination[CONTAMINATION].items())),
+        test_contamination=dict(sorted(selection.contamination[TEST_CONTAMINATION].items())),
+        mixing=finished.mixed.shares if finished and finished.mixed else (),
+        mixing_missing=finished.mixed.missing if finished and finished.mixed else 0,
+        synthesis=Synthesised(records=made.records, quarantined=dict(sorted(made.parts.items()))) if made else None,
+        augmentation=finished.augmented if finished else None,
+        leakage=finished.leakage if finished else None,
+    )
+
+
+def require_records(report: DatasetReport, min_records: int) -> None:
+    """Raises InputError with the funnel when too few records are left."""
+    if report.records < min_records:
+        raise InputError(f"{report.records} usable records, and dataset.min_records asks for {min_records}:\n{_steps(report)}", hint=_hint(report))
+
+
+def require_splits(report: DatasetReport, parts: Partition, min_records: int) -> None:
+    """The same after the split, which can lose records to its own test split; also when a split has lost all."""
+    require_records(report, min_records)
+    empty = [name for name in SPLITS if not len(parts.records(name))]
+    if empty:
+        raise InputError(f"no records are left in {' and '.join(empty)}:\n{_steps(report)}", hint=_HINTS["test_contamination"])
+
+
+def _steps(report: DatasetReport) -> str:
+    return "\n".join(f"  {signed(step):>9} {step.step}" for step in funnel(report))
+
+
+def _hint(report: DatasetReport) -> str:
+    worst = max(report.dropped, key=lambda rule: report.dropped[rule])
+    return _HINTS.get(worst, _OTHER_HINT) if report.dropped[worst] else "add sources to the corpus, or lower dataset.min_records"
+
+
+def count_lengths(tokens: NDArray[np.int64]) -> tuple[Bin, ...]:
+    """Records by their tokens, in bins that double in width, up to the longest record."""
+    edges = [0, _FIRST_BIN]
+    while edges[-1] <= tokens.max(initial=0):
+        edges.append(edges[-1] * 2)
+    counts, _ = np.histogram(tokens, bins=edges)
+    return tuple(Bin(from_tokens=low, below_tokens=high, records=int(count)) for (low, high), count in zip(pairwise(edges), counts, strict=True))
+
+
+def count_families(winners: Mapping[int, int]) -> tuple[Families, ...]:
+    """Families of duplicates by size, where `winners` has for each record that went the one that it went for, which may have gone itself."""
+    roots: dict[int, int] = {}
+    for record in winners:
+        path, at = [], record
+        while at in winners and at not in roots:
+            path.append(at)
+            at = winners[at]
+        root = roots.get(at, at)
+        roots.update(dict.fromkeys(path, root))
+    sizes = Counter(Counter(roots.values()).values())
+    return tuple(Families(records=size + 1, families=count) for size, count in sorted(sizes.items()))

@@ -1,0 +1,175 @@
+"""The operator of the dataset stage: a batch of documents in, records that are measured, judged, written out and fingerprinted.
+
+Everything that one record alone can say is said here, so that workers do it side by side; what needs all records follows in the driver.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapt.artifact.documents import from_batch, to_batch
+from adapt.dataset.dedup.fingerprints import Fingerprints, fingerprint
+from adapt.dataset.dedup.minhash import Bands
+from adapt.dataset.filters import PASSES, Evaluated, Facts, evaluate, score_quality
+from adapt.dataset.formatters.document import format_document
+from adapt.dataset.formatters.result import Candidate, Formatted
+from adapt.dataset.rules import declare_rules
+from adapt.dataset.shared_input import leave_out_input
+from adapt.dataset.table import UNDATED, Worth, natural
+from adapt.dataset.tokens import Counting, count_all
+from adapt.dataset.verdicts import TEXTS, spool_schema
+from adapt.records import AlpacaRecord, Document, LedgerRow, Signals
+from adapt.spec.dataset import DatasetSpec, NearDuplicates
+from adapt.text.words import count_words
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_YEAR_OR_MONTH = re.compile(r"(\d{4})(?:-(\d{2}))?")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the operator needs to know; small, and picklable."""
+
+    spec: DatasetSpec
+    counting: Counting
+    near: NearDuplicates
+    """How similarity is measured, also where near-duplicates stay."""
+    cut: Bands | None
+    """How signatures are cut; None where near-duplicates stay, and nothing looks for candidates."""
+
+
+class Prepared(NamedTuple):
+    """What became of a batch of documents."""
+
+    documents: int
+    parts: list[LedgerRow]
+    """Rows for what did not become a record."""
+    verdicts: "pa.RecordBatch"
+    """All records, as `adapt.dataset.verdicts.Verdicts` takes them."""
+    tokens: NDArray[np.int64]
+    """Tokens of all records."""
+    passing: "Passing"
+
+
+class Passing(NamedTuple):
+    """The records that break no rule so far, in the order of the batch."""
+
+    places: NDArray[np.int64]
+    """Their places among all records of the batch."""
+    lines: list[bytes]
+    """Each record as a line of JSON, without the line's end."""
+    worth: Worth
+    """What may decide which of several duplicates stays; dates are those of their documents."""
+    groups: list[str]
+    """What the document belongs to; empty for nothing."""
+    fingerprints: Fingerprints
+
+
+def prepare(batch: "pa.RecordBatch", settings: Settings) -> Prepared:
+    """Format, measure, judge, write out and fingerprint the records of a batch of documents."""
+    spec = settings.spec
+    documents = from_batch(batch)
+    if spec.synthesis and not spec.synthesis.keep_sections:
+        formatted = [Formatted([], []) if document.kind == "text" else format_document(document, spec) for document in documents]
+    else:
+        formatted = [format_document(document, spec) for document in documents]
+    return _prepare(batch, documents, formatted, settings)
+
+
+def prepare_made(documents: Sequence[Document], made: Sequence[Formatted], settings: Settings) -> Prepared:
+    """The same for records that were made elsewhere; `made` has those of each document, which is not counted again."""
+    return _prepare(to_batch(documents), documents, made, settings)._replace(documents=0)
+
+
+def _prepare(batch: "pa.RecordBatch", documents: Sequence[Document], formatted: Sequence[Formatted], settings: Settings) -> Prepared:
+    owners = [document for document, made in zip(documents, formatted, strict=True) for _ in made.candidates]
+    candidates = [candidate for made in formatted for candidate in made.candidates]
+    records = [candidate.record for candidate in candidates]
+    tokens = count_all(records, settings.counting)
+    facts = _gather_facts(batch, np.repeat(np.arange(len(documents)), [len(made.candidates) for made in formatted]), records, tokens)
+    evaluated = evaluate(declare_rules(settings.spec), facts, settings.spec)
+    return Prepared(
+        documents=len(documents),
+        parts=[row for made in formatted for row in made.dropped],
+        verdicts=_to_verdicts(records, evaluated, settings),
+        tokens=tokens,
+        passing=_keep_passing(owners, candidates, facts, evaluated, settings),
+    )
+
+
+def asked(record: AlpacaRecord) -> str:
+    """All that precedes the answer but the system message: records that agree in it belong into one split. Empty for running text."""
+    turns = [text for turn in record.history for text in turn]
+    return "\n".join(text for text in (*turns, record.instruction, record.input) if text)
+
+
+def parse_date(date: str) -> int:
+    """Seconds of UTC of an ISO 8601 date or time, a year or a month; UNDATED for anything else. Without a zone it counts as UTC."""
+    try:
+        found = datetime.fromisoformat(date)
+    except ValueError:
+        short = _YEAR_OR_MONTH.fullmatch(date)
+        if short is None or not 1 <= int(short[2] or 1) <= 12 or short[1] == "0000":
+            return int(UNDATED)
+        found = datetime(int(short[1]), int(short[2] or 1), 1)
+    found = found.replace(tzinfo=UTC) if found.tzinfo is None else found
+    return int((found - _EPOCH).total_seconds())
+
+
+def _gather_facts(batch: "pa.RecordBatch", owners: NDArray[np.int64], records: Sequence[AlpacaRecord], tokens: NDArray[np.int64]) -> Facts:
+    """Facts about the records; `owners` has the place in the batch of each one's document."""
+    import pyarrow.compute as pc
+
+    kinds = batch.column("kind").to_pylist()
+    signals = batch.column("signals")
+    return Facts(
+        languages=[record.language for record in records],
+        licences=[record.licence for record in records],
+        kinds=[kinds[owner] for owner in owners.tolist()],
+        signals={name: pc.cast(signals.field(name), "float64").to_numpy(zero_copy_only=False)[owners] for name in Signals.model_fields},
+        words=np.array([count_words(record.output) for record in records], dtype=np.float64),
+        tokens=tokens.astype(np.float64),
+    )
+
+
+def _to_verdicts(records: Sequence[AlpacaRecord], evaluated: Evaluated, settings: Settings) -> "pa.RecordBatch":
+    import pyarrow as pa
+
+    fields = {"record": "id"}
+    columns: dict[str, object] = {name: [getattr(record, fields.get(name, name)) for record in records] for name in TEXTS}
+    columns["place"] = [natural(record.locator) for record in records]
+    columns["first"] = evaluated.first
+    columns |= {name: pa.array(values, mask=np.isnan(values)) for name, values in evaluated.measured.items()}
+    return pa.RecordBatch.from_pydict(columns, schema=spool_schema(declare_rules(settings.spec)))
+
+
+def _keep_passing(owners: Sequence[Document], candidates: Sequence[Candidate], facts: Facts, evaluated: Evaluated, settings: Settings) -> Passing:
+    places = np.flatnonzero(evaluated.first == PASSES)
+    chosen = places.tolist()
+    kept = [candidates[place] for place in chosen]
+    dates = {date: parse_date(date) for date in {owners[place].date for place in chosen}}
+    return Passing(
+        places=places,
+        lines=[candidate.record.model_dump_json().encode() for candidate in kept],
+        worth=Worth(
+            quality=score_quality({name: values[places] for name, values in facts.signals.items()}),
+            dates=np.array([dates[owners[place].date] for place in chosen], dtype=np.int64),
+            answers=np.array([len(candidate.record.output) for candidate in kept], dtype=np.int64),
+        ),
+        groups=[owners[place].group for place in chosen],
+        fingerprints=fingerprint(
+            [candidate.content for candidate in kept],
+            [asked(candidate.record) for candidate in kept],
+            settings.near,
+            settings.cut,
+            [leave_out_input(candidate.record) for candidate in kept],
+        ),
+    )

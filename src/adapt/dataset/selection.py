@@ -1,0 +1,134 @@
+"""Which records of a build are still in: table, verdicts and ledger kept in step while duplicates and contaminated records go."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adapt.artifact.progress import Task
+from adapt.dataset.contamination import ledger_row
+from adapt.dataset.decontaminate import Hit
+from adapt.dataset.duplicates import drop_duplicates
+from adapt.dataset.groups import group_records
+from adapt.dataset.intake import Taken
+from adapt.dataset.ledger import Ledger
+from adapt.dataset.partition import Facts, Partition
+from adapt.dataset.prepare import Settings
+from adapt.dataset.rules import CONTAMINATION, TEST_CONTAMINATION
+from adapt.dataset.table import RecordTable
+from adapt.dataset.tokens import count_all
+from adapt.dataset.verdicts import Verdicts
+from adapt.records import LedgerRow
+from adapt.spec.dataset import Form
+from adapt.text.words import count_words
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Numbers = NDArray[np.int64]
+_CORRECTED_AT_ONCE = 1024
+
+
+class Selection:
+    """The records that stay, as numbers of the table."""
+
+    def __init__(self, table: RecordTable, verdicts: Verdicts, ledger: Ledger, taken: Taken, settings: Settings) -> None:
+        self.table, self.verdicts, self.ledger = table, verdicts, ledger
+        self._taken, self._settings = taken, settings
+        self.kept: Numbers = np.arange(len(table))
+        self.winners: dict[int, int] = {}
+        """For each duplicate the record that stays instead."""
+        self.contamination: dict[str, Counter[str]] = {CONTAMINATION: Counter(), TEST_CONTAMINATION: Counter()}
+        """Records dropped for each evaluation text, by rule."""
+        self.edited: Counter[str] = Counter()
+        """Records changed, by rule."""
+
+    @property
+    def form(self) -> Form:
+        """What kind of data set it is."""
+        return self._settings.spec.form
+
+    def drop_duplicates(self, task: Task, root: Path | None = None) -> None:
+        """Drop duplicates, and measure again what was cut; `root` is what the folder of an embedding model is relative to."""
+        found = drop_duplicates(self.table, self.kept, self._settings.spec, task, root)
+        for duplicate in found.dropped:
+            self.winners[duplicate.record] = duplicate.winner
+            row = duplicate.row(self.table)
+            self._drop(duplicate.record, row, duplicate.winner)
+            self.ledger.add([row])
+        for column, values in found.measured.items():
+            self.verdicts.measure(column, self._taken.rows, values)
+        self.ledger.add(row for _, row in found.edited)
+        self.edited.update(row.rule for _, row in found.edited)
+        self.kept = found.records
+        self._measure_again(np.array([number for number, _ in found.edited], dtype=np.int64))
+
+    def drop_contaminated(self, hits: Iterable[Hit], rule: str) -> Numbers:
+        """Drop records that hold text of an evaluation set; returns their numbers."""
+        threshold = self._settings.spec.decontamination.min_share
+        dropped = []
+        for hit in hits:
+            row = ledger_row(hit, self.table.read(hit.record), rule, threshold)
+            self._drop(hit.record, row)
+            self.ledger.add([row])
+            self.contamination[rule][hit.name] += 1
+            dropped.append(hit.record)
+        numbers = np.array(dropped, dtype=np.int64)
+        self.kept = self.kept[~np.isin(self.kept, numbers)]
+        return numbers
+
+    def facts(self) -> Facts:
+        """What a split looks at, of the records that stay."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        split = self._settings.spec.split
+        ids = pa.chunked_array([pa.array([self.table.id(number) for number in self.kept.tolist()], pa.string())])
+        order = pc.sort_indices(ids).to_numpy()
+        members = self.kept[order]
+        strata = None if split.stratify == "none" else self.column(split.stratify, members)
+        table = self.table
+        return Facts(members, ids.take(order), strata, table.worth.dates[members], table.documents[members], table.tokens[members])
+
+    def labels(self) -> Numbers:
+        """A group for each record of the table: records of equal label must stay together."""
+        groups = group_records(self.kept, self.table.documents, self.table.questions, self.table.shingles, self._settings.near.threshold)
+        if self._settings.spec.split.by == "group":
+            named = self.kept[self._taken.groups[self.kept] >= 0]
+            groups.join_equal(named, self._taken.groups.astype(np.uint64)[:, None])
+        return groups.labels
+
+    def groups_of(self, members: Numbers) -> Numbers | None:
+        """What `fields.group` names of each member, when splits go by it."""
+        return self._taken.groups[members] if self._settings.spec.split.by == "group" else None
+
+    def settle(self, parts: Partition) -> None:
+        """Note the split of every record that stays."""
+        self.verdicts.outcome[self._taken.rows[parts.members]] = parts.splits
+
+    def repeat(self, training: Numbers, repeats: NDArray[np.int32]) -> None:
+        """Note how often mixing takes training records."""
+        self.verdicts.repeats[self._taken.rows[training]] = repeats
+
+    def column(self, name: str, numbers: Numbers) -> "pa.ChunkedArray":
+        """A column of the verdicts for some records."""
+        import pyarrow as pa
+
+        return self.verdicts.column(name).take(pa.array(self._taken.rows[numbers]))
+
+    def _drop(self, number: int, row: LedgerRow, winner: int | None = None) -> None:
+        place = None if winner is None else int(self._taken.rows[winner])
+        self.verdicts.drop(int(self._taken.rows[number]), row.rule, row.score, row.winner, place)
+
+    def _measure_again(self, numbers: Numbers) -> None:
+        """Count words and tokens of records that were cut; what is left of them is long enough."""
+        for start in range(0, len(numbers), _CORRECTED_AT_ONCE):
+            part = numbers[start : start + _CORRECTED_AT_ONCE]
+            records = [self.table.read(number) for number in part.tolist()]
+            self.table.tokens[part] = count_all(records, self._settings.counting)
+            for number, record, tokens in zip(part.tolist(), records, self.table.tokens[part].tolist(), strict=True):
+                row, words = int(self._taken.rows[number]), count_words(record.output)
+                self.verdicts.correct(row, record.id, {"tokens": float(tokens), "output_words": words})

@@ -1,0 +1,1 @@
+"""Questions and answers that a teacher model makes from running text."""

@@ -1,0 +1,1 @@
+"""Facts about written text that several rooms share: scripts without spaces, words."""

@@ -1,0 +1,47 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from adapt.artifact.digest import UNREADABLE, digest_content, digest_file, digest_files, digest_folder, digest_text
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "b/c").mkdir(parents=True)
+    (tmp_path / "b/c/long.bin").write_bytes(bytes(range(256)) * 10_000)
+    (tmp_path / "b/empty.txt").write_bytes(b"")
+    (tmp_path / "a.txt").write_text("a", encoding="utf-8")
+    (tmp_path / ".gitignore").write_text("x", encoding="utf-8")
+    (tmp_path / ".out.staging-7").mkdir()
+    (tmp_path / ".out.staging-7/half.txt").write_text("x", encoding="utf-8")
+    return tmp_path
+
+
+def test_names_are_relative_and_sorted_and_what_is_no_content_is_left_out(folder: Path) -> None:
+    assert list(digest_files(folder)) == ["a.txt", "b/c/long.bin", "b/empty.txt"]
+    assert digest_files(folder)["a.txt"] == "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
+    (folder / os.fsdecode(b"\xff")).write_text("x", encoding="utf-8")
+    assert "\\xff" in digest_files(folder)
+
+
+def test_content_gives_the_digest_of_the_folder_and_of_each_file_by_its_path(folder: Path) -> None:
+    content = digest_content(folder)
+    assert content.digest == digest_folder(folder)
+    assert content.files == {str(folder / name): digest_file(folder / name) for name in ("a.txt", "b/c/long.bin", "b/empty.txt")}
+    (folder / "a.txt").rename(folder / "z.txt")
+    assert digest_folder(folder) != content.digest
+
+
+def test_a_file_that_may_not_be_read_is_told_apart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str) -> str:
+        raise PermissionError(path)
+
+    monkeypatch.setattr("adapt.artifact.digest.digest_file", refuse)
+    assert set(digest_content(folder).files.values()) == {UNREADABLE}
+
+
+def test_texts_are_digested_with_their_borders() -> None:
+    digests = [digest_text("ab", "c"), digest_text("a", "bc"), digest_text("abc"), digest_text("abc", ""), digest_text("", "abc")]
+    assert len(set(digests)) == 5
+    assert digest_text("", "\ud800") == digest_text("", "\ud800")

@@ -1,0 +1,205 @@
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from adapt.corpus import steps
+from adapt.spec.corpus import Boilerplate, CorpusSpec
+from adapt.spec.pii import Pii
+from tests.corpus.corpora import Corpus
+
+CHAT = '{"messages": [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "A thing, ask a@b.com."}]}\n'
+
+
+@pytest.fixture
+def cleaned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """`source:locator` of every draft that is cleaned, as it is cleaned."""
+    seen: list[str] = []
+    clean = steps.clean
+
+    def noting(draft: steps.Draft) -> steps.Draft | steps.Rejected:
+        seen.append(f"{draft.source}:{draft.locator}")
+        return clean(draft)
+
+    monkeypatch.setattr(steps, "clean", noting)
+    return seen
+
+
+@pytest.fixture
+def finished(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Sources of the drafts that are finished, as they are finished."""
+    seen: list[str] = []
+    measure = steps.measure
+
+    def noting(drafts: Sequence[steps.Draft]) -> object:
+        seen.extend(draft.source for draft in drafts)
+        return measure(drafts)
+
+    monkeypatch.setattr(steps, "measure", noting)
+    return seen
+
+
+@pytest.fixture
+def filled(corpus: Corpus, tmp_path: Path) -> Corpus:
+    for number in range(6):
+        corpus.write(f"n/{number}.md", f"# Page {number}\n\nThis page tells of case {number}, mail {number}@b.com.\n\nProvided by the Desk of it.\n")
+    corpus.write("t.csv", "".join(["question,answer\n", *(f"What is {number}?,The number {number}.\n" for number in range(40))]))
+    corpus.write("c.jsonl", CHAT * 3 + "{broken\n")
+    corpus.write("gb.txt", "这是一个用旧编码写成的文件，里面有一些中文内容。\n".encode("gb18030"))
+    corpus.build(cache=tmp_path / "cache")
+    return corpus
+
+
+def generation(tmp_path: Path) -> Path:
+    """The only generation in the cache."""
+    (folder,) = (tmp_path / "cache").glob("generation-*")
+    return folder
+
+
+def check(corpus: Corpus, tmp_path: Path, spec: CorpusSpec | None = None) -> None:
+    """A build with the cache and one without give the same bytes."""
+    corpus.build(spec, cache=tmp_path / "cache")
+    corpus.build(spec, out=tmp_path / "uncached")
+    assert corpus.files() == corpus.files(tmp_path / "uncached")
+
+
+def test_nothing_is_cleaned_again_when_nothing_changed(filled: Corpus, tmp_path: Path, cleaned: list[str], finished: list[str]) -> None:
+    before = filled.files()
+    filled.build(cache=tmp_path / "cache")
+    assert (cleaned, finished) == ([], [])
+    assert filled.files() == before
+    check(filled, tmp_path)
+
+
+def test_a_changed_file_is_cleaned_alone(filled: Corpus, tmp_path: Path, cleaned: list[str], finished: list[str]) -> None:
+    filled.write("n/3.md", "# Page 3\n\nThis page tells something new.\n\nProvided by the Desk of it.\n")
+    filled.write("n/9.md", "A new page with its own words.\n")
+    (filled.raw / "n/1.md").unlink()
+    filled.build(cache=tmp_path / "cache")
+    assert cleaned == ["n/3.md:", "n/9.md:"]
+    assert finished == ["n/3.md", "n/9.md"]
+    check(filled, tmp_path)
+    assert filled.document("n/3.md").text == "# Page 3\n\nThis page tells something new."
+
+
+def test_in_a_changed_table_only_changed_rows_are_cleaned_wherever_they_move(filled: Corpus, tmp_path: Path, cleaned: list[str]) -> None:
+    rows = (filled.raw / "t.csv").read_text().splitlines(keepends=True)
+    filled.write("t.csv", "".join([rows[0], "What is new?,This.\n", *rows[1:20], *rows[21:]]))
+    filled.build(cache=tmp_path / "cache")
+    assert cleaned == ["t.csv:line 2"]
+    check(filled, tmp_path)
+    assert [document.locator for document in filled.documents() if document.instruction == "What is 0?"] == ["line 3"]
+
+
+def test_texts_are_finished_again_when_other_lines_repeat(filled: Corpus, tmp_path: Path, cleaned: list[str], finished: list[str]) -> None:
+    for number in range(20):
+        filled.write(f"n/new {number}.md", f"Words of the new page {number}.\n")
+    filled.build(cache=tmp_path / "cache")
+    assert len(cleaned) == 20  # the line of the Desk is in 6 of 26 now, and stays
+    assert sorted(finished) == sorted([f"n/{number}.md" for number in range(6)] + [f"n/new {number}.md" for number in range(20)])
+    check(filled, tmp_path)
+    assert "Provided by the Desk" in filled.document("n/2.md").text
+
+
+@pytest.mark.parametrize(
+    "spec", [CorpusSpec(pii=Pii(email="allow")), CorpusSpec(boilerplate=None), CorpusSpec(boilerplate=Boilerplate(min_share=1)), CorpusSpec()]
+)
+def test_settings_count(filled: Corpus, tmp_path: Path, spec: CorpusSpec) -> None:
+    check(filled, tmp_path, spec)
+    check(filled, tmp_path)
+
+
+def test_a_new_key_of_pseudonyms_counts(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = CorpusSpec(pii=Pii(email="pseudonym", pseudonym_key="KEY"))
+    corpus.write("c.jsonl", CHAT)
+    monkeypatch.setenv("KEY", "a key of sixteen or more")
+    check(corpus, tmp_path, spec)
+    before = corpus.files()
+    monkeypatch.setenv("KEY", "another key of sixteen")
+    check(corpus, tmp_path, spec)
+    assert corpus.files() != before
+
+
+def test_lines_of_a_cut_file_are_known_by_themselves(corpus: Corpus, tmp_path: Path, cleaned: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapt.corpus.readers.portion._PORTION", 1 << 14)
+    lines = [json.dumps({"question": f"What is {number}?", "answer": f"It is {number}, as was said."}) + "\n" for number in range(1500)]
+    lines[7] = "{broken\n"
+    corpus.write("r.jsonl", "".join(lines))
+    check(corpus, tmp_path)
+    cleaned.clear()
+    lines[900] = json.dumps({"question": "What is new?", "answer": "This."}) + "\n"
+    lines.insert(1200, "\n")
+    lines.insert(1201, json.dumps({"question": "What else?", "answer": "That."}) + "\n")
+    corpus.write("r.jsonl", "".join(lines))
+    corpus.build(cache=tmp_path / "cache")
+    assert cleaned == ["r.jsonl:line 901", "r.jsonl:line 1202"]
+    check(corpus, tmp_path)
+    lines[0] = json.dumps({"question": "What is first?", "answer": "Me."}) + "\n"
+    corpus.write("r.jsonl", "".join(lines))
+    check(corpus, tmp_path)
+
+
+def test_lines_of_a_small_file_are_known_by_themselves_and_odd_files_as_a_whole(corpus: Corpus, tmp_path: Path, cleaned: list[str]) -> None:
+    rows = [
+        json.dumps({"question": f"What is {number}?", "answer": f"It is {number}, as was said, 好。"}, ensure_ascii=False) for number in range(1200)
+    ]
+    for name, end, codec in (("a.jsonl", "\n", "utf-8"), ("b.jsonl", "\r\n", "utf-8-sig"), ("c.jsonl", "\r", "utf-8"), ("d.jsonl", "\n", "gb18030")):
+        corpus.write(name, end.join([*rows, ""]).encode(codec))
+    assert corpus.build(cache=tmp_path / "cache").pieces == 4800
+    cleaned.clear()
+    rows[700] = json.dumps({"question": "What is new?", "answer": "This."})
+    for name, end, codec in (("a.jsonl", "\n", "utf-8"), ("b.jsonl", "\r\n", "utf-8-sig"), ("c.jsonl", "\r", "utf-8"), ("d.jsonl", "\n", "gb18030")):
+        corpus.write(name, end.join([*rows, ""]).encode(codec))
+    corpus.build(cache=tmp_path / "cache")
+    assert cleaned == [f"{name}.jsonl:line 701" for name in "abcd"]
+    check(corpus, tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["index.json", "pieces-000000.arrow", "finished.arrow", "pieces-keys.npy", "inputs.npy"])
+def test_a_damaged_cache_is_ignored_and_made_anew(filled: Corpus, tmp_path: Path, damage: str, cleaned: list[str]) -> None:
+    path = generation(tmp_path) / damage
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    filled.build(cache=tmp_path / "cache")
+    assert len(cleaned) == 50
+    cleaned.clear()
+    filled.build(cache=tmp_path / "cache")
+    assert cleaned == []
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"index": 3}', b'{"index": {"version": 99}, "digest": ""}'])
+def test_a_foreign_index_is_ignored(filled: Corpus, tmp_path: Path, content: bytes) -> None:
+    (generation(tmp_path) / "index.json").write_bytes(content)
+    check(filled, tmp_path)
+
+
+def test_a_cache_in_use_is_left_alone(filled: Corpus, tmp_path: Path, cleaned: list[str]) -> None:
+    before = generation(tmp_path)
+    with FileLock(tmp_path / "cache/lock"):
+        filled.build(cache=tmp_path / "cache")
+    assert len(cleaned) == 50
+    assert generation(tmp_path) == before
+
+
+def test_a_failed_build_keeps_the_former_generation(filled: Corpus, tmp_path: Path, cleaned: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("adapt.corpus.build.write_documents", fail)
+        with pytest.raises(KeyboardInterrupt):
+            filled.build(cache=tmp_path / "cache")
+    assert [path for path in (tmp_path / "cache").iterdir() if path.is_dir()] == [generation(tmp_path)]
+    filled.build(cache=tmp_path / "cache")
+    assert cleaned == []
+
+
+def test_a_moved_corpus_finds_its_cache(filled: Corpus, tmp_path: Path, cleaned: list[str]) -> None:
+    shutil.move(filled.raw, tmp_path / "moved")
+    filled.raw = tmp_path / "moved"
+    filled.build(cache=tmp_path / "cache")
+    assert cleaned == []
