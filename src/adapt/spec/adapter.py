@@ -1,15 +1,15 @@
 """A whole spec: one adapter, from raw corpus to serving, after the defaults of params.yaml are filled in."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from adapt.spec.base import BaseSpec, BundledBase
 from adapt.spec.corpus import CorpusSpec
 from adapt.spec.dataset import DatasetSpec
 from adapt.spec.evaluate import EvaluateSpec
 from adapt.spec.export import ExportSpec
-from adapt.spec.lora import LoraSpec
+from adapt.spec.lora import LoraSpec, with_settled_lora
 from adapt.spec.prompt import ModelPrompt, PromptSpec
 from adapt.spec.section import Section
 from adapt.spec.serving import ServerSpec, ServingSpec
@@ -44,6 +44,11 @@ class AdapterSpec(Section):
     """Whether the adapter is served."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of every random choice: split, initial weights, order of the records, dropout."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lora_as_the_method_reads_it(cls, values: Any) -> Any:
+        return with_settled_lora(values)
 
 
 class Params(AdapterSpec):
