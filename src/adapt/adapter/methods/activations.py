@@ -24,6 +24,8 @@ class _Mixed(Attached):
     def __init__(self, model: PeftModel, compute: str) -> None:
         super().__init__(model)
         self._compute = getattr(torch, compute)
+        for weight in self.weights.values():
+            weight.data = weight.data.float()
 
     def computing(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.causal.device.type, self._compute, enabled=self._compute != torch.float32)
