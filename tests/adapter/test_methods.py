@@ -25,7 +25,6 @@ from adapt.spec.prompt import PinnedPrompt
 from adapt.spec.resolved.serving import Member
 from adapt.spec.train import TrainSpec
 from tests.adapter.trainings import records, run, section
-from tests.tiny import tiny_base
 
 Dataset = Callable[..., Path]
 IDS = torch.arange(40, 80)[None]
@@ -69,15 +68,6 @@ BASES = {"moe_lora": "mixtral", "bitfit": "qwen2"}
 
 class _StopError(Exception):
     pass
-
-
-@pytest.fixture(scope="module")
-def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with a tiny base of every kind."""
-    root = tmp_path_factory.mktemp("bases")
-    for kind in ("llama", "qwen2", "mixtral"):
-        tiny_base(root / kind, kind=kind)
-    return root
 
 
 def made(bases: Path, method: str, **settings: Any):

@@ -20,8 +20,8 @@ def capability_problems(spec: AdapterSpec, own: Mapping[str, Any]) -> list[str]:
 
 def _unread(method: Method, lora: Mapping[str, Any]) -> Iterator[str]:
     read = f"it reads {', '.join(method.reads)}" if method.reads else "it reads nothing of section lora"
-    for name in lora:
-        if name in LORA_FIELDS and name not in method.reads:
+    for name, value in lora.items():
+        if value is not None and name in LORA_FIELDS and name not in method.reads:
             readers = ", ".join(each.name for each in METHODS.values() if name in each.reads)
             hint = f"take the line out, or choose a method that reads it: {readers}"
             yield f"lora.{name}: train.method {method.name} does not read it; {read}\nhint: {hint}"

@@ -107,6 +107,6 @@ def _factors(model: PeftModel) -> Factors:
             layer: Any = module
             a, e, b = (side[ADAPTER].detach().float().cpu() for side in (layer.lora_A, layer.lora_E, layer.lora_B))
             kept = e[:, 0] != 0
-            scaling = layer.scaling[ADAPTER] / (float(layer.ranknum[ADAPTER]) + 1e-5)  # as peft's layer computes it
+            scaling = layer.scaling[ADAPTER] / (layer.ranknum[ADAPTER].item() + 1e-5)  # as peft's layer computes it
             factors[name.removeprefix("base_model.model.")] = (a * e)[kept], (b * scaling)[:, kept]
     return factors

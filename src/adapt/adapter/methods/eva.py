@@ -42,28 +42,30 @@ def attach(base: Path, section: TrainSection, *, device: str, examples: Sequence
     train = section.train
     if not isinstance(train, EvaTrain):
         raise AssertionError(train.method)
-    batches = _batches(examples, section)
-    smallest = min(int(batch["attention_mask"].sum()) for batch in batches)
-    if section.lora.rank * train.rank_spread > smallest:
-        raise InputError(
-            f"eva looks for {section.lora.rank * train.rank_spread:g} directions, and its smallest batch has {smallest} tokens",
-            hint="lower lora.r or train.rank_spread, or raise train.batch_tokens",
-        )
+    batches = _batches(examples, train, seed=section.seed)
     model = load_model(base, dtype=train.dtype, device=device)
     eva = EvaConfig(rho=train.rank_spread, use_label_mask=False)
     peft = with_adapter(model, lora_config(model, section.lora, init_lora_weights="eva", eva_config=eva), seed=section.seed)
-    targets = {name: (rows, columns) for name, (_, rows, columns) in _shapes(peft).items()}
+    targets = {name: (b.shape[0], a.shape[1]) for name, (a, b) in lora_factors(peft).items()}
+    _check_directions(section.lora.rank * train.rank_spread, batches, width=min(columns for _, columns in targets.values()))
     initialize_lora_eva_weights(peft, cast(Any, batches), show_progress_bar=False)
     _train_in_float32(peft)
     fuse(peft)
     return Eva(peft, targets)
 
 
-def _batches(examples: Sequence[Example], section: TrainSection) -> list[dict[str, Tensor]]:
-    train = section.train
-    if not isinstance(train, EvaTrain):
-        raise AssertionError(train.method)
-    steps = plan_epoch([len(each.ids) for each in examples], batch_tokens=train.batch_tokens, accumulate=1, seed=section.seed, epoch=0)
+def _check_directions(wanted: float, batches: list[dict[str, Tensor]], *, width: int) -> None:
+    tokens = min(int(batch["attention_mask"].sum()) for batch in batches)
+    for found, what, hint in (
+        (tokens, f"its smallest batch has {tokens} tokens", "lower lora.r or train.rank_spread, or raise train.batch_tokens"),
+        (width, f"the narrowest adapted module has {width} inputs", "lower lora.r or train.rank_spread"),
+    ):
+        if wanted > found:
+            raise InputError(f"eva looks for {wanted:g} directions, and {what}", hint=hint)
+
+
+def _batches(examples: Sequence[Example], train: EvaTrain, *, seed: int) -> list[dict[str, Tensor]]:
+    steps = plan_epoch([len(each.ids) for each in examples], batch_tokens=train.batch_tokens, accumulate=1, seed=seed, epoch=0)
     batches = []
     for step in steps[: train.activation_batches]:
         chosen = [examples[position] for position in step[0]]
@@ -71,11 +73,6 @@ def _batches(examples: Sequence[Example], section: TrainSection) -> list[dict[st
         lengths = torch.tensor([[len(each.ids)] for each in chosen])
         batches.append({"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1]) < lengths).long()})
     return batches
-
-
-def _shapes(model: PeftModel) -> dict[str, tuple[int, int, int]]:
-    """Rank, rows and columns of every adapted module."""
-    return {name: (a.shape[0], b.shape[0], a.shape[1]) for name, (a, b) in lora_factors(model).items()}
 
 
 def _train_in_float32(model: PeftModel) -> None:
