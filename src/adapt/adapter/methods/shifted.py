@@ -1,7 +1,7 @@
 """Shifted sparse attention of LongLoRA (Chen et al. 2023, arXiv:2309.12307): while training, tokens attend inside groups alone.
 
 Half the heads have their groups shifted by half a group, so that neighbours exchange what they know. After training the model attends as usual.
-Unlike the paper's code, the shift does not wrap around: its last group would show the first tokens the end of the text.
+Unlike in the paper's pseudocode, the shift does not wrap around: the last group would show the first tokens the end of the text.
 """
 
 from __future__ import annotations
