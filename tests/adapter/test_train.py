@@ -18,9 +18,9 @@ from adapt.artifact.digest import digest_files
 from adapt.artifact.manifest import verify
 from adapt.errors import InputError
 from adapt.spec.lora import LoraSpec
+from adapt.spec.low_rank_train import LoraTrain
 from adapt.spec.prompt import PinnedPrompt
 from adapt.spec.resolved.train import TrainSection
-from adapt.spec.train import LoraTrain
 from tests.adapter.trainings import BASE, record, records, run, section
 
 Dataset = Callable[..., Path]

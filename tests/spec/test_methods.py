@@ -6,9 +6,10 @@ from typing import Any, get_args
 import pytest
 
 from adapt.errors import SpecError
+from adapt.spec.common_train import CommonTrain
 from adapt.spec.methods import LORA_FIELDS, METHODS, fitting_instead
 from adapt.spec.resolved.train import TrainSection
-from adapt.spec.train import CommonTrain, TrainSpec
+from adapt.spec.train import TrainSpec
 from tests.spec.test_load import load
 
 ANOTHER: dict[str, Any] = {

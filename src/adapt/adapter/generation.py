@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from adapt.adapter.batches import pack, pack_sorted
+from adapt.adapter.quiet import quiet_peft
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -38,7 +39,7 @@ def generate(
     make, whole = cast(Any, GenerationConfig), cast(Any, model)  # transformers leaves these without types
     settings = make(do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=ends[0])
     answers: dict[int, list[int]] = {}
-    with torch.no_grad(), _plain_generation(model, settings):
+    with torch.no_grad(), quiet_peft(), _plain_generation(model, settings):
         for positions in _batches([len(ids) + max_new_tokens for ids in prompts_ids], batch_tokens, padded=not prompts_on(model)):
             longest = max(len(prompts_ids[position]) for position in positions)
             padding = [longest - len(prompts_ids[position]) for position in positions]

@@ -25,7 +25,7 @@ from adapt.adapter.prompt import Example
 from adapt.adapter.scoring import mean_loss, response_logprobs
 from adapt.artifact.progress import Progress
 from adapt.errors import InputError
-from adapt.spec.train import CommonTrain
+from adapt.spec.common_train import CommonTrain
 
 _MOMENT = "optimiser/"
 _SMALLEST_SCALE = 1.0

@@ -24,8 +24,8 @@ from adapt.artifact.staging import staged
 from adapt.base.load import load_tokenizer, resolve_device
 from adapt.errors import InputError
 from adapt.records import AlpacaRecord
+from adapt.spec.common_train import CommonTrain
 from adapt.spec.resolved.train import TrainSection
-from adapt.spec.train import CommonTrain
 
 if TYPE_CHECKING:
     from adapt.adapter.loop import Trainer

@@ -10,10 +10,11 @@ from adapt.spec.dataset import DatasetSpec
 from adapt.spec.evaluate import EvaluateSpec
 from adapt.spec.export import ExportSpec
 from adapt.spec.lora import LoraSpec, with_settled_lora
+from adapt.spec.low_rank_train import LoraTrain
 from adapt.spec.prompt import ModelPrompt, PromptSpec
 from adapt.spec.section import Section
 from adapt.spec.serving import ServerSpec, ServingSpec
-from adapt.spec.train import LoraTrain, TrainSpec
+from adapt.spec.train import TrainSpec
 
 ADAPTER_NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 ExportName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from adapt.errors import SpecError
 from adapt.spec.adapter import ADAPTER_NAME, AdapterSpec, Params
 from adapt.spec.capability import capability_problems
+from adapt.spec.common_train import CommonTrain
 from adapt.spec.problems import DISCRIMINATORS, spec_problems
-from adapt.spec.train import CommonTrain
 from adapt.spec.yaml import read_yaml
 
 PARAMS = "params.yaml"

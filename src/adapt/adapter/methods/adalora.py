@@ -22,8 +22,8 @@ from adapt.adapter.methods.plain import Factors, write_plain
 from adapt.base.load import load_model
 from adapt.errors import InputError
 from adapt.spec.base import PinnedBase
+from adapt.spec.low_rank_train import AdaloraTrain
 from adapt.spec.resolved.train import TrainSection
-from adapt.spec.train import AdaloraTrain
 
 _MOMENTS = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 _FEWEST_STEPS = 5

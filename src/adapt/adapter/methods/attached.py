@@ -20,7 +20,7 @@ from adapt.adapter.attention import causal_attention
 from adapt.adapter.folder import write_peft
 from adapt.adapter.head import causal_model, hidden_states
 from adapt.spec.base import PinnedBase
-from adapt.spec.train import CommonTrain
+from adapt.spec.common_train import CommonTrain
 
 RATE_SHARE = "rate_share"
 """Field of an optimiser's parameter group: its learning rate as a multiple of the schedule's."""

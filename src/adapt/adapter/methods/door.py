@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from adapt.adapter.folder import CONFIG, FORMAT
 from adapt.adapter.prompt import Example
+from adapt.adapter.quiet import quiet_peft
 from adapt.errors import InputError
 from adapt.spec.resolved.train import TrainSection
 
@@ -109,7 +110,8 @@ class _FittedPeft:
 
         config = PeftConfig.from_pretrained(str(folder))
         in_place = config.peft_type == "LN_TUNING"  # its layers are the base's own, and compute in the base's number format
-        self.model: Any = PeftModel.from_pretrained(model, str(folder), config=config, is_trainable=False, autocast_adapter_dtype=not in_place)
+        with quiet_peft():
+            self.model: Any = PeftModel.from_pretrained(model, str(folder), config=config, is_trainable=False, autocast_adapter_dtype=not in_place)
 
     def disabled(self) -> AbstractContextManager[Any]:
         return cast(AbstractContextManager[Any], self.model.disable_adapter())

@@ -20,8 +20,8 @@ from adapt.adapter.prompt import Example
 from adapt.base.load import load_model
 from adapt.errors import InputError
 from adapt.spec.base import PinnedBase
+from adapt.spec.low_rank_train import EvaTrain
 from adapt.spec.resolved.train import TrainSection
-from adapt.spec.train import EvaTrain
 
 
 class Eva(Attached):

@@ -19,13 +19,15 @@ from adapt.adapter.methods.attached import RATE_SHARE, Attached
 from adapt.adapter.methods.linear import ADAPTER, fuse
 from adapt.adapter.methods.plain import Factors, Shifted, write_plain
 from adapt.adapter.methods.shifted import ShiftedAttention
+from adapt.adapter.quiet import quiet_peft
 from adapt.base.load import load_model
 from adapt.errors import InputError
 from adapt.spec.base import PinnedBase
+from adapt.spec.common_train import CommonTrain
 from adapt.spec.lora import LoraSpec
+from adapt.spec.low_rank_train import LokrTrain, LongloraTrain, LoraPlusTrain, PissaTrain
 from adapt.spec.methods import fitting_instead
 from adapt.spec.resolved.train import TrainSection
-from adapt.spec.train import CommonTrain, LokrTrain, LongloraTrain, LoraPlusTrain, PissaTrain
 
 TASK = "CAUSAL_LM"
 
@@ -49,7 +51,8 @@ def attach(base: Path, section: TrainSection, *, device: str) -> Attached:
 def with_adapter(model: PreTrainedModel, config: PeftConfig, *, seed: int) -> PeftModel:
     """`model` with a new adapter, random where `config` starts it at random."""
     torch.manual_seed(seed)
-    found = get_peft_model(model, config)
+    with quiet_peft():
+        found = get_peft_model(model, config)
     return cast(PeftModel, found)
 
 

@@ -22,8 +22,8 @@ from adapt.adapter.methods.linear import ADAPTER
 from adapt.adapter.methods.lowrank import lora_config, with_adapter
 from adapt.adapter.methods.plain import Shifted, lora_layers
 from adapt.base.load import load_model
+from adapt.spec.low_rank_train import LoftqTrain, QloraTrain
 from adapt.spec.resolved.train import TrainSection
-from adapt.spec.train import LoftqTrain, QloraTrain
 
 _SVD_ITERATIONS = 16
 """Subspace iterations: the values of quantization errors fall slowly."""

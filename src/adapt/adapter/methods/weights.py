@@ -26,9 +26,10 @@ from adapt.adapter.methods.layers import decoder_layers
 from adapt.base.load import load_model
 from adapt.errors import InputError
 from adapt.spec.base import PinnedBase
+from adapt.spec.common_train import CommonTrain
 from adapt.spec.methods import fitting_instead
 from adapt.spec.resolved.train import TrainSection
-from adapt.spec.train import CommonTrain, FreezeTrain, GaloreTrain
+from adapt.spec.train import FreezeTrain, GaloreTrain
 
 NAME = "weights"
 """Value of `FORMAT` for folders of this module."""
