@@ -28,13 +28,15 @@ lint: $(VENV)/.dev ## ruff, mypy, the architecture contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-generate: $(VENV)/.dev ## write the generated files anew: index, schemas, spec reference
+generate: $(VENV)/.dev ## write the generated files anew: index, schemas, references
 	$(BIN)/adapt sync
 	$(BIN)/adapt schema --markdown > docs/spec.md
+	$(BIN)/adapt schema --methods > docs/methods.md
 
 check-generated: $(VENV)/.dev ## fail when a generated file is out of date
 	$(BIN)/adapt sync --check
 	$(BIN)/adapt schema --markdown | diff - docs/spec.md
+	$(BIN)/adapt schema --methods | diff - docs/methods.md
 
 serving-env: ## make .venv-serving with vLLM, for a GPU or a CPU
 	sh scripts/serving-env.sh

@@ -1,6 +1,7 @@
-"""A tiny random Llama with a byte-level BPE tokenizer, built in code: a base model for tests that takes a second to make."""
+"""Tiny random models with a byte-level BPE tokenizer, built in code: base models for tests that take a second to make."""
 
 from pathlib import Path
+from typing import Any
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
@@ -19,34 +20,37 @@ _TEXT = (
 )
 
 
-def tiny_base(folder: Path, *, tied: bool = True) -> Path:
+def tiny_base(folder: Path, *, tied: bool = True, kind: str = "llama") -> Path:
     """Write the model into `folder` and return it: hidden 64, 2 layers, 4 query and 2 key-value heads, vocabulary 512, float32.
 
-    `tied` shares the input embedding with the output head. The same arguments give the same bytes.
+    `kind`: `llama`; `qwen2`, which has biases; `mixtral`, which has 4 experts. `tied` shares the input embedding with the output head. The same
+    arguments give the same bytes.
     """
     import torch
-    from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
     folder.mkdir(parents=True, exist_ok=True)
     _save_tokenizer(folder)
-    config = LlamaConfig(
+    special: dict[str, Any] = {"llama": {"head_dim": 32}, "qwen2": {}, "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2}}[kind]
+    config = AutoConfig.for_model(
+        kind,
         vocab_size=VOCABULARY,
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        head_dim=32,
         max_position_embeddings=512,
         initializer_range=0.1,
         tie_word_embeddings=tied,
         bos_token_id=SPECIAL.index("<|im_start|>"),
         eos_token_id=SPECIAL.index("<|im_end|>"),
         pad_token_id=SPECIAL.index("<|im_end|>"),
+        **special,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = LlamaForCausalLM(config)
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
         with torch.no_grad():  # transformers makes the padding token's row zero, and here that token ends answers too
             model.get_input_embeddings().weight[config.pad_token_id].normal_(std=config.initializer_range)
     model.generation_config = GenerationConfig(bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id)

@@ -24,3 +24,12 @@ def dataset(tmp_path: Path) -> Callable[..., Path]:
         return write_dataset(tmp_path / "dataset", train, validation)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a tiny base of every kind."""
+    root = tmp_path_factory.mktemp("bases")
+    for kind in ("llama", "qwen2", "mixtral"):
+        tiny_base(root / kind, kind=kind)
+    return root

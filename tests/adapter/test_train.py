@@ -18,9 +18,9 @@ from adapt.artifact.digest import digest_files
 from adapt.artifact.manifest import verify
 from adapt.errors import InputError
 from adapt.spec.lora import LoraSpec
+from adapt.spec.low_rank_train import LoraTrain
 from adapt.spec.prompt import PinnedPrompt
 from adapt.spec.resolved.train import TrainSection
-from adapt.spec.train import LoraTrain
 from tests.adapter.trainings import BASE, record, records, run, section
 
 Dataset = Callable[..., Path]
@@ -184,16 +184,13 @@ def test_a_damaged_checkpoint_is_left_aside(workspace: Path, dataset: Dataset, t
 
 def _trainer(workspace: Path, tmp_path: Path, train: list, **settings) -> Trainer:
     from adapt.adapter.checkpoint import Checkpoint
-    from adapt.adapter.methods import lora, qlora
+    from adapt.adapter.methods.door import attach
     from adapt.adapter.train import _prompt
 
     made = section(workspace, **settings)
-    if isinstance(made.train, LoraTrain):
-        model = lora.attach(workspace / BASE, made.lora, dtype=made.train.dtype, device="cpu", seed=1)
-    else:
-        model = qlora.attach(workspace / BASE, made.lora, made.train, device="cpu", seed=1)
+    attached = attach(workspace / BASE, made, device="cpu", examples=[])
     prompt = _prompt(made, workspace / BASE)
-    return Trainer(model, [prompt.encode(each) for each in train], [], made.train, seed=1, checkpoint=Checkpoint(tmp_path, "key"))
+    return Trainer(attached, [prompt.encode(each) for each in train], [], made.train, seed=1, checkpoint=Checkpoint(tmp_path, "key"))
 
 
 def _gradient(trainer: Trainer, step: list[list[int]]) -> torch.Tensor:
@@ -221,11 +218,12 @@ def test_accumulation_trains_like_a_larger_batch(workspace: Path, dataset: Datas
 
 
 def test_gradients_are_those_of_peft_and_cross_entropy(workspace: Path, tmp_path: Path) -> None:
-    from adapt.adapter.methods.lora import with_adapter
+    from adapt.adapter.methods.lowrank import lora_config, with_adapter
     from adapt.base.load import load_model
 
     trainer = _trainer(workspace, tmp_path, records(3))
-    plain = with_adapter(load_model(workspace / BASE, dtype="float32", device="cpu"), LoraSpec(r=4), seed=1)
+    base = load_model(workspace / BASE, dtype="float32", device="cpu")
+    plain = with_adapter(base, lora_config(base, LoraSpec(r=4)), seed=1)
     loss = torch.zeros(())
     weights = dict(plain.named_parameters())
     with torch.no_grad():

@@ -19,7 +19,6 @@ from adapt.spec.lora import LoraSpec
 from adapt.spec.prompt import PinnedPrompt
 from adapt.spec.resolved.stage import StageSection
 from adapt.spec.resolved.train import TrainSection
-from adapt.spec.train import LoraTrain, QloraTrain
 
 BASE = "base"
 
@@ -48,26 +47,33 @@ def write_dataset(folder: Path, train: list[AlpacaRecord] | None = None, validat
 
 
 def section(
-    workspace: Path, *, lora: LoraSpec | None = None, prompt: PinnedPrompt | None = None, method: str = "lora", seed: int = 1, **train: Any
+    workspace: Path,
+    *,
+    lora: LoraSpec | None = None,
+    prompt: PinnedPrompt | None = None,
+    method: str = "lora",
+    seed: int = 1,
+    base: str = BASE,
+    **train: Any,
 ) -> TrainSection:
     settings = {"batch_tokens": 256, "epochs": 3, "learning_rate": 5e-3, "dtype": "float32", "device": "cpu", "evaluate_every_steps": 4} | train
     return TrainSection(
         code="0" * 64,
         libraries={},
-        base=pin(PathBase(kind="path", path=BASE), root=workspace),
+        base=pin(PathBase(kind="path", path=base), root=workspace),
         prompt=prompt or PinnedPrompt(kind="model"),
         lora=lora or LoraSpec(r=4),
-        train=LoraTrain(**settings) if method == "lora" else QloraTrain(method="qlora", **settings),
+        train={"method": method, **settings},
         seed=seed,
     )
 
 
-def run(section: TrainSection, workspace: Path, dataset: Path, target: Path, *, progress: Progress | None = None) -> TrainReport:
+def run(section: TrainSection, workspace: Path, dataset: Path, target: Path, *, progress: Progress | None = None, base: str = BASE) -> TrainReport:
     """Train into `target`/adapter, with curves and checkpoints beside it."""
     return train(
         section,
         inputs=dataset,
-        base=workspace / BASE,
+        base=workspace / base,
         out=target / "adapter",
         curves=target / "curves",
         work=target / "work",

@@ -18,7 +18,15 @@ BAD_SPECS: dict[str, tuple[str | bytes, str]] = {
     ),
     "unknown method": (
         "train: {method: lorra}",
-        "specs/a.yaml: train.method: 'lorra' is not a method; choose from: lora, qlora\nhint: did you mean 'lora'?",
+        "specs/a.yaml: train.method: 'lorra' is not a method; choose from: lora, rslora, dora",
+    ),
+    "unread field": (
+        "train: {method: full}\nlora: {r: 8}",
+        "specs/a.yaml: lora.r: train.method full does not read it; it reads nothing of section lora\nhint: take the line out",
+    ),
+    "export of what cannot be merged": (
+        "train: {method: p_tuning}\nexport: {m: {format: merged}}",
+        "specs/a.yaml: export.m: format merged folds the adapter into the base, and p_tuning cannot be merged\nhint: set export.m to null",
     ),
     "unknown base kind": ("base: {kind: hubb}", "specs/a.yaml: base.kind: 'hubb' is not a kind; choose from: bundled, path, hub"),
     "unknown export format": (

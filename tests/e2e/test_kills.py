@@ -90,7 +90,7 @@ def test_killed_in_every_stage_a_build_ends_as_if_undisturbed(built: Path, tmp_p
     (tmp_path / "stall").mkdir()
     (tmp_path / "stall" / "sitecustomize.py").write_text(STALL, encoding="utf-8")
     for stage, out in STAGES.items():
-        build = start(root, STALLED=stage, PYTHONPATH=str(tmp_path / "stall"))
+        build = start(root, STALLED=stage, PYTHONPATH=os.pathsep.join([str(tmp_path / "stall"), os.environ.get("PYTHONPATH", "")]))
         wait_for_staging(root / out, build)
         os.killpg(build.pid, signal.SIGKILL)
         build.wait()

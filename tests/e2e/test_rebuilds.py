@@ -48,7 +48,7 @@ def test_one_adapters_rank_rebuilds_that_adapter_and_reverting_trains_nothing(wo
     before, spec = tree(workspace), (workspace / "specs" / "alpha.yaml").read_text(encoding="utf-8")
     write_spec(workspace, "alpha", "lora: {r: 8}\n")
     [train] = [row for row in status(workspace) if row["stage"] == "train@alpha"]
-    assert (train["state"], train["reasons"]) == ("stale", ["lora.r: 4 -> 8"])
+    assert (train["state"], train["reasons"]) == ("stale", ["lora.lora_alpha: 8 -> 16", "lora.r: 4 -> 8"])
     assert ran(build(workspace, "--all")) == names(AFTER_TRAIN, "alpha") | {"serving"}
     assert json.loads((workspace / "adapters" / "alpha" / "adapter_config.json").read_text())["r"] == 8
     (workspace / "specs" / "alpha.yaml").write_text(spec, encoding="utf-8")

@@ -22,6 +22,9 @@ from adapt.evaluate.metrics import read_metrics
 from adapt.records import AlpacaRecord
 from adapt.spec.evaluate import Gate
 from adapt.spec.resolved.gate import GateSection
+from tests.adapter.trainings import run as train
+from tests.adapter.trainings import section
+from tests.adapter.trainings import write_dataset as write_training
 from tests.evaluate.conftest import evaluate_section, record, records, write_dataset
 
 CHECKS = ({"prompt": "What is a bond?", "must_not_contain": ["zebra"]}, {"prompt": "什么是债券？", "must_contain": ["斑马"]})
@@ -57,6 +60,18 @@ def torch_nll(model: Any, tokenizer: Any, rows: Sequence[AlpacaRecord]) -> list[
         picked = torch.log_softmax(logits.double(), dim=-1)[range(len(tail)), tail]
         found.append((-picked.sum().item(), len(tail)))
     return found
+
+
+@pytest.mark.parametrize("method", ["full", "parallel", "p_tuning", "prefix_tuning"])
+def test_an_adapter_of_another_method_is_held_against_the_base_alone(tmp_path: Path, dataset: Path, base: Path, method: str) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    settings = section(base.parent, base=base.name, method=method, epochs=1)
+    train(settings, base.parent, write_training(tmp_path / "training"), tmp_path, base=base.name)
+    metrics = evaluated(tmp_path / "out", tmp_path / "adapter", dataset, base).metrics
+    alone = torch_nll(AutoModelForCausalLM.from_pretrained(base), AutoTokenizer.from_pretrained(base), records())
+    assert metrics.base["perplexity"] == pytest.approx(math.exp(sum(nll for nll, _ in alone) / metrics.tokens), rel=1e-5)
+    assert metrics.adapter["perplexity"] != pytest.approx(metrics.base["perplexity"], rel=1e-3)
 
 
 def test_perplexity_is_that_of_torch_for_base_and_adapter(tmp_path: Path, adapter: Path, dataset: Path, base: Path) -> None:

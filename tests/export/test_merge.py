@@ -16,6 +16,8 @@ from adapt.artifact.staging import staged
 from adapt.errors import GateError, InputError
 from adapt.export.export import ExportInputs
 from adapt.spec.export import MergedExport
+from tests.adapter.trainings import run as train
+from tests.adapter.trainings import section, write_dataset
 from tests.export.conftest import LOOSE, PLAIN, make_adapter, run
 
 FLOAT32 = MergedExport(format="merged", dtype="float32")
@@ -48,6 +50,28 @@ def test_every_kind_of_scaling_is_merged(config: dict[str, object], make_inputs:
     inputs = make_inputs(**config)
     run(FLOAT32, inputs, tmp_path / "out")
     assert largest_difference(inputs, tmp_path / "out") < 1e-4
+
+
+def trained(inputs: ExportInputs, folder: Path, **settings: object) -> ExportInputs:
+    """`inputs` with an adapter that was trained for a few steps by another method."""
+    train(section(inputs.base.parent, base=inputs.base.name, epochs=1, **settings), inputs.base.parent, write_dataset(folder / "data"), folder,
+          base=inputs.base.name)  # fmt: skip
+    return replace(inputs, adapter=folder / "adapter")
+
+
+@pytest.mark.parametrize("method", ["full", "freeze", "lokr", "ia3", "pissa"])
+def test_other_methods_are_merged_as_they_are_stored(method: str, inputs: ExportInputs, tmp_path: Path) -> None:
+    made = trained(inputs, tmp_path, method=method)
+    report = run(FLOAT32, made, tmp_path / "out")
+    assert largest_difference(made, tmp_path / "out") < 1e-4
+    assert report.parity.adapter_kl > 1e-4, "the comparison saw the base and the adapter apart"
+
+
+@pytest.mark.parametrize("method", ["prompt_tuning", "houlsby"])
+def test_what_cannot_be_merged_is_refused_and_nothing_is_written(method: str, inputs: ExportInputs, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be folded into the base's weights"):
+        run(FLOAT32, trained(inputs, tmp_path, method=method), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_tied_embeddings_stay_tied_and_are_stored_once(merged: Path) -> None:

@@ -57,6 +57,19 @@ def test_adapter_whose_template_text_differs_is_left_out(scene: Scene) -> None:
     assert reason(scene, template="{{ messages }}") == "its chat template differs from that of good; a vLLM server has one for all"
 
 
+@pytest.mark.parametrize("method", ["dora", "prompt_tuning", "full"])
+def test_adapter_of_a_method_that_is_no_plain_lora_is_left_out(scene: Scene, method: str) -> None:
+    found = reason(scene, training=json.dumps({"method": method}))
+    assert found.startswith(f"it was trained with {method}, and vLLM serves only LoRA adapters beside a base")
+    assert ("export it with format merged" in found) == (method != "prompt_tuning")
+    assert json.loads((scene.out / "models.json").read_text())["left_out"] == {"odd": found}
+
+
+def test_adapter_of_a_method_that_is_saved_as_lora_is_served(scene: Scene) -> None:
+    scene.add("good", training='{"method": "pissa"}')
+    assert [offer.name for offer in scene.render(base_folder=base_folder(scene.root / "base")).served] == ["good"]
+
+
 def test_missing_adapter_folder_is_left_out(scene: Scene) -> None:
     scene.add("good")
     shutil.rmtree(scene.add("odd"))

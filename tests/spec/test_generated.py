@@ -2,6 +2,8 @@ import json
 from pathlib import Path
 
 from adapt.spec.adapter import AdapterSpec, Params
+from adapt.spec.catalogue import methods_text
+from adapt.spec.methods import METHODS
 from adapt.spec.reference import reference_text
 from adapt.spec.schema import schema_text
 
@@ -10,6 +12,10 @@ ROOT = Path(__file__).parents[2]
 
 def test_spec_reference_is_up_to_date() -> None:
     assert (ROOT / "docs" / "spec.md").read_text(encoding="utf-8") == reference_text(), "run `make generate`"
+
+
+def test_the_table_of_methods_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "methods.md").read_text(encoding="utf-8") == methods_text(), "run `make generate`"
 
 
 def test_schemas_are_up_to_date() -> None:
@@ -35,5 +41,5 @@ def test_every_field_is_documented() -> None:
 
 def test_schema_offers_the_choices_of_a_union() -> None:
     schema = json.loads(schema_text())
-    assert set(schema["properties"]["train"]["discriminator"]["mapping"]) == {"lora", "qlora"}
+    assert set(schema["properties"]["train"]["discriminator"]["mapping"]) == set(METHODS)
     assert schema["additionalProperties"] is False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+    from peft import PeftModel
     from transformers import PreTrainedModel
 
 NAME = "adapt_grouped"
@@ -51,21 +52,31 @@ def grouped_attention(
 
 
 @contextmanager
-def causal_attention(model: PreTrainedModel) -> Iterator[None]:
+def causal_attention(model: PreTrainedModel | PeftModel) -> Iterator[None]:
     """Use `grouped_attention` on a CPU inside the block. Inputs must be padded on the right and come without a mask.
 
-    Models in which some layer sees a part of the past alone stay as they are: transformers makes no mask for an implementation of ours.
+    Models in which some layer sees a part of the past alone stay as they are: transformers makes no mask for an implementation of ours. So do
+    models with keys and values before the prompt, which need one.
     """
     from transformers import AttentionInterface
 
-    usual, text = model.config._attn_implementation, model.config.get_text_config()
-    partial = getattr(text, "sliding_window", None) or set(getattr(text, "layer_types", None) or ()) - {"full_attention"}
-    if model.device.type != "cpu" or usual != "sdpa" or partial:
+    from adapt.adapter.head import causal_model
+    from adapt.adapter.virtual import has_prefix
+
+    causal = causal_model(model)
+    usual = causal.config._attn_implementation
+    if causal.device.type != "cpu" or usual != "sdpa" or not attends_to_all(causal) or has_prefix(model):
         yield
         return
     AttentionInterface.register(NAME, grouped_attention)
-    model.config._attn_implementation = NAME
+    causal.config._attn_implementation = NAME
     try:
         yield
     finally:
-        model.config._attn_implementation = usual
+        causal.config._attn_implementation = usual
+
+
+def attends_to_all(model: PreTrainedModel) -> bool:
+    """Whether every layer sees the whole past."""
+    text = model.config.get_text_config()
+    return not (getattr(text, "sliding_window", None) or set(getattr(text, "layer_types", None) or ()) - {"full_attention"})

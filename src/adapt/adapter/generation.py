@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from adapt.adapter.batches import pack_sorted
+from adapt.adapter.batches import pack, pack_sorted
+from adapt.adapter.quiet import quiet_peft
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -26,17 +27,20 @@ def generate(
 
     The most likely token is taken each time; sampling settings that come with the model are not used. `end_ids` is `Prompt.end_ids`, by
     default the tokenizer's own end of sequence. A batch holds at most `batch_tokens` padded tokens, answers included. Prompts are padded
-    on the left; in float32 the answers do not depend on what else is in the batch, in bfloat16 near-ties may fall either way.
+    on the left, or behind virtual tokens not at all: peft counts positions through the padding there. In float32 the answers do not depend on
+    what else is in the batch, in bfloat16 near-ties may fall either way.
     """
     import torch
     from transformers import GenerationConfig
+
+    from adapt.adapter.virtual import prompts_on
 
     ends = list(end_ids) or [tokenizer.eos_token_id]
     make, whole = cast(Any, GenerationConfig), cast(Any, model)  # transformers leaves these without types
     settings = make(do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=ends[0])
     answers: dict[int, list[int]] = {}
-    with torch.no_grad(), _plain_generation(model, settings):
-        for positions in pack_sorted([len(ids) + max_new_tokens for ids in prompts_ids], batch_tokens=batch_tokens):
+    with torch.no_grad(), quiet_peft(), _plain_generation(model, settings):
+        for positions in _batches([len(ids) + max_new_tokens for ids in prompts_ids], batch_tokens, padded=not prompts_on(model)):
             longest = max(len(prompts_ids[position]) for position in positions)
             padding = [longest - len(prompts_ids[position]) for position in positions]
             ids = [[ends[0]] * gap + list(prompts_ids[position]) for gap, position in zip(padding, positions, strict=True)]
@@ -45,6 +49,15 @@ def generate(
             for position, row in zip(positions, whole.generate(**inputs).tolist(), strict=True):
                 answers[position] = _until_end(row[longest:], ends)
     return [answers[position] for position in range(len(prompts_ids))]
+
+
+def _batches(lengths: Sequence[int], batch_tokens: int, *, padded: bool) -> Iterator[list[int]]:
+    """Positions that are answered together: of like lengths, or of one length where nothing may be padded."""
+    if padded:
+        yield from pack_sorted(lengths, batch_tokens=batch_tokens)
+        return
+    for length in sorted(set(lengths), reverse=True):
+        yield from pack(lengths, [position for position, found in enumerate(lengths) if found == length], batch_tokens=batch_tokens)
 
 
 def _until_end(ids: list[int], ends: Sequence[int]) -> list[int]:

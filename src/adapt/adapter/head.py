@@ -1,8 +1,8 @@
 """The output head on the rows that count: negative log-likelihoods of answer tokens, and their gradient, without the logits of a whole batch.
 
 Enters: the decoder's hidden states at the positions that predict an answer token. Memory for logits is bounded by CHUNK_ELEMENTS, whatever
-the batch and the vocabulary. The gradient with respect to the hidden states is computed in the forward pass, chunk by chunk, since the
-head is frozen (the idea of Hsu et al. 2024, Liger Kernel, arXiv:2410.10989).
+the batch and the vocabulary. Gradients with respect to the hidden states, and to the head where it is trained, are computed in the forward
+pass, chunk by chunk (the idea of Hsu et al. 2024, Liger Kernel, arXiv:2410.10989).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
+from adapt.adapter.virtual import prompted_states, prompts_on
 from adapt.errors import InputError
 
 CHUNK_ELEMENTS = 1 << 24
@@ -58,9 +59,12 @@ def causal_model(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
     return causal
 
 
-def hidden_states(model: PreTrainedModel, ids: Tensor) -> Tensor:
+def hidden_states(model: PreTrainedModel | PeftModel, ids: Tensor) -> Tensor:
     """Last hidden states (batch, tokens, size) of right-padded `ids`. No mask is needed: no token attends to padding behind it."""
-    decoder = getattr(model, model.base_model_prefix)
+    if isinstance(model, PeftModel) and prompts_on(model):
+        return prompted_states(model, ids)
+    causal = causal_model(model)
+    decoder = getattr(causal, causal.base_model_prefix)
     found: Tensor = decoder(input_ids=ids, use_cache=False).last_hidden_state
     return found
 
@@ -92,8 +96,8 @@ def row_scores(head: Head, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Ten
 
 
 def summed_loss(head: Head, hidden: Tensor, targets: Tensor) -> Tensor:
-    """Sum of the targets' negative log-likelihoods in nats; `hidden` gets a gradient."""
-    loss: Tensor = _SummedLoss.apply(hidden, targets, head)  # type: ignore[no-untyped-call]
+    """Sum of the targets' negative log-likelihoods in nats; `hidden` gets a gradient, and so do the head's weights where they are trained."""
+    loss: Tensor = _SummedLoss.apply(hidden, head.weight, head.bias, targets, head)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -111,20 +115,28 @@ def _losses(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 class _SummedLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, targets: Tensor, head: Head) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, head: Head) -> Tensor:
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         grads = []
+        grad_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
+        grad_bias = torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None
         for rows, wanted in _chunks(head, hidden, targets):
             logits = head.logits(rows)
             losses, grad = _losses(logits, wanted)
             total += losses.sum()
             place = wanted.unsqueeze(-1)
             grad.scatter_(-1, place, grad.gather(-1, place) - 1)
-            grads.append(head.backward(grad, logits))
-        ctx.save_for_backward(torch.cat(grads).to(hidden.dtype))
+            grads.append(head.backward(grad, logits))  # leaves in `grad` the gradient of the products
+            if grad_weight is not None:
+                grad_weight += grad.to(rows.dtype).T @ rows
+            if grad_bias is not None:
+                grad_bias += grad.sum(0)
+        ctx.save_for_backward(torch.cat(grads).to(hidden.dtype), grad_weight, grad_bias)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *outer: Any) -> tuple[Tensor, None, None]:
-        (grad,) = ctx.saved_tensors
-        return (grad.float() * outer[0]).to(grad.dtype), None, None
+    def backward(ctx: Any, *outer: Any) -> tuple[Tensor | None, ...]:
+        hidden, weight, bias = ctx.saved_tensors
+        share = outer[0]
+        scaled = (hidden.float() * share).to(hidden.dtype)
+        return scaled, None if weight is None else weight * share, None if bias is None else bias * share, None, None

@@ -1,6 +1,6 @@
 """The training loop: steps over batches, validation, early stopping, checkpoints.
 
-Enters: a model whose adapter alone is trainable, encoded examples, settings. Leaves: the best weights and how the training went. The loss of
+Enters: a model with something trainable on it, encoded examples, settings. Leaves: the best weights and how the training went. The loss of
 a step is the mean over all its answer tokens, however many forward passes they are spread over.
 """
 
@@ -9,25 +9,25 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from peft import PeftModel
 from torch import Tensor
 
-from adapt.adapter.attention import causal_attention
 from adapt.adapter.batches import Plan, Step, collate
 from adapt.adapter.checkpoint import Checkpoint, State
-from adapt.adapter.head import causal_model, find_head, hidden_states, summed_loss
+from adapt.adapter.head import find_head, summed_loss
+from adapt.adapter.methods.attached import RATE_SHARE, Attached
 from adapt.adapter.prompt import Example
 from adapt.adapter.scoring import mean_loss, response_logprobs
 from adapt.artifact.progress import Progress
 from adapt.errors import InputError
-from adapt.spec.train import CommonTrain
+from adapt.spec.common_train import CommonTrain
 
+_MOMENT = "optimiser/"
 _SMALLEST_SCALE = 1.0
 """Loss scale at which half precision is given up."""
 
@@ -36,10 +36,10 @@ def learning_rate(step: int, steps: int, settings: CommonTrain) -> float:
     """Rate of step `step` of `steps`, counted from 1: linear warm-up, then the schedule, which is at zero after the last step."""
     warmup = round(settings.warmup_ratio * steps)
     if step <= warmup:
-        return settings.learning_rate * step / warmup
+        return settings.peak_rate * step / warmup
     done = (step - 1 - warmup) / (steps - warmup)
     shape = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
-    return settings.learning_rate * shape[settings.schedule]
+    return settings.peak_rate * shape[settings.schedule]
 
 
 class Trainer:
@@ -47,7 +47,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: PeftModel,
+        attached: Attached,
         examples: Sequence[Example],
         validation: Sequence[Example],
         settings: CommonTrain,
@@ -55,14 +55,15 @@ class Trainer:
         seed: int,
         checkpoint: Checkpoint,
     ) -> None:
-        self.model, self.causal = model, causal_model(model)
+        self.attached, self.model, self.causal = attached, attached.model, attached.causal
         self.examples, self.validation = examples, validation
         self.settings, self.seed, self.checkpoint = settings, seed, checkpoint
         self.device = self.causal.device.type
-        self.weights = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-        self.optimiser = torch.optim.AdamW(self.weights.values(), lr=0.0, weight_decay=settings.weight_decay, fused=True)
+        self.weights = attached.weights
+        self.optimiser = attached.optimiser(settings)
         self.scaler = torch.amp.GradScaler(self.device, enabled=settings.dtype == "float16")
-        self.head = find_head(self.causal)
+        with attached.computing():
+            self.head = find_head(self.causal)
         self.plan = Plan(
             [len(example.ids) for example in examples],
             epochs=settings.epochs,
@@ -70,6 +71,7 @@ class Trainer:
             accumulate=settings.accumulate,
             seed=seed,
         )
+        attached.begin(self.plan.steps)
         self.state = State()
         self.best: dict[str, Tensor] = {}
         self.resumed_at = 0
@@ -97,7 +99,7 @@ class Trainer:
                 task.advance()
                 task.note(self._summary())
         if not self.best:
-            self.best, self.state.best_step = self._copy_weights(), self.state.step
+            self.best, self.state.best_step = self.attached.copy_weights(), self.state.step
 
     def stopped_early(self) -> bool:
         return self.state.step < self.plan.steps
@@ -107,12 +109,15 @@ class Trainer:
         batches = [collate([self.examples[position] for position in micro], padding=0, device=self.device) for micro in step]
         total = sum(sum(batch.counts) for batch in batches)
         losses = []
-        with causal_attention(self.causal):
+        with self.attached.attention():
             for batch in batches:
-                hidden = hidden_states(self.causal, batch.ids).flatten(0, 1)[batch.rows]
-                loss = summed_loss(self.head, hidden, batch.targets) / total
+                with self.attached.computing():
+                    hidden = self.attached.hidden(batch.ids).flatten(0, 1)[batch.rows]
+                    loss = summed_loss(self.head, hidden, batch.targets) / total
                 torch.autograd.backward(self.scaler.scale(loss))
                 losses.append(loss.detach())
+        if (penalty := self.attached.penalty()) is not None:
+            torch.autograd.backward(self.scaler.scale(penalty))
         found = torch.stack(losses).tolist()
         for loss, micro in zip(found, step, strict=True):
             self._check_finite(loss, micro, "loss")
@@ -127,7 +132,7 @@ class Trainer:
         torch.manual_seed(self.seed * 1_000_003 + self.state.step)
         rate = learning_rate(self.state.step, self.plan.steps, self.settings)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get(RATE_SHARE, 1.0)
         self.state.train_loss = self.gradients(step)
         self._update(step)
         self.state.points += [(self.state.step, "train/loss", self.state.train_loss), (self.state.step, "learning_rate", rate)]
@@ -142,6 +147,7 @@ class Trainer:
         self.state.updates += math.isfinite(norm)  # the scaler leaves out the others
         self.scaler.step(self.optimiser)
         self.scaler.update()
+        self.attached.stepped(self.state.step)
         self.optimiser.zero_grad(set_to_none=True)
 
     def _check_finite(self, value: float, positions: Sequence[int], what: str) -> None:
@@ -158,24 +164,24 @@ class Trainer:
         if not self.validation:
             return
         self.model.eval()
-        loss = mean_loss(response_logprobs(self.model, self.validation, batch_tokens=self.settings.batch_tokens))
+        with self.attached.computing():
+            loss = mean_loss(response_logprobs(self.model, self.validation, batch_tokens=self.settings.batch_tokens))
         if not math.isfinite(loss):
             raise InputError(f"training stopped at step {self.state.step}: the validation loss is {loss}", hint="lower train.learning_rate")
         state = self.state
         state.points.append((state.step, "validation/loss", loss))
         if state.step == 0:
             state.first_loss = loss
+        elif not self.attached.is_settled(state.step):
+            pass
         elif state.best_loss is None or loss < state.best_loss:
             state.best_loss, state.best_step, state.worse = loss, state.step, 0
-            self.best = self._copy_weights()
+            self.best = self.attached.copy_weights()
         else:
             state.worse += 1
 
     def _is_over(self) -> bool:
         return self.settings.patience is not None and self.state.worse >= self.settings.patience
-
-    def _copy_weights(self) -> dict[str, Tensor]:
-        return {name: weight.detach().cpu().clone() for name, weight in self.weights.items()}
 
     def _summary(self) -> str:
         best = "" if self.state.best_loss is None else f", validation {self.state.best_loss:.3f}"
@@ -183,11 +189,11 @@ class Trainer:
 
     def _save(self) -> None:
         self.state.scaler = self.scaler.state_dict()
-        tensors = {f"weights/{name}": weight for name, weight in self._copy_weights().items()}
+        tensors = {f"weights/{name}": weight for name, weight in self.attached.copy_weights().items()}
         tensors |= {f"best/{name}": weight for name, weight in self.best.items()}
+        tensors |= {f"method/{name}": tensor.cpu() for name, tensor in self.attached.state().items()}
         for name, weight in self.weights.items():
-            moments = self.optimiser.state.get(weight, {})
-            tensors |= {f"{moment}/{name}": moments[moment].cpu() for moment in ("exp_avg", "exp_avg_sq") if moment in moments}
+            tensors |= {f"{_MOMENT}{moment}/{name}": tensor.cpu() for moment, tensor in self.optimiser.state.get(weight, {}).items()}
         self.checkpoint.write(self.state, tensors)
 
     def _resume(self) -> bool:
@@ -196,17 +202,22 @@ class Trainer:
             return False
         self.state, tensors = found
         self.resumed_at = self.state.step
-        moments: dict[int, dict[str, Tensor]] = {}
-        for index, (name, weight) in enumerate(self.weights.items()):
-            weight.data.copy_(tensors[f"weights/{name}"])
-            if self.state.updates:
-                moments[index] = {moment: tensors[f"{moment}/{name}"] for moment in ("exp_avg", "exp_avg_sq")}
-                moments[index]["step"] = torch.tensor(float(self.state.updates))
-        self.optimiser.load_state_dict({"state": moments, "param_groups": self.optimiser.state_dict()["param_groups"]})
-        self.best = {name.removeprefix("best/"): tensor for name, tensor in tensors.items() if name.startswith("best/")}
+        self.attached.load_weights(_below("weights/", tensors))
+        self.attached.restore(_below("method/", tensors))
+        self.best = _below("best/", tensors)
+        moments: dict[str, dict[str, Tensor]] = {name: {} for name in self.weights}
+        for key, tensor in _below(_MOMENT, tensors).items():
+            moment, _, name = key.partition("/")
+            moments[name][moment] = tensor
+        kept = {index: moments[name] for index, name in enumerate(self.weights) if moments[name]}
+        self.optimiser.load_state_dict({"state": kept, "param_groups": self.optimiser.state_dict()["param_groups"]})
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(self.state.scaler)
         return True
+
+
+def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 @contextmanager

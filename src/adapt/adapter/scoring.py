@@ -41,10 +41,10 @@ def response_logprobs(model: PreTrainedModel | PeftModel, examples: Sequence[Exa
     causal = causal_model(model)
     head = find_head(causal)
     scores: dict[int, Score] = {}
-    with torch.no_grad(), causal_attention(causal):
+    with torch.no_grad(), causal_attention(model):
         for positions in pack_sorted([len(example.ids) for example in examples], batch_tokens=batch_tokens):
             batch = collate([examples[position] for position in positions], padding=0, device=str(causal.device))
-            hidden = hidden_states(causal, batch.ids).flatten(0, 1)[batch.rows]
+            hidden = hidden_states(model, batch.ids).flatten(0, 1)[batch.rows]
             losses, firsts = row_scores(head, hidden, batch.targets)
             parts = zip(positions, torch.split(losses, batch.counts), torch.split(firsts, batch.counts), strict=True)
             for position, loss, first in parts:

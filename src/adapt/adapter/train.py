@@ -1,12 +1,12 @@
 """Trains an adapter: Alpaca records and a base model in, an adapter folder and loss curves out.
 
-Leaves, in the adapter folder: peft's weights and config, the chat template that it was trained with, and training.json. The loss is taken on
-answers alone, end token included. A training that is killed goes on from its last checkpoint and ends with the same bytes.
+Leaves, in the adapter folder: weights and config as the method stores them (peft's, for most), the chat template that it was trained with, and
+training.json. The loss is taken on answers alone, end token included. A training that is killed goes on from its last checkpoint and ends with
+the same bytes.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterable
@@ -14,25 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapt.adapter.load import CONFIG, TEMPLATE, TRAINING, WEIGHTS
+from adapt.adapter.folder import TEMPLATE, TRAINING, base_name, write_json
 from adapt.adapter.prompt import Example, Prompt, effective_template
 from adapt.artifact.digest import digest_value
 from adapt.artifact.lines import read_lines
 from adapt.artifact.manifest import section_digest, verify
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
-from adapt.base.bundled import MODEL_ID
 from adapt.base.load import load_tokenizer, resolve_device
 from adapt.errors import InputError
 from adapt.records import AlpacaRecord
-from adapt.spec.base import HubBase, PathBase, PinnedBase
+from adapt.spec.common_train import CommonTrain
 from adapt.spec.resolved.train import TrainSection
-from adapt.spec.train import CommonTrain, QloraTrain
 
 if TYPE_CHECKING:
-    from peft import PeftModel
-    from torch import Tensor
-
     from adapt.adapter.loop import Trainer
 
 log = logging.getLogger(__name__)
@@ -81,9 +76,10 @@ def train(section: TrainSection, *, inputs: Path, base: Path, out: Path, curves:
         trainer.run(progress)
         _warn_of_outcome(trainer, prompt)
         report = _report(trainer, records=len(examples), left_out=left_out)
-        _write_adapter(staging, trainer.model, trainer.best, section.base)
+        trainer.attached.load_weights(trainer.best)
+        trainer.attached.save(staging, section.base)
         (staging / TEMPLATE).write_text(prompt.template, encoding="utf-8", newline="\n")
-        _write_json(staging / TRAINING, _training(section, trainer, report, prompt, validation=len(validation), unmeasured=unmeasured))
+        write_json(staging / TRAINING, _training(section, trainer, report, prompt, validation=len(validation), unmeasured=unmeasured))
         _write_curves(curves, trainer)
     trainer.checkpoint.clear()
     return report
@@ -141,15 +137,12 @@ def _trainer(
 ) -> Trainer:
     from adapt.adapter.checkpoint import Checkpoint
     from adapt.adapter.loop import Trainer
-    from adapt.adapter.methods import lora, qlora
+    from adapt.adapter.methods.door import attach
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it at its first product; without it results vary
     key = digest_value([section_digest(section), verify(inputs).model_dump(), device])
-    if isinstance(section.train, QloraTrain):
-        model = qlora.attach(base, section.lora, section.train, device=device, seed=section.seed)
-    else:
-        model = lora.attach(base, section.lora, dtype=section.train.dtype, device=device, seed=section.seed)
-    return Trainer(model, examples, validation, section.train, seed=section.seed, checkpoint=Checkpoint(work, key[:32]))
+    attached = attach(base, section, device=device, examples=examples)
+    return Trainer(attached, examples, validation, section.train, seed=section.seed, checkpoint=Checkpoint(work, key[:32]))
 
 
 def _warn_of_outcome(trainer: Trainer, prompt: Prompt) -> None:
@@ -195,29 +188,6 @@ def _training(section: TrainSection, trainer: Trainer, report: TrainReport, prom
         "trainable_parameters": report.trainable_parameters,
         "end_token_ids": list(prompt.end_ids),
     }
-
-
-def base_name(base: PinnedBase) -> str:
-    """What an adapter calls its base: the model's name on the hub, or for a model on disk its digest, never a path."""
-    if isinstance(base.source, HubBase):
-        return base.source.model
-    return f"sha256:{base.digest}" if isinstance(base.source, PathBase) else MODEL_ID
-
-
-def _write_adapter(folder: Path, model: PeftModel, weights: dict[str, Tensor], base: PinnedBase) -> None:
-    from peft import get_peft_model_state_dict
-    from safetensors.torch import save
-
-    named = get_peft_model_state_dict(model, state_dict=weights)
-    (folder / WEIGHTS).write_bytes(save({name: named[name].contiguous() for name in sorted(named)}, metadata={"format": "pt"}))
-    config = model.peft_config["default"].to_dict()
-    config |= {"base_model_name_or_path": base_name(base), "inference_mode": True}
-    config["revision"] = base.source.revision if isinstance(base.source, HubBase) else None
-    _write_json(folder / CONFIG, {name: sorted(value) if isinstance(value, set) else value for name, value in config.items()})
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
 
 
 def _write_curves(curves: Path, trainer: Trainer) -> None:

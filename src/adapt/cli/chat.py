@@ -82,7 +82,7 @@ def _answer(loaded: "LoadedAdapter", turns: list[Message], use_base: bool, max_n
     from adapt.adapter.generation import generate
 
     ids = loaded.prompt.encode_question(tuple(turns))
-    with loaded.model.disable_adapter() if use_base else nullcontext():
+    with loaded.disabled() if use_base else nullcontext():
         answers = generate(
             loaded.model,
             loaded.tokenizer,

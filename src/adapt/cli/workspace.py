@@ -72,8 +72,14 @@ def validate_command(specs: tuple[str, ...], as_json: bool) -> None:
 @click.command("schema")
 @click.option("--params", is_flag=True, help="Schema of params.yaml instead of a spec's.")
 @click.option("--markdown", is_flag=True, help="The reference for people instead.")
-def schema_command(params: bool, markdown: bool) -> None:
+@click.option("--methods", is_flag=True, help="The table of training methods instead.")
+def schema_command(params: bool, markdown: bool, methods: bool) -> None:
     """Print the JSON Schema of a spec, for editors and other tools."""
+    if methods:
+        from adapt.spec.catalogue import methods_text
+
+        click.echo(methods_text(), nl=False)
+        return
     if markdown:
         from adapt.spec.reference import reference_text
 

@@ -48,7 +48,7 @@ def answer(loaded: LoadedAdapter, conversations: Sequence[Sequence[Message]], sp
 
 def speaking(loaded: LoadedAdapter, side: Side) -> AbstractContextManager[Any]:
     """While it is open, the loaded model is the adapter, or the base alone."""
-    return loaded.model.disable_adapter() if side == "base" else nullcontext()
+    return loaded.disabled() if side == "base" else nullcontext()
 
 
 def objections(check: Check, text: str) -> list[str]:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adapt.adapter.load import LoadedAdapter, load_adapter
 from adapt.artifact.progress import Progress
@@ -103,7 +103,7 @@ def _merge(inputs: ExportInputs, spec: ExportSpec, merged: Path, reference: Path
     with torch.random.fork_rng():  # peft draws weights before it reads them
         loaded = load_adapter(inputs.adapter, inputs.base, dtype="float32")
     goldens = choose_goldens(inputs.dataset / TEST, loaded.prompt, count=spec.parity.prompts, context=_context(loaded))
-    write_reference(loaded.model, goldens, reference, progress)
+    write_reference(loaded, goldens, reference, progress)
     with progress.task("merging"):
         model = merge(loaded)
         save_merged(
@@ -114,7 +114,8 @@ def _merge(inputs: ExportInputs, spec: ExportSpec, merged: Path, reference: Path
 
 def _context(loaded: LoadedAdapter) -> int:
     """Longest text of the model in tokens. Raises InputError when the tokenizer has ids that the model has no embedding for."""
-    rows = loaded.model.get_input_embeddings().weight.shape[0]
+    embeddings: Any = loaded.model.get_input_embeddings()
+    rows = embeddings.weight.shape[0]
     top = max(loaded.tokenizer.get_vocab().values())
     if top >= rows:
         raise InputError(

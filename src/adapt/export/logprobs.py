@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from adapt.adapter.load import LoadedAdapter
+
     Scorer = Callable[[Golden], Tensor]
     """Gives the log-probabilities of every token at the golden positions, float32 on the CPU, shape (positions, vocabulary)."""
 
@@ -44,16 +46,16 @@ def torch_scorer(model: PreTrainedModel | PeftModel) -> Scorer:
     return score
 
 
-def write_reference(model: PeftModel, goldens: Sequence[Golden], folder: Path, progress: Progress) -> None:
+def write_reference(loaded: LoadedAdapter, goldens: Sequence[Golden], folder: Path, progress: Progress) -> None:
     """Write the rows of the adapter and of its base, one file a prompt."""
     from safetensors.torch import save_file
 
     folder.mkdir()
-    score = torch_scorer(model)
+    score = torch_scorer(loaded.model)
     with progress.task("measuring the adapter", len(goldens)) as task:
         for index, golden in enumerate(goldens):
             adapter = score(golden)
-            with model.disable_adapter():
+            with loaded.disabled():
                 base = score(golden)
             save_file({"adapter": adapter, "base": base}, _file(folder, index))
             task.advance()

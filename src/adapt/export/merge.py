@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapt.base.load import quiet_loading
-from adapt.errors import InputError
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -29,15 +28,10 @@ log = logging.getLogger(__name__)
 def merge(loaded: LoadedAdapter) -> PreTrainedModel:
     """The base with the adapter folded in, in the number format that it was loaded in; `loaded.model` is used up.
 
-    Raises InputError when merged weights are not numbers.
+    Raises InputError when the method cannot be merged, or merged weights are not numbers.
     """
     _untie(loaded.model)
-    try:
-        model: PreTrainedModel = loaded.model.merge_and_unload(safe_merge=True)
-    except ValueError as error:
-        raise InputError(
-            f"the adapter cannot be merged into its base: {error}", hint="train it again, with a lower learning rate if its loss was not a number"
-        ) from None
+    model = loaded.merge()
     _stop_at(model, loaded.prompt.end_ids)
     return model
 
@@ -66,12 +60,14 @@ def open_to_read(folder: Path) -> None:
         path.chmod(0o644)
 
 
-def _untie(model: PeftModel) -> None:
+def _untie(model: PreTrainedModel | PeftModel) -> None:
     """Give head and embedding weights of their own when they share them and the adapter changes one."""
     from peft.tuners.tuners_utils import BaseTunerLayer
     from torch.nn import Parameter
 
-    base: PreTrainedModel = model.get_base_model()  # type: ignore[assignment]
+    from adapt.adapter.head import causal_model
+
+    base = causal_model(model)
     head: nn.Module | None = base.get_output_embeddings()  # type: ignore[no-untyped-call]
     embedding = base.get_input_embeddings()
     if head is None or not (isinstance(head, BaseTunerLayer) or isinstance(embedding, BaseTunerLayer)):

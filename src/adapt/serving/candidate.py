@@ -70,11 +70,22 @@ class Candidate:
         return (self.folder / TEMPLATE).read_bytes()
 
     @cached_property
+    def training(self) -> dict[str, Any]:
+        """Contents of training.json; empty when there is none."""
+        path = self.folder / TRAINING
+        value: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
+        return value
+
+    @property
+    def method(self) -> str | None:
+        """The method that it was trained with, as training wrote it down."""
+        method = self.training.get("method")
+        return method if isinstance(method, str) else None
+
+    @property
     def end_token_ids(self) -> list[int]:
         """Tokens at which its answers end, as training wrote them down; empty when it did not."""
-        path = self.folder / TRAINING
-        training = json.loads(path.read_bytes()) if path.is_file() else {}
-        return [int(token) for token in training.get("end_token_ids", ())]
+        return [int(token) for token in self.training.get("end_token_ids", ())]
 
     @property
     def rank(self) -> int:

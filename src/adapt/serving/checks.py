@@ -13,9 +13,8 @@ from adapt.artifact.manifest import verify
 from adapt.errors import InputError
 from adapt.serving.candidate import CONFIG, LORA_TENSOR, TEMPLATE, WEIGHTS, Candidate
 from adapt.serving.weights import is_zero
+from adapt.spec.methods import MAX_SERVED_RANK, METHODS
 
-MAX_RANK = 512
-"""Largest rank that vLLM has kernels for."""
 PLAIN_INITIALISATIONS = frozenset({"gaussian", "eva", "orthogonal", "mica", "lora_ga"})
 """Named initialisations that leave the base as it is. The others (PiSSA, OLoRA, CorDA, LoftQ) subtract from it, which a server does not."""
 FEATURES = {
@@ -75,8 +74,21 @@ def is_unfinished(candidate: Candidate) -> str | None:
     """Also compares every file with the adapter's manifest; raises InputError that says what differs."""
     if not candidate.folder.is_dir():
         return "its folder does not exist"
-    missing = sorted({WEIGHTS, CONFIG, TEMPLATE} - set(verify(candidate.folder).files))
+    missing = sorted({CONFIG, TEMPLATE} - set(verify(candidate.folder).files))
     return f"its folder lacks {', '.join(missing)}" if missing else None
+
+
+def has_unserved_method(candidate: Candidate) -> str | None:
+    """Methods whose adapters are no plain LoRA, by the table of methods."""
+    method = METHODS.get(candidate.method or "")
+    if method is None or method.vllm == "adapter":
+        return None
+    way = "; export it with format merged and serve that as a model of its own" if method.vllm == "merged" else ""
+    return f"it was trained with {method.name}, and vLLM serves only LoRA adapters beside a base{way}"
+
+
+def has_no_weights(candidate: Candidate) -> str | None:
+    return None if (candidate.folder / WEIGHTS).is_file() else f"its folder lacks {WEIGHTS}"
 
 
 def is_not_what_was_judged(candidate: Candidate) -> str | None:
@@ -125,7 +137,7 @@ def has_bad_rank(candidate: Candidate) -> str | None:
     for rank in (candidate.config.get("r"), *patterns[0].values()):
         if not isinstance(rank, int) or rank < 1:
             return f"{CONFIG} names the rank {rank!r}; a whole number from 1 is allowed"
-    return f"its rank is {candidate.rank}, and vLLM serves up to {MAX_RANK}" if candidate.rank > MAX_RANK else None
+    return f"its rank is {candidate.rank}, and vLLM serves up to {MAX_SERVED_RANK}" if candidate.rank > MAX_SERVED_RANK else None
 
 
 def has_other_tensors(candidate: Candidate) -> str | None:
@@ -207,6 +219,8 @@ CHECKS: tuple[Check, ...] = (
     has_another_base,
     has_another_prompt,
     is_unfinished,
+    has_unserved_method,
+    has_no_weights,
     is_not_what_was_judged,
     has_no_configuration,
     has_unserved_feature,

@@ -1,8 +1,8 @@
 """A whole spec: one adapter, from raw corpus to serving, after the defaults of params.yaml are filled in."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from adapt.spec.base import BaseSpec, BundledBase
 from adapt.spec.corpus import CorpusSpec
@@ -10,11 +10,12 @@ from adapt.spec.dataset import DatasetSpec
 from adapt.spec.engine import EngineSpec, LocalEngine
 from adapt.spec.evaluate import EvaluateSpec
 from adapt.spec.export import ExportSpec
-from adapt.spec.lora import LoraSpec
+from adapt.spec.lora import LoraSpec, with_settled_lora
+from adapt.spec.low_rank_train import LoraTrain
 from adapt.spec.prompt import ModelPrompt, PromptSpec
 from adapt.spec.section import Section
 from adapt.spec.serving import ServerSpec, ServingSpec
-from adapt.spec.train import LoraTrain, TrainSpec
+from adapt.spec.train import TrainSpec
 
 ADAPTER_NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 ExportName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -45,6 +46,11 @@ class AdapterSpec(Section):
     """Whether the adapter is served."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of every random choice: split, initial weights, order of the records, dropout."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lora_as_the_method_reads_it(cls, values: Any) -> Any:
+        return with_settled_lora(values)
 
 
 class Params(AdapterSpec):

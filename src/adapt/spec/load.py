@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from adapt.errors import SpecError
 from adapt.spec.adapter import ADAPTER_NAME, AdapterSpec, Params
+from adapt.spec.capability import capability_problems
+from adapt.spec.common_train import CommonTrain
 from adapt.spec.problems import DISCRIMINATORS, spec_problems
-from adapt.spec.train import CommonTrain
 from adapt.spec.yaml import read_yaml
 
 PARAMS = "params.yaml"
@@ -53,7 +54,7 @@ def merge(defaults: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str,
     """`override` over `defaults`, mapping by mapping; lists and scalars are replaced whole.
 
     A mapping that names another `kind` or `format` than its default replaces it whole, since the default's other fields
-    belong to another choice. One that names another `method` keeps the fields that all methods share.
+    belong to another choice. One that names another `method` keeps the fields that all methods share, but for the learning rate.
     """
     merged = dict(defaults)
     for key, value in override.items():
@@ -70,7 +71,7 @@ def _still_fitting(default: Mapping[str, Any], value: Mapping[str, Any]) -> Mapp
     if not changed:
         return default
     if changed == ["method"]:
-        return {key: kept for key, kept in default.items() if key in CommonTrain.model_fields}
+        return {key: kept for key, kept in default.items() if key in CommonTrain.model_fields and key != "learning_rate"}
     return {}
 
 
@@ -84,7 +85,10 @@ def _load_spec(root: Path, path: Path, defaults: Mapping[str, Any]) -> AdapterSp
     merged = merge(defaults, own)
     if isinstance(exports := merged.get("export"), dict):
         merged["export"] = {name: export for name, export in exports.items() if export is not None}
-    return _validated(AdapterSpec, merged, {shown: own, PARAMS: defaults})
+    spec = _validated(AdapterSpec, merged, {shown: own, PARAMS: defaults})
+    if problems := capability_problems(spec, own):
+        raise SpecError([f"{shown}: {problem}" for problem in problems])
+    return spec
 
 
 def _validated(model: type[M], data: Mapping[str, Any], origin: Mapping[str, Mapping[str, Any]]) -> M:

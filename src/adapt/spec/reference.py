@@ -18,7 +18,8 @@ Written by `make generate` from the models in `src/adapt/spec/`; do not edit.
 
 A spec is a file `specs/<name>.yaml`; its name is the adapter's. `params.yaml` has the same sections: what stands there is
 the default of every spec, and a spec overrides it field by field. Lists are replaced whole. A section that names another
-`kind` or `format` replaces the default's whole section; another `method` keeps the fields that all methods share. Unknown fields are refused.
+`kind` or `format` replaces the default's whole section; another `method` keeps the fields that all methods share, but for `learning_rate`.
+Unknown fields are refused.
 """
 
 
@@ -39,7 +40,7 @@ def _section(path: str, field: FieldInfo) -> Iterator[str]:
     for model in models:
         tag = _tag(model)
         if tag:
-            yield f"### `{path}` with `{tag[0]}: {tag[1]}`\n\n{model.__doc__}\n"
+            yield f"### `{path}` with `{tag[0]}: {tag[1]}`\n\n{' '.join((model.__doc__ or '').split())}\n"
         yield _table(_rows("", model.model_fields, {}))
 
 
@@ -100,7 +101,7 @@ def _tag(model: type[BaseModel]) -> tuple[str, str] | None:
     for name in DISCRIMINATORS:
         field = model.model_fields.get(name)
         if field is not None and get_origin(field.annotation) is Literal:
-            return name, str(get_args(field.annotation)[0])
+            return name, " | ".join(str(value) for value in get_args(field.annotation))
     return None
 
 

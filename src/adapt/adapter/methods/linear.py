@@ -19,9 +19,9 @@ ADAPTER = "default"
 
 
 def fuse(model: PeftModel) -> None:
-    """Let every adapter on a plain linear layer of `model` take the fused step. Quantized layers stay with peft."""
+    """Let every adapter on a plain linear layer of `model` take the fused step. Quantized layers and variants such as DoRA stay with peft."""
     for module in model.modules():
-        if type(module) is Linear and type(module.base_layer) is torch.nn.Linear:
+        if type(module) is Linear and type(module.base_layer) is torch.nn.Linear and not module.lora_variant:
             setattr(module, "forward", MethodType(_forward, module))  # noqa: B010
 
 

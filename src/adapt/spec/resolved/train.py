@@ -1,7 +1,11 @@
 """What the train stage may read."""
 
+from typing import Any
+
+from pydantic import model_validator
+
 from adapt.spec.base import PinnedBase
-from adapt.spec.lora import LoraSpec
+from adapt.spec.lora import LoraSpec, with_settled_lora
 from adapt.spec.prompt import PinnedPrompt
 from adapt.spec.resolved.stage import StageSection
 from adapt.spec.train import TrainSpec
@@ -15,3 +19,8 @@ class TrainSection(StageSection):
     lora: LoraSpec
     train: TrainSpec
     seed: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lora_as_the_method_reads_it(cls, values: Any) -> Any:
+        return with_settled_lora(values)

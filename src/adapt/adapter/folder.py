@@ -1,0 +1,53 @@
+"""Files of an adapter folder, and how they are written: sorted, without paths or times, so that equal weights give equal bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapt.base.bundled import MODEL_ID
+from adapt.spec.base import HubBase, PathBase, PinnedBase
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from torch import Tensor
+
+WEIGHTS, CONFIG, TEMPLATE, TRAINING = "adapter_model.safetensors", "adapter_config.json", "chat_template.jinja", "training.json"
+FORMAT = "adapt_format"
+"""Field of adapter_config.json that names a format of this project; peft's configs have `peft_type` instead."""
+
+
+def base_name(base: PinnedBase) -> str:
+    """What an adapter calls its base: the model's name on the hub, or for a model on disk its digest, never a path."""
+    if isinstance(base.source, HubBase):
+        return base.source.model
+    return f"sha256:{base.digest}" if isinstance(base.source, PathBase) else MODEL_ID
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Sorted and indented, ending with a line feed."""
+    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """One safetensors file, tensors sorted by name."""
+    from safetensors.torch import save
+
+    path.write_bytes(save({name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}, metadata={"format": "pt"}))
+
+
+def write_peft(folder: Path, model: PeftModel, base: PinnedBase) -> None:
+    """The adapter of `model` as peft would write it, without a model card, and with the base named by what it is."""
+    from peft import get_peft_model_state_dict
+
+    write_tensors(folder / WEIGHTS, get_peft_model_state_dict(model, save_embedding_layers=False))
+    write_peft_config(folder, model.peft_config["default"].to_dict(), base)
+
+
+def write_peft_config(folder: Path, config: Mapping[str, Any], base: PinnedBase) -> None:
+    """adapter_config.json from the fields of a peft config."""
+    named = {**config, "base_model_name_or_path": base_name(base), "inference_mode": True}
+    named["revision"] = base.source.revision if isinstance(base.source, HubBase) else None
+    write_json(folder / CONFIG, {name: sorted(value) if isinstance(value, set) else value for name, value in named.items()})

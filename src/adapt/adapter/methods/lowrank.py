@@ -1,0 +1,160 @@
+"""Methods that peft attaches to linear layers of a base in its own number format.
+
+LoRA (Hu et al. 2021, arXiv:2106.09685) with its variants rsLoRA, DoRA, LoRA+, PiSSA, OLoRA and LongLoRA; VeRA, LoHa, LoKr; LoRA on experts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from peft import LoHaConfig, LoKrConfig, LoraConfig, PeftConfig, PeftModel, VeraConfig, get_peft_model
+from peft.tuners.lora.layer import LoraLayer
+from peft.tuners.vera.layer import VeraLayer
+from transformers import PreTrainedModel
+
+from adapt.adapter.methods.attached import RATE_SHARE, Attached
+from adapt.adapter.methods.linear import ADAPTER, fuse
+from adapt.adapter.methods.plain import Factors, Shifted, write_plain
+from adapt.adapter.methods.shifted import ShiftedAttention
+from adapt.adapter.quiet import quiet_peft
+from adapt.base.load import load_model
+from adapt.errors import InputError
+from adapt.spec.base import PinnedBase
+from adapt.spec.common_train import CommonTrain
+from adapt.spec.lora import LoraSpec
+from adapt.spec.low_rank_train import LokrTrain, LongloraTrain, LoraPlusTrain, PissaTrain
+from adapt.spec.methods import fitting_instead
+from adapt.spec.resolved.train import TrainSection
+
+TASK = "CAUSAL_LM"
+
+
+def attach(base: Path, section: TrainSection, *, device: str) -> Attached:
+    """The base with a new adapter from `section.seed`. Raises InputError when `lora.target_modules` names what the model does not have."""
+    train, lora = section.train, section.lora
+    model = load_model(base, dtype=train.dtype, device=device)
+    peft = with_adapter(model, _config(model, section), seed=section.seed)
+    fuse(peft)
+    if isinstance(train, LoraPlusTrain):
+        return _TwoRates(peft, train.b_rate_ratio)
+    if isinstance(train, LongloraTrain):
+        return ShiftedAttention(peft, group_tokens=train.group_tokens)
+    if train.method in ("pissa", "olora"):
+        _check_full_rank(model, lora)
+        return Shifted(peft)
+    return _Vera(peft) if train.method == "vera" else Attached(peft)
+
+
+def with_adapter(model: PreTrainedModel, config: PeftConfig, *, seed: int) -> PeftModel:
+    """`model` with a new adapter, random where `config` starts it at random."""
+    torch.manual_seed(seed)
+    with quiet_peft():
+        found = get_peft_model(model, config)
+    return cast(PeftModel, found)
+
+
+def lora_config(model: PreTrainedModel, lora: LoraSpec, **further: Any) -> LoraConfig:
+    """peft's configuration of section `lora` on `model`."""
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.lora_dropout,
+        target_modules=list(target_modules(model, lora)),
+        task_type=TASK,
+        **{"use_rslora": lora.use_rslora} | further,
+    )
+
+
+def target_modules(model: PreTrainedModel, lora: LoraSpec) -> tuple[str, ...]:
+    """Last parts of the names of the linear modules that get an adapter, sorted. The output head never does: servers do not adapt it."""
+    head = cast(Any, model).get_output_embeddings()
+    linear = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and module is not head})
+    if lora.target_modules == "all-linear":
+        return tuple(linear)
+    check_modules("lora.target_modules", lora.target_modules, linear, hint="or set it to all-linear")
+    return tuple(sorted(set(lora.target_modules)))
+
+
+def check_modules(field: str, names: Iterable[str], known: Iterable[str], *, hint: str) -> None:
+    """Raise InputError when `names` is empty or holds what is not `known`."""
+    known, names = sorted(known), list(names)
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        found = ", ".join(repr(name) for name in unknown) or "an empty list"
+        raise InputError(f"{field}: {found} names no linear module of the base model; choose from: {', '.join(known)}", hint=hint)
+
+
+def _config(model: PreTrainedModel, section: TrainSection) -> PeftConfig:
+    train, lora = section.train, section.lora
+    if train.method == "vera":
+        return VeraConfig(
+            r=lora.rank, vera_dropout=lora.lora_dropout, target_modules=list(target_modules(model, lora)),
+            projection_prng_key=section.seed, task_type=TASK,
+        )  # fmt: skip
+    if train.method == "loha":
+        return LoHaConfig(r=lora.rank, alpha=lora.alpha, target_modules=list(target_modules(model, lora)), task_type=TASK)
+    if isinstance(train, LokrTrain):
+        return LoKrConfig(
+            r=lora.rank, alpha=lora.alpha, target_modules=list(target_modules(model, lora)), decompose_factor=train.factor or -1, task_type=TASK
+        )
+    starts: dict[str, dict[str, Any]] = {"rslora": {"use_rslora": True}, "dora": {"use_dora": True}, "olora": {"init_lora_weights": "olora"}}
+    further = starts.get(train.method, {})
+    if train.method == "moe_lora":
+        further = {"target_parameters": expert_parameters(model)}
+    if isinstance(train, PissaTrain):
+        further = {"init_lora_weights": "pissa" if train.svd_iterations is None else f"pissa_niter_{train.svd_iterations}"}
+    return lora_config(model, lora, **further)
+
+
+def expert_parameters(model: PreTrainedModel) -> list[str]:
+    """Names, as peft's `target_parameters` wants them, of the weights that hold all experts of a layer (experts, rows, columns).
+
+    Raises InputError for a base without experts.
+    """
+    found = {".".join(name.split(".")[-2:]) for name, weight in model.named_parameters() if weight.ndim == 3 and ".experts." in name}
+    if not found:
+        raise InputError(
+            f"train.method moe_lora adapts the experts of a mixture, and {type(model).__name__} has none",
+            hint=f"choose a method that needs none: {fitting_instead('experts')}",
+        )
+    return sorted(found)
+
+
+def _check_full_rank(model: PreTrainedModel, lora: LoraSpec) -> None:
+    adapted: list[Any] = [module for module in model.modules() if isinstance(module, LoraLayer)]
+    smallest = min(min(layer.base_layer.weight.shape) for layer in adapted)
+    if lora.rank > smallest:
+        raise InputError(f"lora.r is {lora.rank}, and the smallest of the base's adapted matrices has rank {smallest}", hint="lower lora.r")
+
+
+class _TwoRates(Attached):
+    """LoRA+ (Hayou et al. 2024, arXiv:2402.12354): B learns faster than A."""
+
+    def __init__(self, model: PeftModel, ratio: float) -> None:
+        super().__init__(model)
+        self._ratio = ratio
+        self.weights = dict(sorted(self.weights.items(), key=lambda item: "lora_B" in item[0]))  # groups follow each other in the optimiser's order
+
+    def optimiser(self, settings: CommonTrain) -> torch.optim.Optimizer:
+        sides: list[list[Any]] = [[], []]
+        for name, weight in self.weights.items():
+            sides["lora_B" in name].append(weight)
+        groups = [{"params": side, RATE_SHARE: share} for side, share in zip(sides, (1.0, self._ratio), strict=True)]
+        return torch.optim.AdamW(groups, lr=0.0, weight_decay=settings.weight_decay, fused=True)
+
+
+class _Vera(Attached):
+    """VeRA (Kopiczko et al. 2023, arXiv:2310.11454): (b B)(d A) with fixed B and A is a LoRA adapter, and is saved as one."""
+
+    def save(self, folder: Path, base: PinnedBase) -> None:
+        factors: Factors = {}
+        for name, layer in self.model.named_modules():
+            if isinstance(layer, VeraLayer):
+                whole: Any = layer
+                a = whole.vera_A[ADAPTER][:, : whole.in_features].float() * whole.vera_lambda_d[ADAPTER].detach().float()[:, None]
+                b = whole.vera_B[ADAPTER][: whole.out_features].float() * whole.vera_lambda_b[ADAPTER].detach().float()[:, None]
+                factors[name.removeprefix("base_model.model.")] = a, b
+        write_plain(folder, factors, base)
