@@ -5,7 +5,7 @@
 DIR has MedQuAD, Huatuo and GSM8K as `../shared/data` does. Every side reads one file of JSON lines, in which copies stand that this program made,
 exact ones of 5% of the rows and near ones of 20% of the longer rows, so that it is known what must go; repairs Unicode and white space, masks e-mail
 and IP addresses, removes exact and near duplicates, and writes what is left. Ours is the corpus and the dataset stage as a build runs them: beside
-that work they identify languages, measure quality, count tokens, decontaminate, split, prove that nothing leaks, and write ledgers, verdicts and
+that work they identify languages, measure quality, count tokens, split, prove that nothing leaks, and write ledgers, verdicts and
 card. text-dedup finds near duplicates only. Measured: CPU seconds (user and system) of a fresh process and its children, start-up included, and
 peak memory; medians of `--repeats` turns. `--growth` measures ours at 100,000 and 1,000,000 made-up records of 500 characters instead.
 """
@@ -29,6 +29,8 @@ PEERS = HERE.parent / ".venv-peers"
 SETS = ("huatuo", "gsm8k", "medquad")
 LANGUAGES = {"huatuo": "zh", "gsm8k": "en", "medquad": "en"}
 Row = dict[str, str]
+SETTINGS = {"lengths": {"max_record_tokens": 1 << 20, "min_output_words": 1}, "decontamination": {"test_split": False}}
+"""Every length stays, and no record goes because it quotes a test record: the peers do neither."""
 
 
 class Cost(NamedTuple):
@@ -251,7 +253,7 @@ def run_ours(source: Path, out: Path) -> None:
 
     corpus = CorpusSection(code="0" * 64, libraries={}, corpus=CorpusSpec.model_validate({"pii": {"ip": "mask"}}))
     dataset = DatasetSection(
-        code="0" * 64, libraries={}, dataset=DatasetSpec.model_validate({"lengths": {"max_record_tokens": 1 << 20, "min_output_words": 1}}),
+        code="0" * 64, libraries={}, dataset=DatasetSpec.model_validate(SETTINGS),
         base=PinnedBase(source=BundledBase(), digest="0" * 64), seed=0,
     )  # fmt: skip
     raw = source.parent / "raw"
@@ -277,13 +279,12 @@ def _write_kept(source: Path, out: Path) -> None:
 
 
 def _tokenizer(folder: Path) -> Path:
-    """Byte pairs without merges: the dearest tokenizer for its length."""
+    """A tokenizer of one token for each word or mark."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     folder.mkdir(parents=True)
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={letter: number for number, letter in enumerate(letters)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(folder / "tokenizer.json"))
     return folder
 
