@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.workspace import run, tiny_workspace, tree
 
 STAGES = {
@@ -85,6 +87,7 @@ def wait_for_staging(out: Path, build: subprocess.Popen[bytes]) -> None:
     raise AssertionError(f"the build ended before {out}")
 
 
+@pytest.mark.timeout(1200)  # it builds as often as there are stages
 def test_killed_in_every_stage_a_build_ends_as_if_undisturbed(built: Path, tmp_path: Path) -> None:
     root = tiny_workspace(tmp_path / "a workspace")
     (tmp_path / "stall").mkdir()
