@@ -1,3 +1,4 @@
+import io
 from pathlib import Path
 from typing import Any
 
@@ -6,9 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from adapt.corpus.draft import Draft, Rejected
+from adapt.corpus.readers.mapping import Mapping
+from adapt.corpus.readers.parquet import read_parquet
 from adapt.corpus.readers.portion import divide
 from adapt.errors import InputError
-from adapt.spec.corpus import Limits
+from adapt.spec.corpus import Fields, Limits
 from tests.corpus.readers.reads import asked, input_of, pieces, source_of
 
 
@@ -81,3 +84,20 @@ def test_cells_without_a_value_in_python_are_empty_and_the_rest_is_read(tmp_path
     assert isinstance(first, Draft)
     assert isinstance(second, Draft)
     assert (first.date, second.date) == ("", "1970-01-01T00:00:00")
+
+
+def test_what_the_network_does_wrong_is_no_damage_of_the_file(tmp_path: Path) -> None:
+    class Unplugged(io.BytesIO):
+        plugged = True
+
+        def read(self, size: int | None = -1) -> bytes:
+            if not self.plugged:
+                raise InputError("the network is gone")
+            return super().read(size)
+
+    stored = Unplugged(write(tmp_path / "a.parquet", [{"question": "Q?", "answer": "A."}] * 9, row_group_size=3).read_bytes())
+    rows = read_parquet(stored, "a.parquet", Mapping(Fields(), licence="", place="corpus.sources.0"), Limits())
+    assert isinstance(next(rows), Draft)
+    stored.plugged = False
+    with pytest.raises(InputError, match="the network is gone"):
+        list(rows)

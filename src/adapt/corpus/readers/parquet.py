@@ -6,12 +6,15 @@ from typing import Any, BinaryIO
 
 from adapt.corpus.draft import Draft, QuarantineRule, Rejected
 from adapt.corpus.readers.mapping import Mapping
+from adapt.errors import AdaptError
 from adapt.spec.corpus import Limits
 
 _ROWS = 256
 """Rows that are in memory at once."""
 _IMPOSSIBLE = (ValueError, OverflowError, TypeError, NotImplementedError)
 """What pyarrow raises where a value has no counterpart in Python."""
+_NOT_ITS_FAULT = (AdaptError, MemoryError)
+"""What comes through pyarrow from the machine or the network: no row may be lost to it as damaged."""
 
 
 def read_parquet(
@@ -28,6 +31,8 @@ def read_parquet(
     try:
         table = pq.ParquetFile(file, pre_buffer=False)
         columns, groups = table.schema_arrow.names, range(start, table.num_row_groups if end is None else end)
+    except _NOT_ITS_FAULT:
+        raise
     except Exception:  # a damaged file fails in many ways, not all of them Arrow's own
         yield Rejected("", "unreadable", _DAMAGED)
         return
@@ -71,6 +76,8 @@ def _group(table: Any, group: int, bound: int) -> Iterator[dict[str, Any] | tupl
                 yield row
                 count += 1
         damaged = count != about.num_rows
+    except _NOT_ITS_FAULT:
+        raise
     except Exception:
         damaged = True
     if damaged:
