@@ -94,7 +94,7 @@ def build(  # noqa: PLR0913 (what a stage may touch is named one by one)
         leakage = measure_leakage([_all_records(selection, parts), *([copies.searched()] if copies else [])], near)
         splits = Splits(parts, mixed.repeats if mixed else None, copies)
         finished = Finished(splits, mixed, augmented, leakage)
-        report = measure_build(selection, counts, near.threshold, finished)
+        report = measure_build(selection, counts, finished)
         write_output(staging, selection, splits, report, progress)
     return report
 
@@ -132,7 +132,7 @@ def _select(work: _Build, selection: Selection, counts: Counts, root: Path | Non
             selection.drop_contaminated(hits, CONTAMINATION)
     with work.progress.task("duplicates") as task:
         selection.drop_duplicates(task, root)
-    require_records(measure_build(selection, counts, work.settings.near.threshold), work.spec.min_records)
+    require_records(measure_build(selection, counts), work.spec.min_records)
 
 
 def _split(work: _Build, selection: Selection, counts: Counts) -> Partition:
@@ -144,7 +144,7 @@ def _split(work: _Build, selection: Selection, counts: Counts) -> Partition:
             test = parts.records("test")
             hits = find_quotes(selection.table, test, np.setdiff1d(parts.members, test), work.spec.decontamination)
             parts = parts.without(selection.drop_contaminated(hits, TEST_CONTAMINATION))
-    require_splits(measure_build(selection, counts, work.settings.near.threshold), parts, work.spec.min_records)
+    require_splits(measure_build(selection, counts), parts, work.spec.min_records)
     selection.settle(parts)
     return parts
 

@@ -49,7 +49,7 @@ class Finished(NamedTuple):
     leakage: Leakage
 
 
-def measure_build(selection: Selection, counts: Counts, threshold: float, finished: Finished | None = None) -> DatasetReport:
+def measure_build(selection: Selection, counts: Counts, finished: Finished | None = None) -> DatasetReport:
     """The report; without `finished`, of what is known before the split."""
     verdicts, parts = selection.verdicts, finished.splits.parts if finished else None
     if finished:
@@ -72,7 +72,6 @@ def measure_build(selection: Selection, counts: Counts, threshold: float, finish
         licences=parts.shares(selection.column("licence", parts.members)) if parts else {},
         tokens=count_lengths(selection.table.tokens[selection.kept]),
         duplicates=count_families(selection.winners),
-        near_duplicate_threshold=threshold,
         contamination=dict(sorted(selection.contamination[CONTAMINATION].items())),
         test_contamination=dict(sorted(selection.contamination[TEST_CONTAMINATION].items())),
         mixing=finished.mixed.shares if finished and finished.mixed else (),

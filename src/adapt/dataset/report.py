@@ -104,7 +104,6 @@ class DatasetReport(Shape):
     """Histogram of the records' lengths."""
     duplicates: tuple[Families, ...]
     """Families of duplicates by their size."""
-    near_duplicate_threshold: float
     contamination: dict[str, int]
     """Records dropped for each text of a declared evaluation set that was hit, by its name; each is in the ledger."""
     test_contamination: dict[str, int]

@@ -99,4 +99,4 @@ def test_a_guard_survives_the_way_to_a_worker(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_tags_and_pseudonyms_can_be_left_out_of_a_text() -> None:
-    assert without_tags("写信给[EMAIL]或[PHONE_0a1b2c3d]，见[1]和[NOTE]") == "写信给或，见[1]和[NOTE]"
+    assert without_tags("写信给[EMAIL]或[PHONE_0a1b2c3d]，见[1]和[NOTE]") == "写信给 或 ，见[1]和[NOTE]"

@@ -62,4 +62,4 @@ def is_called_otherwise(text: str, begin: int) -> bool:
 
 def without_tags(text: str) -> str:
     """The text without the tags that stand for personal data: they are of no language."""
-    return _ANY_TAG.sub("", text) if "[" in text else text
+    return _ANY_TAG.sub(" ", text) if "[" in text else text

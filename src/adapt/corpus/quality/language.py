@@ -8,6 +8,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+from adapt.corpus.pii.kinds import without_tags
 from adapt.records import Language
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ _HANGUL = re.compile(r"[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]+")
 _WORD = re.compile(r"[^\W\d_\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]+")
 _PLAIN_CHINESE = re.compile(r"[\s\d，。！？；：、…（）“”《》,.!?;:()%+/-]*[\u4e00-\u9fff][\u4e00-\u9fff\s\d，。！？；：、…（）“”《》,.!?;:()%+/-]*")
 """Han, digits and signs alone, which is what most Chinese is."""
-_TAG = re.compile(r"\[[A-Z][A-Z_]+(?:_[0-9a-f]{6,})?\]")
-"""What the removal of personal data leaves, such as `[EMAIL]` or `[PHONE_7f3a9c2e]`."""
 _KANA_SHARE = 0.1
 """Japanese has more kana than this among its Han and kana; Chinese borrows a の now and then."""
 _ENGLISH = frozenset({
@@ -48,9 +47,7 @@ def identify(text: str) -> tuple[Language, float]:
     Texts in Han and kana are held against words, not letters, of other scripts: Chinese prose full of English terms stays Chinese. Of a long text
     the beginning decides.
     """
-    sample = text[:SAMPLE]
-    if "[" in sample:
-        sample = _TAG.sub(" ", sample)
+    sample = without_tags(text[:SAMPLE])
     if not sample.isascii():
         if _PLAIN_CHINESE.fullmatch(sample):
             return "zh", 1.0
