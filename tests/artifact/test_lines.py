@@ -1,8 +1,9 @@
 from pathlib import Path
 
 from adapt.artifact.digest import digest_folder, digest_text, digest_value
-from adapt.artifact.lines import read_ledger, read_lines, write_ledger, write_lines
+from adapt.artifact.lines import read_lines, write_ledger, write_lines
 from adapt.records import AlpacaRecord, LedgerRow
+from tests.artifact.written import read_ledger
 
 ROW = LedgerRow(record="r", source="a.csv", locator="line 3", action="dropped", rule="too_short", reason="3 words", score=3.0, threshold=8.0)
 RECORD = AlpacaRecord(

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from adapt.artifact.documents import FILE, from_batch, read_batches
-from adapt.artifact.lines import read_ledger
 from adapt.artifact.progress import QuietProgress
 from adapt.corpus.build import build
 from adapt.corpus.report import CorpusReport
@@ -12,6 +11,7 @@ from adapt.engine.local import Inline
 from adapt.records import Document, LedgerRow
 from adapt.spec.corpus import CorpusSpec
 from adapt.spec.resolved.corpus import CorpusSection
+from tests.artifact.written import read_ledger
 
 
 class Corpus:

@@ -62,11 +62,11 @@ def test_build_turns_every_kind_of_file_into_documents(mixed: Corpus) -> None:
     assert sorted(path.name for path in mixed.out.iterdir()) == ["documents.parquet", "ledger.parquet", "manifest.json", "report.json"]
 
 
-def test_documents_are_sorted_by_id(mixed: Corpus) -> None:
+def test_documents_come_in_the_order_of_the_inputs(mixed: Corpus) -> None:
     mixed.build()
-    ids = [name for batch in read_batches(mixed.out / FILE) for name in batch.column("id").to_pylist()]
-    assert ids == sorted(ids)
-    assert len(set(ids)) == 7
+    sources = [name for batch in read_batches(mixed.out / FILE) for name in batch.column("source").to_pylist()]
+    assert len(sources) == 7
+    assert sources == sorted(sources, key=lambda name: (name.rpartition("/")[0], name))
 
 
 def test_build_gives_the_same_bytes_whatever_hash_seed_locale_and_order_of_creation(mixed: Corpus, tmp_path: Path) -> None:
@@ -288,7 +288,8 @@ def test_workers_change_no_byte_and_the_report_adds_up(corpus: Corpus, monkeypat
     corpus.write("b/empty.md", "")
     report = corpus.build()
     one = corpus.files()
-    assert [batch.num_rows for batch in read_batches(corpus.out / FILE)] == [ROWS, 4060 - ROWS]
+    groups = [batch.num_rows for batch in read_batches(corpus.out / FILE)]
+    assert (sum(groups), len(groups) > 1, max(groups) <= ROWS) == (4060, True, True)
     assert report.pieces == sum(sum(kinds.values()) for kinds in report.documents.values()) + sum(report.ledger["quarantined"].values())
     assert report.ledger == {"edited": {"drop_boilerplate": 48}, "quarantined": {"empty_file": 1}}
     with open_engine(LocalEngine(workers=2)) as engine:

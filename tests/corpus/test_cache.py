@@ -2,11 +2,13 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
 
-from adapt.corpus import steps
+from adapt.artifact.rowgroups import RowGroup, RowGroupWriter
+from adapt.corpus import recall, steps
 from adapt.spec.corpus import Boilerplate, CorpusSpec
 from adapt.spec.pii import Pii
 from tests.corpus.corpora import Corpus
@@ -34,9 +36,9 @@ def finished(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     measure = steps.measure
 
-    def noting(drafts: Sequence[steps.Draft]) -> object:
+    def noting(drafts: Sequence[steps.Draft], corpus: object) -> object:
         seen.extend(draft.source for draft in drafts)
-        return measure(drafts)
+        return measure(drafts, corpus)
 
     monkeypatch.setattr(steps, "measure", noting)
     return seen
@@ -142,6 +144,47 @@ def test_lines_of_a_cut_file_are_known_by_themselves(corpus: Corpus, tmp_path: P
     check(corpus, tmp_path)
 
 
+def test_portions_without_a_change_are_known_by_one_digest_and_their_row_groups_copied(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapt.corpus.readers.portion._PORTION", 1 << 14)
+    monkeypatch.setattr("adapt.corpus.groups.ROWS", 200)
+    monkeypatch.setattr("adapt.corpus.groups.LEAST_ROWS", 50)
+    asked: list[int] = []
+    encoded: list[int] = []
+    read_lines, encode = recall.read_lines, RowGroupWriter.encode
+
+    def noting_lines(*arguments: Any) -> Any:
+        asked.append(1)
+        return read_lines(*arguments)
+
+    def noting_groups(writer: RowGroupWriter, batch: Any) -> RowGroup:
+        encoded.append(len(batch))
+        return encode(writer, batch)
+
+    monkeypatch.setattr(recall, "read_lines", noting_lines)
+    monkeypatch.setattr(RowGroupWriter, "encode", noting_groups)
+    lines = [json.dumps({"question": f"What is {number}?", "answer": f"It is {number}, as was said."}) + "\n" for number in range(4000)]
+    corpus.write("r.jsonl", "".join(lines))
+    corpus.build(cache=tmp_path / "cache")
+    all_portions, all_groups = len(asked), len(encoded)
+    assert all_portions > 6
+    assert all_groups > 19
+    asked.clear()
+    encoded.clear()
+    corpus.build(cache=tmp_path / "cache")
+    assert (asked, encoded) == ([], [])
+    for number in (2000, 2001):
+        lines[number] = json.dumps({"question": f"What is new in {number}?", "answer": "Something that takes more words than before."}) + "\n"
+        corpus.write("r.jsonl", "".join(lines))
+        asked.clear()
+        encoded.clear()
+        corpus.build(cache=tmp_path / "cache")
+        assert 1 <= len(asked) <= 3
+        assert 1 <= len(encoded) <= 4
+    check(corpus, tmp_path)
+
+
 def test_lines_of_a_small_file_are_known_by_themselves_and_odd_files_as_a_whole(corpus: Corpus, tmp_path: Path, cleaned: list[str]) -> None:
     rows = [
         json.dumps({"question": f"What is {number}?", "answer": f"It is {number}, as was said, 好。"}, ensure_ascii=False) for number in range(1200)
@@ -158,7 +201,7 @@ def test_lines_of_a_small_file_are_known_by_themselves_and_odd_files_as_a_whole(
     check(corpus, tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["index.json", "pieces-000000.arrow", "finished.arrow", "pieces-keys.npy", "inputs.npy"])
+@pytest.mark.parametrize("damage", ["index.json", "pieces-000000.arrow", "finished.arrow", "groups.arrow", "pieces-keys.npy", "inputs.npy"])
 def test_a_damaged_cache_is_ignored_and_made_anew(filled: Corpus, tmp_path: Path, damage: str, cleaned: list[str]) -> None:
     path = generation(tmp_path) / damage
     data = bytearray(path.read_bytes())
@@ -190,7 +233,7 @@ def test_a_failed_build_keeps_the_former_generation(filled: Corpus, tmp_path: Pa
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("adapt.corpus.build.write_documents", fail)
+        patched.setattr("adapt.corpus.groups.DocumentWriter.add", fail)
         with pytest.raises(KeyboardInterrupt):
             filled.build(cache=tmp_path / "cache")
     assert [path for path in (tmp_path / "cache").iterdir() if path.is_dir()] == [generation(tmp_path)]

@@ -70,14 +70,41 @@ def test_lines_whose_breaks_are_meant_stay(text: str) -> None:
     assert unwrap(text) == text
 
 
-@pytest.mark.parametrize("text", ["Plain text, nothing else.", "患者男，64岁，血压 120/80 mmHg……“注意休息”！", "He said “no” — that’s all… 90°"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Plain text, nothing else.",
+        "a < b && c",
+        "<<2*3=6>>",
+        "One.\nTwo.",
+        "患者男，64岁，血压 120/80 mmHg……“注意休息”！",
+        "He said “no” — that’s all… 90°",
+    ],
+)
 def test_text_without_anything_to_mend_is_settled_at_once(text: str) -> None:
     assert is_settled(text)
 
 
 @pytest.mark.parametrize(
     "text",
-    ["a\u200bb", "２０", "cafe\u0301", "a  b", "a \nb", " a", "a\n", "a\n\n\nb", "a\tb", "a\rb", "a\u3000b", "â€™", "a < b", "&amp;", "\ud800"],
+    [
+        "a\u200bb",
+        "２０",
+        "cafe\u0301",
+        "a  b",
+        "a \nb",
+        " a",
+        "a\n",
+        "a\n\n\nb",
+        "a\tb",
+        "a\rb",
+        "a\u3000b",
+        "â€™",
+        "a <b> c",
+        "&amp;",
+        "a\x7f",
+        "\ud800",
+    ],
 )
 def test_text_that_some_step_may_touch_is_not_settled(text: str) -> None:
     assert not is_settled(text)

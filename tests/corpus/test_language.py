@@ -3,6 +3,7 @@ import pytest
 from adapt.corpus.draft import Draft
 from adapt.corpus.quality.language import identify
 from adapt.corpus.quality.measure import measure
+from adapt.spec.corpus import CorpusSpec
 
 
 @pytest.mark.parametrize(
@@ -57,5 +58,11 @@ def test_lone_surrogates_and_line_breaks_are_no_obstacle() -> None:
 
 def test_long_question_does_not_hide_the_language_of_its_answer() -> None:
     draft = Draft("a", "", "question", instruction="把下面的句子翻译成英文。" * 60, output="The contract ends with the year. " * 60)
-    assert measure([draft])[0][0] == "zh"
-    assert measure([draft])[0][1].language_confidence < 0.9
+    languages, columns = measure([draft], CorpusSpec())
+    assert languages == ["zh"]
+    assert columns["language_confidence"][0] < 0.9
+
+
+def test_english_of_sums_and_of_stories_is_told_by_its_words() -> None:
+    assert identify("How many does each of them hold when she is there?") == ("en", 1.0)
+    assert identify("THE RATE OF THE LOAN")[0] == "en"

@@ -1,30 +1,66 @@
+import math
+import re
+
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapt.corpus.draft import Draft
-from adapt.corpus.quality.lines import measure_lines, prose_of
 from adapt.corpus.quality.measure import measure
-from adapt.corpus.quality.plain import is_plain, measure_plain
-from adapt.corpus.quality.repetition import repetition_of_characters, repetition_of_words
-from adapt.corpus.quality.signals import Measured, signals_of
+from adapt.corpus.quality.signals import measure_signals, rounded
 from adapt.records import Signals
+from adapt.spec.corpus import CorpusSpec
+from tests.corpus.plain_signals import plain_signals
+
+PIECES = (
+    *"的是一二十病痛，、（）！。.…#{}`~|-=*_ 1aTé\ufffd\t\u3000",
+    "\n", "\n\n", "the ", "The", "be", "占位文字", "lorem ipsum ", "Lorem Ipsum", "```", "~~~\n", "# ", "## a", "| a |", "---", "- ", "1. ", "①",
+    "（一）", "一、", "(a) ", "[insert name here]", "【此处填写】", "...", "。。。", "word ", "word ", "甲乙丙丁", "甲乙丙丁", "”",
+    '"', "A b ", "\U00020000", "\ud800",
+)  # fmt: skip
+BODIES = st.lists(st.sampled_from(PIECES), max_size=30).map("".join) | st.text(max_size=30)
 
 
-def signals(body: str) -> Signals:
-    return Signals(**signals_of(body, 1.0)._asdict())
+def all_signals(*bodies: str) -> list[Signals]:
+    columns = measure_signals(bodies)
+    rows = zip(*([None if math.isnan(value) else value for value in values.tolist()] for values in columns.values()), strict=True)
+    return [Signals(language_confidence=1.0, **dict(zip(columns, row, strict=True))) for row in rows]
 
 
-def test_measured_are_the_fields_of_the_signals_in_their_order() -> None:
-    assert Measured._fields == tuple(Signals.model_fields)
+def signals(*bodies: str) -> Signals:
+    """The signals of the first body, measured beside the others."""
+    return all_signals(*bodies)[0]
 
 
-@given(st.text(st.sampled_from("的是一二十病痛占位文字。。。，、（）！"), min_size=1, max_size=60))
-@settings(derandomize=True, database=None, deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
-def test_lines_of_plain_chinese_are_measured_as_all_others_are(line: str) -> None:
-    assert not is_plain(line) or measure_plain([line, "好。", line], [0.7, 1.0, 0.7]) == [
-        signals_of(body, sure) for body, sure in ((line, 0.7), ("好。", 1.0), (line, 0.7))
-    ]
+def test_every_signal_is_measured() -> None:
+    assert {"language_confidence", *measure_signals(["One."])} == set(Signals.model_fields)
+
+
+@given(st.lists(BODIES, min_size=1, max_size=6))
+@settings(derandomize=True, database=None, deadline=None, max_examples=250, suppress_health_check=list(HealthCheck))
+def test_many_bodies_are_measured_as_the_definitions_say_of_each(bodies: list[str]) -> None:
+    bodies = [re.sub("[İΣς]", "", body) for body in bodies]  # letters whose small form depends on what stands beside them: here it does not
+    assert all_signals(*bodies) == [plain_signals(body) for body in bodies]
+
+
+def test_pages_are_cut_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies = ["The cat and the cat.", "病痛，病痛。", "", "# Title\n\nA line.\nA line."]
+    whole = measure_signals(bodies)
+    monkeypatch.setattr("adapt.corpus.quality.signals._AT_ONCE", 1)
+    cut = measure_signals(bodies)
+    assert all(np.array_equal(whole[name], cut[name], equal_nan=True) for name in whole)
+    assert all(len(values) == 0 for values in measure_signals([]).values())
+
+
+@pytest.mark.parametrize("value", [1 / 160, 3 / 20000, 1 / 32, 2 / 3, 12345.5, 0.0, 1.0])
+def test_rounding_is_that_of_decimals(value: float) -> None:
+    assert rounded(np.array([value]))[0] == round(value, 4)
+
+
+def test_letters_with_two_small_forms_are_one_letter() -> None:
+    assert signals("ΟΔΟΣ ΟΔΟΣ οδος οδος οδος").top_2gram > 0.9
+    assert signals("İki").mean_word_length == 3
 
 
 def test_words_and_their_lengths_in_english() -> None:
@@ -64,14 +100,14 @@ def test_text_without_words_has_no_means() -> None:
     ["- one", "* one", "• one", "·甲", "1. one", "12) one", "(a) one", "a) one", "（一）甲", "一、甲", "3、甲", "1.甲", "①甲", "●甲"],
 )
 def test_items_of_lists_are_recognised(line: str) -> None:
-    assert measure_lines(prose_of(f"Prose.\n{line}")).bullet_lines == 0.5
+    assert signals(f"Prose.\n{line}").bullet_lines == 0.5
 
 
 @pytest.mark.parametrize(
     "line", ["3.5 million", "-5 degrees", "2023 was good", "5、6月份气温升高", "一名患者", "Anna slept", "*stressed* word", "1990.", "十分好"]
 )
 def test_lines_that_only_begin_like_items_are_none(line: str) -> None:
-    assert measure_lines(prose_of(f"Prose.\n{line}")).bullet_lines == 0
+    assert signals(f"Prose.\n{line}").bullet_lines == 0
 
 
 def test_shares_of_lines_in_english() -> None:
@@ -133,24 +169,27 @@ def test_repeated_characters_of_chinese_are_counted_by_twice_the_number() -> Non
 
 
 def test_nothing_that_occurs_once_is_repetition() -> None:
-    assert set(repetition_of_words(("short", "answer"))) == {0.0}
-    assert set(repetition_of_characters("是的")) == {0.0}
-    assert set(repetition_of_words(())) == set(repetition_of_characters("")) == {0.0}
+    for body in ("short answer", "是的", "", "a", "甲乙"):
+        found = signals(body)
+        assert {found.top_2gram, found.top_3gram, found.top_4gram, found.duplicate_5gram, found.duplicate_10gram} == {0.0}
+
+
+def test_words_of_the_same_letters_are_not_the_same_words() -> None:
+    assert signals("15 6 16 5 156 1 56").top_2gram == 0
 
 
 @pytest.mark.parametrize("times", [2, 40, 400])
-def test_long_and_short_texts_are_measured_alike(times: int) -> None:
-    words = tuple(f"w{number}" for number in range(12))
-    assert repetition_of_words(words * times)[3:] == (1.0, 1.0)
-    assert repetition_of_words(words * times).top_2gram == pytest.approx(6 / 26)  # of pairs that are as common the longest, w10 w11
-    assert repetition_of_characters("甲乙丙丁戊己庚辛壬癸子丑" * times).top_2gram == pytest.approx(4 / 12)
+def test_short_and_long_texts_are_measured_alike(times: int) -> None:
+    found = signals(" ".join([f"w{number}" for number in range(12)] * times))
+    assert (found.duplicate_5gram, found.duplicate_10gram) == (1.0, 1.0)
+    assert found.top_2gram == round(6 / 26, 4)  # of pairs that are as common the longest, w10 w11
+    assert signals("甲乙丙丁戊己庚辛壬癸子丑" * times).top_2gram == round(4 / 12, 4)
 
 
-def test_arrays_and_dictionaries_agree_on_texts_of_the_same_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = ["".join("甲乙丙丁戊"[(number * number * factor) % 11 % 5] for number in range(90)) for factor in range(1, 8)]
-    short = [(repetition_of_characters(text), repetition_of_words(tuple(text))) for text in texts]
-    monkeypatch.setattr("adapt.corpus.quality.repetition._LONG", 1)
-    assert [(repetition_of_characters(text), repetition_of_words(tuple(text))) for text in texts] == short
+def test_only_the_beginning_of_a_very_long_text_is_searched_for_repetition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapt.corpus.quality.repetition._MOST", 4)
+    assert signals("a b c d a b c d", "x y x y").top_2gram == 0
+    assert signals("x y x y", "a b c d a b c d").top_2gram == 1
 
 
 def test_braces_placeholders_and_lost_characters() -> None:
@@ -174,4 +213,10 @@ def test_braces_placeholders_and_lost_characters() -> None:
     ],
 )
 def test_body_is_what_would_be_learned(draft: Draft, words: float) -> None:
-    assert measure([draft])[0][1].words == words
+    assert measure([draft], CorpusSpec())[1]["words"].tolist() == [words]
+
+
+def test_what_the_spec_leaves_out_is_not_measured() -> None:
+    languages, columns = measure([Draft("a", "", "text", text="Three short words")], CorpusSpec(language="zh", measure_quality=False))
+    assert languages == ["zh"]
+    assert {name: values.tolist() for name, values in columns.items()} == {"language_confidence": [1.0]}

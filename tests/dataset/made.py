@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from adapt.artifact.digest import digest_text
-from adapt.artifact.documents import FILE, write_all
-from adapt.artifact.lines import read_ledger, read_lines
+from adapt.artifact.documents import FILE
+from adapt.artifact.lines import read_lines
 from adapt.artifact.progress import QuietProgress
 from adapt.dataset.build import build
 from adapt.dataset.report import DatasetReport
@@ -17,6 +17,7 @@ from adapt.records import AlpacaRecord, Document, Language, LedgerRow, Message
 from adapt.spec.base import BundledBase, PinnedBase
 from adapt.spec.dataset import DatasetSpec
 from adapt.spec.resolved.dataset import DatasetSection
+from tests.artifact.written import read_ledger, write_documents
 from tests.dataset.texts import han, prose
 
 
@@ -76,7 +77,7 @@ def write_tokenizer(folder: Path) -> Path:
 
 def write_corpus(folder: Path, documents: Iterable[Document]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    write_all(folder / FILE, documents)
+    write_documents(folder / FILE, documents)
     return folder
 
 

@@ -255,6 +255,17 @@ def one_after_the_other(shingles: ShingleFile, keys: np.ndarray, members: Sequen
     return drops
 
 
+def greatest_similarities(shingles: ShingleFile, keys: np.ndarray, kept: Sequence[int], threshold: float) -> list[float]:
+    """Of each kept record the greatest similarity to those kept before it, of candidates whose sizes allow the threshold."""
+    sizes = shingles.sizes()
+    found = []
+    for place, record in enumerate(kept):
+        others = np.array([other for other in kept[:place] if (keys[:, record] == keys[:, other]).any()], dtype=np.int64)
+        able = others[np.minimum(sizes[others], sizes[record]) >= threshold * np.maximum(sizes[others], sizes[record]) - 1e-9]
+        found.append(shingles.similarity(np.full(len(able), record), able).max(initial=-1.0))
+    return [np.nan if value < 0 else value for value in found]
+
+
 @pytest.mark.parametrize("block", [1, 7, 40, 1024])
 @pytest.mark.parametrize("seed", range(4))
 def test_blocks_give_what_one_record_after_the_other_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, seed: int) -> None:
@@ -264,11 +275,15 @@ def test_blocks_give_what_one_record_after_the_other_gives(tmp_path: Path, monke
     threshold = (0.3, 0.5, 0.7, 1.0)[seed]
     members = np.random.default_rng(seed).permutation(len(texts))
     keys = band_keys(*shingle(normalise(texts), words=2, characters=3), choose_bands(threshold, 64, 0.9))
+    measured = np.full(len(texts), np.nan)
     with shingle_file(tmp_path, texts) as shingles:
-        found = list(find_near_duplicates(shingles, iter(keys), members, threshold))
+        found = list(find_near_duplicates(shingles, iter(keys), members, threshold, measured=measured))
         expected = one_after_the_other(shingles, keys, members.tolist(), threshold)
+        kept = [record for record in members.tolist() if record not in {drop[0] for drop in expected}]
+        greatest = greatest_similarities(shingles, keys, kept, threshold)
     assert {tuple(drop) for drop in found} == expected
     assert len(found) == len(expected) > 5
+    np.testing.assert_array_equal(measured[kept], greatest)
 
 
 def test_records_just_at_a_threshold_are_duplicates_whatever_their_sizes(tmp_path: Path) -> None:
@@ -324,10 +339,24 @@ def test_a_family_costs_a_few_comparisons_for_each_member(family: tuple[Counting
     assert shingles.pairs < 4 * 3000
 
 
+def test_an_unlike_family_is_noted_with_a_few_comparisons_for_each_member(tmp_path: Path) -> None:
+    texts = [f"{prose('template', 120)} {prose(n, 40)}" for n in range(300)]
+    made = fingerprint(texts, texts, NearDuplicates(), choose_bands(0.7, 256, 0.999))
+    measured = np.full(300, np.nan)
+    with Counting(tmp_path / "shingles.tmp") as shingles:
+        shingles.append(made.shingles, made.counts)
+        shingles.finish()
+        assert not list(find_near_duplicates(shingles, made.bands, np.arange(300), 0.7, measured=measured))
+        assert shingles.pairs < 24 * 300, "of 150 candidates each"
+    assert (np.nan_to_num(measured) > 0.5).sum() > 290
+
+
 def test_a_family_that_stays_is_grouped_with_a_few_comparisons_for_each_member(family: tuple[Counting, np.ndarray]) -> None:
     shingles, _ = family
     questions = np.arange(6000, dtype=np.uint64).reshape(-1, 2)
-    groups = group_records(np.arange(3000), np.arange(3000), questions, shingles, 0.7)
+    groups = group_records(np.arange(3000), np.arange(3000), questions)
+    assert len(np.unique(groups.labels)) == 3000
+    groups.join_similar(np.arange(3000), shingles, 0.7)
     assert len(np.unique(groups.labels)) == 1
     assert shingles.pairs < 4 * 3000
 
@@ -355,16 +384,16 @@ def test_pair_search_skips_pairs_of_one_label(tmp_path: Path) -> None:
     assert found == {(0, 2), (1, 2)}
 
 
-def test_bitmaps_refuse_unlike_pairs_and_none_that_reach_the_threshold(tmp_path: Path) -> None:
+def test_bitmaps_bound_similarity_from_above_and_refuse_unlike_pairs(tmp_path: Path) -> None:
     texts = [*variants(random.Random(2), 60), *(prose(n, 400) for n in range(5)), *(reworded(prose(n, 400), 20) for n in range(5))]
     members = np.random.default_rng(0).permutation(len(texts))
     left, right = np.array(list(combinations(range(len(texts)), 2))).T
     with shingle_file(tmp_path, texts) as shingles:
         similarity = shingles.similarity(members[left], members[right])
-        allowed = Bitmaps(shingles, members).may_reach(0.7, left, right)
-    assert allowed[similarity >= 0.7].all()
+        at_most = Bitmaps(shingles, members).at_most(left, right)
+    assert (at_most >= similarity).all()
     assert (similarity >= 0.7).sum() > 5
-    assert allowed[similarity < 0.4].mean() < 0.02
+    assert (at_most[similarity < 0.4] >= 0.7).mean() < 0.02
 
 
 def test_a_search_among_fewer_records_finds_their_pairs_alone(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from adapt.dataset.leakage import Crossing, Searched, measure_leakage
 from adapt.dataset.partition import Facts, Partition, partition
 from adapt.records import AlpacaRecord
-from adapt.spec.dataset import Split
+from adapt.spec.dataset import NearDuplicates, Split
 from tests.dataset.made import Built, question, questions, text
 from tests.dataset.texts import prose, reworded
 
@@ -39,6 +40,22 @@ def test_near_duplicates_that_are_kept_stay_in_one_split(tmp_path: Path) -> None
     assert built.report.records == 40
     assert all(len(built.split_of(f"{n}-0.csv") | built.split_of(f"{n}-1.csv")) == 1 for n in range(20))
     assert built.report.leakage.total == 0
+
+
+def test_similar_records_that_no_band_found_are_kept_together_after_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapt.dataset.duplicates.find_near_duplicates", lambda *arguments: iter(()))
+    alike = [question(prose((n, "q"), 5), f"{prose('same', 80)} word{n}", source=f"{n}.csv") for n in range(20)]
+    built = Built(tmp_path, [*alike, *questions(20)], decontamination={"test_split": False})
+    assert len({split for n in range(20) for split in built.split_of(f"{n}.csv")}) == 1
+    assert built.report.leakage.near_duplicate_pairs == 0
+
+
+def test_a_proof_of_other_splits_proves_nothing() -> None:
+    nothing = np.zeros((0, 2), dtype=np.int64)
+    members, splits = np.arange(3), np.array([0, 1, 2])
+    searched = Searched(Crossing(splits[::-1].copy(), nothing), members, splits, members, np.zeros((3, 2), dtype=np.uint64))
+    with pytest.raises(AssertionError, match="records are in other splits than those that were searched"):
+        measure_leakage([searched], NearDuplicates())
 
 
 def test_a_leak_is_our_own_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

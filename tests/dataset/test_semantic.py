@@ -13,6 +13,7 @@ from adapt.dataset.semantic import find_semantic_duplicates, load_embedder
 from adapt.errors import InputError
 from adapt.records import AlpacaRecord
 from adapt.spec.dataset import SemanticDuplicates
+from tests.base.embeddings import write_embedding_model
 from tests.dataset.tables import answers, filled, record
 from tests.dataset.texts import han, prose
 
@@ -96,26 +97,30 @@ def test_no_records(tmp_path: Path) -> None:
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(InputError, match="need sentence-transformers, which is not installed") as caught:
-        load_embedder("bundled")
+        load_embedder(SPEC)
     assert "pip install 'adapt-build[semantic]'" in str(caught.value.hint)
 
 
-def test_a_missing_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(model: str, device: str) -> None:
-        raise OSError(f"no {model} on {device}\nand much more")
+def test_a_model_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(folder: str, **_: object) -> None:
+        raise OSError("no such layer\nand much more")
 
+    write_embedding_model(tmp_path / "own")
     monkeypatch.setitem(sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=refuse))
-    with pytest.raises(InputError, match="the embedding model 'nowhere' cannot be loaded: no nowhere on cpu\nhint"):
-        load_embedder("nowhere")
+    with pytest.raises(InputError, match="the embedding model 'own' cannot be loaded: no such layer\nhint"):
+        load_embedder(SemanticDuplicates(model="own"), tmp_path)
 
 
-def test_a_folder_is_found_below_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded: list[str] = []
-    monkeypatch.setitem(sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=lambda model, device: loaded.append(model)))
-    (tmp_path / "models" / "own").mkdir(parents=True)
-    load_embedder("models/own", tmp_path)
-    load_embedder("models/other", tmp_path)
-    assert loaded == [str(tmp_path / "models" / "own"), "models/other"]
+def test_a_folder_below_the_root_is_loaded_without_pickles_or_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: dict[str, object] = {}
+    library = SimpleNamespace(SentenceTransformer=lambda folder, **options: loaded.update(options, folder=folder))
+    monkeypatch.setitem(sys.modules, "sentence_transformers", library)
+    write_embedding_model(tmp_path / "models/own")
+    load_embedder(SemanticDuplicates(model="models/own"), tmp_path)
+    assert loaded == {
+        "folder": str(tmp_path / "models/own"), "device": "cpu", "local_files_only": True, "trust_remote_code": False,
+        "model_kwargs": {"use_safetensors": True},
+    }  # fmt: skip
 
 
 @pytest.mark.slow

@@ -1,12 +1,14 @@
 """Documents as Arrow: how the corpus stage hands them to the dataset stage.
 
-One Parquet file, sorted by id; `signals` is a struct of its own columns.
+One Parquet file, in the order of the inputs that they were read from; `signals` is a struct of its own columns.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from adapt.artifact.arrow import leave_pandas_out
+from adapt.artifact.rowgroups import RowGroupWriter
 from adapt.records import Document, Message, Shape, Signals
 
 if TYPE_CHECKING:
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Shape)
 FILE = "documents.parquet"
 ROWS = 2048
-"""Documents in a batch and in a row group: a constant, so that batches are the same wherever they run."""
+BYTES = 8 << 20
+"""Most documents, and most bytes of several, in a batch and in a row group: constants, so that batches are the same wherever they run. An array of
+texts holds 2 GiB at most, and is far from it so."""
 _TEXTS = (
     "id", "source", "locator", "kind", "language", "title", "text", "instruction", "input", "output", "rejected",
     "licence", "date", "group", "label",
@@ -28,6 +32,7 @@ def schema() -> "pa.Schema":
     """Columns of documents, in the order of the fields of `Document`."""
     import pyarrow as pa
 
+    leave_pandas_out()
     turn = pa.struct([("role", pa.string()), ("content", pa.string())])
     whole = {name for name, field in Signals.model_fields.items() if field.annotation is int}
     signals = pa.struct([(name, pa.int32() if name in whole else pa.float64()) for name in Signals.model_fields])
@@ -60,16 +65,23 @@ def _trusted(shape: type[S], values: dict[str, Any]) -> S:
     return made
 
 
-def write_documents(path: Path, batches: Iterable["pa.RecordBatch"]) -> int:
-    """Write batches of at most ROWS documents, one row group each; returns how many documents."""
+def open_documents(path: Path) -> RowGroupWriter:
+    """A file of documents to write."""
+    return RowGroupWriter(path, schema(), compression="zstd", use_dictionary=_FEW_VALUES, write_statistics=["id"])
+
+
+def read_some(path: Path, ids: Collection[str]) -> Iterator["pa.RecordBatch"]:
+    """The documents with one of `ids`, in the order of the file; row groups without any of them are read for their ids alone."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    count = 0
-    with pq.ParquetWriter(path, schema(), compression="zstd", use_dictionary=_FEW_VALUES, write_statistics=["id"]) as writer:
-        for batch in batches:
-            writer.write_batch(batch, row_group_size=ROWS)
-            count += batch.num_rows
-    return count
+    wanted = pa.array(sorted(ids), pa.string())
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            chosen = pc.is_in(file.read_row_group(number, columns=["id"]).column("id"), wanted)
+            if pc.any(chosen).as_py():
+                yield from file.read_row_group(number).filter(chosen).combine_chunks().to_batches()
 
 
 def read_batches(path: Path) -> Iterator["pa.RecordBatch"]:
@@ -79,19 +91,3 @@ def read_batches(path: Path) -> Iterator["pa.RecordBatch"]:
     with pq.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
             yield from file.read_row_group(number).combine_chunks().to_batches()
-
-
-def write_all(path: Path, documents: Iterable[Document]) -> int:
-    """Write documents in the order given, for small sets and tests."""
-    return write_documents(path, (to_batch(part) for part in _parts(documents)))
-
-
-def _parts(documents: Iterable[Document]) -> Iterator[Sequence[Document]]:
-    waiting: list[Document] = []
-    for document in documents:
-        waiting.append(document)
-        if len(waiting) == ROWS:
-            yield waiting
-            waiting = []
-    if waiting:
-        yield waiting

@@ -64,13 +64,3 @@ def write_ledger(path: Path, rows: Iterable[LedgerRow]) -> int:
         if batch:
             writer.write_batch(pa.RecordBatch.from_pylist(batch, schema=schema))
     return count
-
-
-def read_ledger(path: Path) -> Iterator[LedgerRow]:
-    """The rows that `write_ledger` wrote."""
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches():
-            for row in batch.to_pylist():
-                yield LedgerRow.model_validate(row)

@@ -41,17 +41,25 @@ def prepare(base: PinnedBase, *, root: Path, cache: Path, progress: Progress) ->
         _check_pin(base, root=root)
         return model_folder(source, root=root)
     if isinstance(source, HubBase):
-        label, key, fill = f"downloading {source.model}", digest_text(source.model, source.revision), _downloader(source)
+        label, fill = f"downloading {source.model}", _downloader(source)
     else:
         _check_pin(base, root=root)
-        label, key, fill = "converting the bundled base model", base.digest, _convert_bundled
-    folder = cache / "base" / key
+        label, fill = "converting the bundled base model", _convert_bundled
+    folder = base_folder(base, root=root, cache=cache)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{key}.lock")):
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
         if not _is_complete(folder):
             with progress.task(label), quiet_loading():
                 _fill(folder, fill)
     return folder
+
+
+def base_folder(base: PinnedBase, *, root: Path, cache: Path) -> Path:
+    """Where `prepare` leaves the base, whether it did so yet or not."""
+    source = base.source
+    if isinstance(source, PathBase):
+        return root / source.path
+    return cache / "base" / (digest_text(source.model, source.revision) if isinstance(source, HubBase) else base.digest)
 
 
 def _check_pin(base: PinnedBase, *, root: Path) -> None:

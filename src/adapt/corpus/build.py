@@ -1,8 +1,8 @@
 """The corpus stage: raw data in, clean documents and a ledger out.
 
-Enters: a folder of raw files, and what else the sources of the spec name. Leaves: `documents.parquet` (sorted by id), `ledger.parquet` (in the order
-of the files) and `report.json`. An engine reads and cleans the inputs into pieces, which rest on disk; when it is known which lines repeat from file
-to file, running texts are finished. Memory holds a few batches, the counters, and keys. With a cache, what an earlier build read is not read again.
+Enters: a folder of raw files, and what else the sources of the spec name. Leaves: `documents.parquet` and `ledger.parquet`, both in the order of the
+files, and `report.json`. An engine reads and cleans the inputs into pieces, which rest on disk; when it is known which lines repeat from file to
+file, running texts are finished. Memory holds a few batches, the counters, and keys. With a cache, what an earlier build read is not read again.
 """
 
 import json
@@ -12,11 +12,12 @@ from operator import attrgetter
 from pathlib import Path
 
 from adapt.artifact.digest import digest_content
-from adapt.artifact.documents import FILE, write_documents
+from adapt.artifact.documents import FILE
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
 from adapt.corpus.cache import opened_cache
-from adapt.corpus.finishing import finish_all
+from adapt.corpus.finishing import Keeper, finish_all
+from adapt.corpus.groups import DocumentWriter
 from adapt.corpus.intake import read_all
 from adapt.corpus.ledger import LedgerWriter
 from adapt.corpus.pieces import lost, to_batch
@@ -25,7 +26,6 @@ from adapt.corpus.readers.checking import check_fields
 from adapt.corpus.recall import settings_key
 from adapt.corpus.report import CorpusReport, Tally
 from adapt.corpus.settings import Job, Settings
-from adapt.corpus.sorting import DocumentSorter
 from adapt.corpus.sources.files import find_inputs
 from adapt.corpus.sources.inputs import Found
 from adapt.engine.engine import Engine
@@ -75,18 +75,18 @@ def _build(found: Found, job: Job, raw: Path, folder: Path, progress: Progress) 
     job.spool.mkdir(exist_ok=True)
     tally = Tally(found, len(job.settings.corpus.sources))
     spools = read_all(job, entries, progress)
-    sorter = DocumentSorter(folder / ".documents", sum(spool.size for spool in spools))
-    with LedgerWriter(folder / "ledger.parquet", tally) as ledger, sorter:
+    keeper, former = Keeper(job), job.cache.former if job.cache else None
+    writer = DocumentWriter(folder / FILE, job.settings.key, former.groups if former else None, job.spool if job.cache else None)
+    with LedgerWriter(folder / "ledger.parquet", tally) as ledger, writer, keeper:
         ledger.add(to_batch([lost(source, rejected) for source, rejected in found.refused]))
-        for batch, documents in finish_all(job, entries, spools, tally, progress):
-            sorter.add(documents)
+        for batch, documents in finish_all(job, entries, spools, keeper, tally, progress):
+            writer.add(documents)
             ledger.add(batch)
         report = tally.report()
         if not report.documents:
             problem = f"corpus folder {raw}: no usable document; {report.summary()}"
             raise InputError(problem, hint="see corpus.sources in the spec, and the files themselves")
-        write_documents(folder / FILE, sorter.sorted())
-    (folder / ".documents").unlink()
+    keeper.write_index(spools)
     if not job.cache:
         shutil.rmtree(job.spool)
     text = json.dumps(report.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False)

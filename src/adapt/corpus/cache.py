@@ -1,31 +1,33 @@
 """What an earlier build of the same corpus found, so that only what changed is read and cleaned again.
 
 A generation is a folder: the pieces that were read (`pieces-*.arrow`) and the running texts that were finished (`finished.arrow`), in the order of
-that build, with tables of keys. Keys are digests of all that a piece depends on: what it was read from, the settings, code and libraries. So an entry
-that is found is right, and one that is stale is never found. Every build writes a generation of its own and then puts it in the place of the former.
+that build, with tables of keys; and the row groups of its documents (`groups.arrow`). Keys are digests of all that an entry depends on: what it was
+read from, the settings, code and libraries. So an entry that is found is right, and one that is stale is never found. Every build writes a generation
+of its own and then puts it in the place of the former.
 A generation with a wrong checksum, or of another version, is ignored. While one build uses a cache, another goes without.
 """
 
 import json
 import logging
 import shutil
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zlib import crc32
 
 from filelock import FileLock, Timeout
 
 from adapt.artifact.digest import digest_file, digest_value
+from adapt.corpus.groups import FILE as GROUPS
+from adapt.corpus.groups import KeptGroups
 from adapt.corpus.store import Store, StoreIndex, as_keys
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 _INDEX = "index.json"
 _GENERATIONS = "generation-*"
 
@@ -42,14 +44,29 @@ class Generation:
         self.finished = Store(folder, "finished", index["finished"])
         inputs = np.load(folder / "inputs.npy")
         self._inputs = {key.tobytes(): (int(start), int(count)) for key, (start, count) in zip(inputs[:, :2], inputs[:, 2:], strict=True)}
+        self._ordered = sorted(((key, *places) for key, places in self._inputs.items()), key=itemgetter(1))
+
+    @cached_property
+    def groups(self) -> KeptGroups:
+        """The row groups of its documents."""
+        return KeptGroups(self.folder / GROUPS)
 
     def input(self, key: bytes) -> tuple[int, int] | None:
-        """Where the pieces of an input stand in `pieces`: the first place, and how many."""
+        """Where the pieces of an input, or of a portion of one, stand in `pieces`: the first place, and how many."""
         return self._inputs.get(key)
+
+    def inside(self, start: int, count: int) -> Iterator[tuple[bytes, int, int]]:
+        """What stands among `count` places from `start` on: keys, first places counted from `start`, and numbers of pieces."""
+        for at in range(bisect_left(self._ordered, start, key=itemgetter(1)), len(self._ordered)):
+            key, first, number = self._ordered[at]
+            if first >= start + count:
+                return
+            if first + number <= start + count:
+                yield key, first - start, number
 
 
 def write_index(folder: Path, pieces: StoreIndex, finished: StoreIndex, inputs: Iterable[tuple[bytes, int, int]]) -> None:
-    """Make a generation of the files in `folder`. `inputs` are keys of inputs, with the first place and the number of their pieces."""
+    """Make a generation of the files in `folder`. `inputs` are keys of inputs and portions, with first place and number of their pieces."""
     import numpy as np
 
     listed = list(inputs)

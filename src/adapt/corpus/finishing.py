@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from adapt.artifact import documents
 from adapt.artifact.progress import Progress
 from adapt.corpus.cache import write_index
 from adapt.corpus.pieces import DOCUMENT, WAITING, moved, to_batch
@@ -39,28 +38,25 @@ class _Batch(NamedTuple):
 
 
 def finish_all(
-    job: Job, inputs: Sequence[RawInput], spools: Sequence[Spooled], tally: Tally, progress: Progress
+    job: Job, inputs: Sequence[RawInput], spools: Sequence[Spooled], keeper: "Keeper", tally: Tally, progress: Progress
 ) -> Iterator[tuple["pa.RecordBatch", "pa.RecordBatch"]]:
     """Batches of finished pieces in the order of the inputs, each counted, and the documents among them."""
     import numpy as np
     import pyarrow as pa
 
     sources = np.array([entry.source for entry in inputs], np.int64)
-    keeper = _Keeper(job)
     waits = sum(spool.waiting for spool in spools)
     engine = job.engine if waits > BATCH_ROWS else Inline()
-    names = documents.schema().names
-    with progress.task("corpus: finishing", sum(sum(spool.counts) for spool in spools)) as task, keeper:
+    with progress.task("corpus: finishing", sum(sum(spool.counts) for spool in spools)) as task:
         for known, result in map_beside(engine, partial(finish, settings=job.settings), _steps(job, inputs, spools, keeper)):
             batch = _whole(known, result, job, keeper)
             tally.add(batch, sources[known.owners])
             made = batch.column("state").to_numpy() == DOCUMENT
-            yield batch, (batch if made.all() else batch.filter(pa.array(made))).select(names)
+            yield batch, batch if made.all() else batch.filter(pa.array(made))
             task.advance(len(batch))
-    keeper.write_index(spools)
 
 
-def _steps(job: Job, inputs: Sequence[RawInput], spools: Sequence[Spooled], keeper: "_Keeper") -> Iterator[tuple[_Batch, "pa.RecordBatch | None"]]:
+def _steps(job: Job, inputs: Sequence[RawInput], spools: Sequence[Spooled], keeper: "Keeper") -> Iterator[tuple[_Batch, "pa.RecordBatch | None"]]:
     import numpy as np
 
     numbers: dict[str, int] = {}
@@ -97,7 +93,7 @@ def _task(known: _Batch) -> "pa.RecordBatch | None":
     return known.asked.filter(pa.array(known.rows < 0)) if known.asked is not None and (known.rows < 0).any() else None
 
 
-def _whole(known: _Batch, result: "pa.RecordBatch | None", job: Job, keeper: "_Keeper") -> "pa.RecordBatch":
+def _whole(known: _Batch, result: "pa.RecordBatch | None", job: Job, keeper: "Keeper") -> "pa.RecordBatch":
     """The batch with every waiting piece finished, in its order."""
     import numpy as np
     import pyarrow as pa
@@ -118,8 +114,8 @@ def _whole(known: _Batch, result: "pa.RecordBatch | None", job: Job, keeper: "_K
     return joined([finished, known.pieces.take(pa.array(others))]).take(pa.array(order))
 
 
-class _Keeper:
-    """Writes what a cache keeps beside the pieces; without a cache, nothing."""
+class Keeper:
+    """Writes what a cache keeps beside the pieces; without a cache, nothing. A context manager, after which the index can be written."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -135,14 +131,17 @@ class _Keeper:
             self._writer.__exit__(None, None, None)
 
     def add_file(self, spool: Spooled) -> None:
+        """The pieces that follow stand in this file."""
         if self._job.cache:
             self._pieces.add_file(spool.path.name)
 
     def add_pieces(self, batch: "pa.RecordBatch") -> None:
+        """The next batch of the file."""
         if self._job.cache:
             self._pieces.add(batch)
 
     def add_finished(self, batch: "pa.RecordBatch") -> None:
+        """A batch of texts that waited."""
         if self._writer:
             self._writer.write(batch)
             self._finished.add(batch)
@@ -152,12 +151,14 @@ class _Keeper:
         if self._job.cache is None:
             return
         entries: dict[bytes, tuple[int, int]] = {}
+        portions: dict[bytes, tuple[int, int]] = {}
         start = 0
         for spool in spools:
+            portions |= {key: (start + first, count) for key, first, count in spool.portions}
             for place, count in zip(spool.inputs, spool.counts, strict=True):
                 key = self._job.cache.inputs[place]
                 if key:  # an input that was cut has its pieces in several files, one after the other
                     first, before = entries.get(key, (start, 0))
                     entries[key] = (first, before + count)
                 start += count
-        write_index(self._job.spool, self._pieces, self._finished, ((key, *places) for key, places in entries.items()))
+        write_index(self._job.spool, self._pieces, self._finished, ((key, *places) for key, places in (portions | entries).items()))

@@ -9,7 +9,8 @@ from itertools import groupby
 from pathlib import Path
 
 from adapt.artifact.progress import Progress
-from adapt.corpus.recall import Taken, input_key
+from adapt.corpus.readers.portion import Portion
+from adapt.corpus.recall import Taken, input_key, portion_key
 from adapt.corpus.settings import Job
 from adapt.corpus.sources.inputs import RawInput
 from adapt.corpus.sources.storage import content_key
@@ -36,7 +37,7 @@ def read_all(job: Job, inputs: Sequence[RawInput], progress: Progress) -> list[S
     spools: list[Spooled] = []
     with progress.task("corpus: reading", len(inputs)) as task:
         for (path, group), result in map_beside(_engine(job, found), partial(read, settings=settings), _steps(job, found)):
-            spools.append(_spooled(path, group, result or read(ReadTask(group.portions, path), settings=job.settings)))
+            spools.append(_spooled(job, path, group, result or read(ReadTask(group.portions, path), settings=job.settings)))
             task.advance(len(spools[-1].inputs))
     return spools
 
@@ -64,7 +65,7 @@ def _key(job: Job, entry: RawInput) -> bytes:
     return blake2b(input_key(entry, job.settings) + content.encode(), digest_size=16).digest() if content else b""
 
 
-def _spooled(path: Path, group: Group, result: ReadResult) -> Spooled:
+def _spooled(job: Job, path: Path, group: Group, result: ReadResult) -> Spooled:
     if result.batches:
         with SpoolWriter(path) as spool:
             for batch in result.batches:
@@ -72,4 +73,17 @@ def _spooled(path: Path, group: Group, result: ReadResult) -> Spooled:
     counts: Counter[int] = Counter()
     for place, count in zip(group.places, result.counts, strict=True):
         counts[place] += count
-    return Spooled(path, tuple(counts), tuple(counts.values()), result.waiting, result.size)
+    return Spooled(path, tuple(counts), tuple(counts.values()), result.waiting, tuple(_portions(job, group, result.counts)))
+
+
+def _portions(job: Job, group: Group, counts: Sequence[int]) -> Iterator[tuple[bytes, int, int]]:
+    """Keys of the portions of a group that have one, and of those in inputs that are taken over, with first row and number of pieces."""
+    former = job.cache.former if job.cache else None
+    start = 0
+    for portion, count in zip(group.portions, counts, strict=True):
+        if isinstance(portion, Portion):
+            if key := portion_key(portion, job.settings):
+                yield key, start, count
+        elif former and portion.count > 1:
+            yield from ((key, start + first, number) for key, first, number in former.inside(portion.start, portion.count))
+        start += count

@@ -5,14 +5,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from adapt.artifact.lines import ledger_schema
+from adapt.corpus.groups import Regrouper
 from adapt.corpus.pieces import ledger
 from adapt.corpus.report import Tally
-from adapt.corpus.spool import Regrouper
+from adapt.corpus.spool import joined
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _ROWS = 10_000
+_BYTES = 8 << 20
 
 
 class LedgerWriter:
@@ -23,7 +25,7 @@ class LedgerWriter:
 
         self._tally = tally
         self._writer = pq.ParquetWriter(path, ledger_schema(), compression="zstd")
-        self._groups = Regrouper(_ROWS, self._writer.write_batch)
+        self._groups = Regrouper(lambda parts: self._writer.write_batch(joined(parts)), rows=_ROWS, size=_BYTES)
 
     def __enter__(self) -> Self:
         return self

@@ -4,7 +4,7 @@ A row is one piece: a draft that waits to be finished, a finished document, what
 document, its ledger rows (without record, source and locator, which are the piece's own), and what finishing needs. Only documents have ids.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from adapt.artifact import documents
@@ -13,7 +13,9 @@ from adapt.corpus.draft import Draft, Edit, Rejected
 from adapt.records import Language, LedgerRow, Signals
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 DOCUMENT, WAITING, LOST, NOTE = range(4)
 """States of a piece."""
@@ -22,14 +24,13 @@ NO_KEY = bytes(16)
 _OWN = ("record", "source", "locator")
 _TEXTS = ("title", "text", "instruction", "input", "output", "rejected")
 _FACTS = ("licence", "date", "group", "label")
-_UNMEASURED = tuple(vars(Signals()).values())
 
 LedgerPart = tuple[str, str, str, float | None, float | None, str | None, str | None, tuple[tuple[int, int], ...]]
 """A ledger row's columns from `action` on."""
 
 
 class Piece(NamedTuple):
-    """One row, its columns in the order of the schema."""
+    """One row, its columns in the order of the schema. What was measured of documents stands apart, in columns."""
 
     id: str
     source: str
@@ -47,7 +48,6 @@ class Piece(NamedTuple):
     group: str
     label: str
     messages: tuple[tuple[str, str], ...]
-    signals: tuple[Any, ...]
     state: int
     wrapped: bool
     rows: Sequence[LedgerPart]
@@ -64,14 +64,14 @@ def schema() -> "pa.Schema":
     return pa.schema([*documents.schema(), *own])
 
 
-def finished(draft: Draft, language: Language, signals: tuple[Any, ...], rows: Sequence[LedgerPart] = (), raw: bytes = NO_KEY) -> Piece:
-    """A document. `signals` are in the order of the fields of `records.Signals`; `rows` come before those of its own edits."""
-    return _piece(draft, draft.identity(), language, signals, DOCUMENT, [*rows, *map(edited, draft.edits)], (), raw)
+def finished(draft: Draft, language: Language, rows: Sequence[LedgerPart] = (), raw: bytes = NO_KEY) -> Piece:
+    """A document. `rows` come before those of its own edits."""
+    return _piece(draft, draft.identity(), language, DOCUMENT, [*rows, *map(edited, draft.edits)], (), raw)
 
 
 def waiting(draft: Draft, lines: Sequence[int], raw: bytes = NO_KEY) -> Piece:
     """A draft to finish when it is known which of its lines repeat."""
-    return _piece(draft, "", "", _UNMEASURED, WAITING, [*map(edited, draft.edits)], lines, raw)
+    return _piece(draft, "", "", WAITING, [*map(edited, draft.edits)], lines, raw)
 
 
 def lost(source: str, rejected: Rejected, rows: Sequence[LedgerPart] = (), raw: bytes = NO_KEY) -> Piece:
@@ -85,21 +85,21 @@ def note(row: LedgerRow) -> Piece:
     return _bare(row.source, row.locator, NOTE, [told], NO_KEY)
 
 
-def to_batch(pieces: Sequence[Piece]) -> "pa.RecordBatch":
-    """Pieces as one batch."""
+def to_batch(pieces: Sequence[Piece], measured: "Mapping[str, NDArray[np.float64]] | None" = None) -> "pa.RecordBatch":
+    """Pieces as one batch. `measured`: values for each document among them, by the names of `records.Signals`; NaN where there is none, and a signal
+    that is left out was not measured."""
     import pyarrow as pa
 
     shape = schema()
     if not pieces:
         return pa.RecordBatch.from_pylist([], schema=shape)
-    columns = zip(*pieces, strict=True)
-    return pa.RecordBatch.from_arrays(
-        [
-            pa.array(column, field.type) if field.name != "signals" else _signals(column, field.type)
-            for column, field in zip(columns, shape, strict=True)
-        ],
-        schema=shape,
-    )
+    columns = dict(zip(Piece._fields, zip(*pieces, strict=True), strict=True))
+    documents = [at for at, state in enumerate(columns["state"]) if state == DOCUMENT]
+    arrays = [
+        _signals(measured or {}, documents, len(pieces), field.type) if field.name == "signals" else pa.array(columns[field.name], field.type)
+        for field in shape
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=shape)
 
 
 def drafts(batch: "pa.RecordBatch") -> Iterator[tuple[Draft, list[LedgerPart], list[int]]]:
@@ -143,19 +143,17 @@ def ledger(batch: "pa.RecordBatch") -> "pa.RecordBatch":
     return pa.RecordBatch.from_arrays([record, source, locator, *parts.flatten()], schema=ledger_schema())
 
 
-def _piece(
-    draft: Draft, name: str, language: str, signals: tuple[Any, ...], state: int, rows: list[LedgerPart], lines: Sequence[int], raw: bytes
-) -> Piece:
+def _piece(draft: Draft, name: str, language: str, state: int, rows: list[LedgerPart], lines: Sequence[int], raw: bytes) -> Piece:
     return Piece(
         name, draft.source, draft.locator, draft.kind, language,
         draft.title, draft.text, draft.instruction, draft.input, draft.output, draft.rejected,
         draft.licence, draft.date, draft.group, draft.label, draft.messages,
-        signals, state, draft.wrapped, rows, lines, raw,
+        state, draft.wrapped, rows, lines, raw,
     )  # fmt: skip
 
 
 def _bare(source: str, locator: str, state: int, rows: list[LedgerPart], raw: bytes) -> Piece:
-    return Piece("", source, locator, "", "", "", "", "", "", "", "", "", "", "", "", (), _UNMEASURED, state, False, rows, (), raw)
+    return Piece("", source, locator, "", "", "", "", "", "", "", "", "", "", "", "", (), state, False, rows, (), raw)
 
 
 def edited(edit: Edit) -> LedgerPart:
@@ -168,10 +166,20 @@ def _part(row: dict[str, Any]) -> LedgerPart:
     return part
 
 
-def _signals(measured: Iterable[tuple[Any, ...]], shape: "pa.StructType") -> "pa.StructArray":
-    """Column by column, which is three times as fast as row by row."""
+def _signals(measured: "Mapping[str, NDArray[np.float64]]", documents: Sequence[int], count: int, shape: "pa.StructType") -> "pa.StructArray":
+    """A row for each piece; what was not measured has the value that `records.Signals` gives it."""
+    import numpy as np
     import pyarrow as pa
 
-    return pa.StructArray.from_arrays(
-        [pa.array(column, field.type) for column, field in zip(zip(*measured, strict=True), shape, strict=True)], fields=list(shape)
-    )
+    unmeasured = Signals()
+    arrays = []
+    for field in shape:
+        default = getattr(unmeasured, field.name)
+        values = np.full(count, np.nan if default is None else default, np.float64)
+        if field.name in measured:
+            values[documents] = measured[field.name]
+        gaps = np.isnan(values)
+        if pa.types.is_integer(field.type):
+            values = values.astype(np.int32)
+        arrays.append(pa.array(values, field.type, mask=gaps if gaps.any() else None))
+    return pa.StructArray.from_arrays(arrays, fields=list(shape))

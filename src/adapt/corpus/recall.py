@@ -66,9 +66,11 @@ class Known(NamedTuple):
     size: int
     """Roughly their bytes."""
 
-    def locators(self) -> list[str | None]:
-        """The places of the pieces in their source; None where they are the former ones."""
-        return [None] * len(self.rows) if self.first is None else [f"line {number}" for number in range(self.first, self.first + len(self.rows))]
+    def lines(self) -> "NDArray[np.int64]":
+        """The numbers of the lines; 0 where pieces did not move."""
+        import numpy as np
+
+        return np.zeros(len(self.rows), np.int64) if self.first is None else np.arange(self.first, self.first + len(self.rows))
 
 
 def settings_key(section: CorpusSection) -> bytes:
@@ -86,6 +88,13 @@ def settings_key(section: CorpusSection) -> bytes:
 def input_key(input: RawInput, settings: Settings) -> bytes:
     """Key of everything but the content of an input."""
     return _digest(settings.key, f"{input.source}\0{input.reader}\0{input.member}\0{input.name}".encode("utf-8", "surrogatepass"))
+
+
+def portion_key(portion: Portion, settings: Settings) -> bytes:
+    """Key of a part of a file of lines: its bytes, and which line is the first. Empty for another portion, and where nothing is kept."""
+    if not settings.key or not portion.digest:
+        return b""
+    return _digest(input_key(portion.input, settings), f"{portion.first_line}\0".encode() + portion.digest)
 
 
 def runs(portions: Iterable[Portion | Taken]) -> Iterator[tuple[Portion | Taken, list[int]]]:
@@ -110,11 +119,15 @@ def raw_pieces(portion: Portion | Taken, settings: Settings) -> Iterator[Raw | K
     """The pieces of a portion, in order; those that the former generation knows are not read."""
     import numpy as np
 
-    if isinstance(portion, Taken):
-        assert settings.former is not None
-        for start, count, size in former_generation(settings.former).pieces.spans(portion.start, portion.count):
+    former = former_generation(settings.former) if settings.former else None
+    known = former.input(portion_key(portion, settings)) if former and isinstance(portion, Portion) else None
+    taken = Taken(*known) if known else portion
+    if isinstance(taken, Taken):
+        assert former is not None
+        for start, count, size in former.pieces.spans(taken.start, taken.count):
             yield Known(np.arange(start, start + count), None, size)
         return
+    portion = taken
     if not settings.key:
         yield from (_raw(piece, portion.input.name, NO_KEY) for piece in _read(portion, settings))
         return
@@ -151,7 +164,8 @@ def _by_lines(portion: Portion, settings: Settings, key: bytes) -> Iterator[Raw 
     lines = data.split(b"\n")
     if not lines[-1]:
         lines.pop()
-    keys = [sha256(key + line.rstrip(b"\r")).digest()[:16] for line in lines]
+    bare = [line.rstrip(b"\r") for line in lines] if b"\r" in data else lines
+    keys = [sha256(key + line).digest()[:16] for line in bare]
     rows = former_generation(settings.former).pieces.find(as_keys(keys)) if settings.former else np.full(len(lines), -1)
     name, first, now = portion.input.name, portion.first_line, 0
 

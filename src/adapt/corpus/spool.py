@@ -1,6 +1,6 @@
 """Batches of pieces on disk: written once, in order, and read back batch by batch, so that memory holds one at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,8 +27,8 @@ class Spooled:
     """Rows of each."""
     waiting: int
     """Pieces that wait to be finished."""
-    size: int
-    """Bytes of all batches in memory."""
+    portions: tuple[tuple[bytes, int, int], ...] = ()
+    """Keys of portions that are known by their bytes, with the first row and the number of their pieces."""
 
 
 class SpoolWriter:
@@ -37,7 +37,6 @@ class SpoolWriter:
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
 
-        self.size = 0
         self._writer = pa.ipc.new_file(str(path), schema())
 
     def __enter__(self) -> Self:
@@ -50,14 +49,13 @@ class SpoolWriter:
         """Append a batch; an empty one is left out."""
         if batch.num_rows:
             self._writer.write_batch(batch)
-            self.size += batch.nbytes
 
 
 def read_spool(path: Path) -> Iterator["pa.RecordBatch"]:
     """The batches of a file, in order."""
     import pyarrow as pa
 
-    with pa.OSFile(str(path)) as file:
+    with pa.memory_map(str(path)) as file:
         reader = pa.ipc.open_file(file)
         for number in range(reader.num_record_batches):
             yield reader.get_batch(number)
@@ -69,38 +67,10 @@ def read_lines(path: Path) -> Iterator["pa.RecordBatch"]:
 
     names = schema().names
     options = pa.ipc.IpcReadOptions(included_fields=[names.index("state"), names.index("lines")])
-    with pa.OSFile(str(path)) as file:
+    with pa.memory_map(str(path)) as file:
         reader = pa.ipc.open_file(file, options=options)
         for number in range(reader.num_record_batches):
             yield reader.get_batch(number)
-
-
-class Regrouper:
-    """Takes batches of any size and hands on batches of exactly `rows` rows, the last one but for what is left."""
-
-    def __init__(self, rows: int, write: Callable[["pa.RecordBatch"], object]) -> None:
-        self._rows = rows
-        self._write = write
-        self._waiting: list[pa.RecordBatch] = []
-        self._held = 0
-
-    def add(self, batch: "pa.RecordBatch") -> None:
-        """Take a batch."""
-        self._waiting.append(batch)
-        self._held += batch.num_rows
-        while self._held >= self._rows:
-            self._hand_on(self._rows)
-
-    def close(self) -> None:
-        """Hand on what is left."""
-        if self._held:
-            self._hand_on(self._held)
-
-    def _hand_on(self, rows: int) -> None:
-        whole = joined(self._waiting)
-        self._write(whole.slice(0, rows))
-        self._waiting = [whole.slice(rows)] if len(whole) > rows else []
-        self._held -= rows
 
 
 def joined(batches: list["pa.RecordBatch"]) -> "pa.RecordBatch":

@@ -45,14 +45,12 @@ class ReadResult:
     """Pieces of each portion."""
     waiting: int
     """How many wait to be finished."""
-    size: int
-    """Bytes of all batches."""
     batches: tuple["pa.RecordBatch", ...] = ()
     """The pieces, when they are in no file."""
 
 
 class _Ready(NamedTuple):
-    """A draft that is a document as soon as it is measured, which is done for many at once."""
+    """A draft that is a document as soon as it is protected and measured, which is done for many at once."""
 
     draft: Draft
     rows: Sequence[LedgerPart]
@@ -65,16 +63,16 @@ def read(task: ReadTask, *, settings: Settings) -> ReadResult:
     if task.spool is None:
         batches: list[pa.RecordBatch] = []
         counts, waits = _read(task.portions, settings, batches.append)
-        return ReadResult(counts, waits, sum(batch.nbytes for batch in batches), tuple(batches))
+        return ReadResult(counts, waits, tuple(batches))
     with SpoolWriter(task.spool) as spool:
         counts, waits = _read(task.portions, settings, spool.write)
-    return ReadResult(counts, waits, spool.size)
+    return ReadResult(counts, waits)
 
 
 def finish(batch: "pa.RecordBatch", *, settings: Settings) -> "pa.RecordBatch":
     """Documents of waiting pieces whose `lines` are the digests of those that repeat. Keeps their order and keys."""
     keys = batch.column("raw").to_pylist()
-    return _batch([_finished(draft, settings, lines, rows, key) for (draft, rows, lines), key in zip(drafts(batch), keys, strict=True)])
+    return _batch([_finished(draft, settings, lines, rows, key) for (draft, rows, lines), key in zip(drafts(batch), keys, strict=True)], settings)
 
 
 def _read(portions: Sequence[Portion | Taken], settings: Settings, write: Callable[["pa.RecordBatch"], object]) -> tuple[tuple[int, ...], int]:
@@ -108,15 +106,13 @@ def _read(portions: Sequence[Portion | Taken], settings: Settings, write: Callab
 def _made(held: Sequence[Raw | Known], settings: Settings) -> "pa.RecordBatch":
     """One row for each raw piece: from the former generation where it is known there, else cleaned now."""
     import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
 
     raws = [entry for entry in held if isinstance(entry, Raw)]
     if not settings.former:
-        return _batch([_cleaned(raw, settings) for raw in raws])
+        return _batch([_cleaned(raw, settings) for raw in raws], settings)
     former = former_generation(settings.former).pieces
     sought = former.find(as_keys([raw.key for raw in raws]))
-    fresh = _batch([_cleaned(raw, settings) for raw, row in zip(raws, sought.tolist(), strict=True) if row < 0])
+    fresh = _batch([_cleaned(raw, settings) for raw, row in zip(raws, sought.tolist(), strict=True) if row < 0], settings)
     each = iter(sought.tolist())
     rows = np.concatenate([entry.rows if isinstance(entry, Known) else np.array([next(each)]) for entry in held])
     if len(fresh) == len(rows):
@@ -124,15 +120,36 @@ def _made(held: Sequence[Raw | Known], settings: Settings) -> "pa.RecordBatch":
     batch = former.woven(rows, fresh)
     if not raws and all(entry.first is None for entry in held if isinstance(entry, Known)):
         return batch
-    told = [locator for entry in held for locator in (entry.locators() if isinstance(entry, Known) else [entry.piece.locator])]
-    locators = pa.array(told, pa.string())
-    return moved(batch, pc.coalesce(locators, batch.column("locator")) if locators.null_count else locators)
+    return moved(batch, _locators(held, batch.column("locator")))
 
 
-def _batch(made: Sequence["Piece | _Ready"]) -> "pa.RecordBatch":
-    """The pieces as a batch, those that are ready measured."""
-    measured = iter(measure([piece.draft for piece in made if isinstance(piece, _Ready)]))
-    return to_batch([finished(piece.draft, *next(measured), piece.rows, piece.key) if isinstance(piece, _Ready) else piece for piece in made])
+def _locators(held: Sequence[Raw | Known], former: "pa.Array") -> "pa.Array":
+    """The places of pieces in their sources as they are now; `former` are those of an earlier build."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    lines = np.concatenate([entry.lines() if isinstance(entry, Known) else np.full(1, -1) for entry in held])
+    numbers = pa.array(lines)
+    known = pc.if_else(pc.greater(numbers, 0), pc.binary_join_element_wise("line", numbers.cast(pa.string()), " "), former)
+    read = pa.array([entry.piece.locator for entry in held if isinstance(entry, Raw)], pa.string())
+    places = np.arange(len(lines))
+    places[lines < 0] = len(lines) + np.arange(len(read))
+    return pa.concat_arrays([known, read]).take(pa.array(places)) if len(read) else known
+
+
+def _batch(made: Sequence["Piece | _Ready"], settings: Settings) -> "pa.RecordBatch":
+    """The pieces as a batch, those that are ready protected and measured."""
+    safe = iter(settings.guard.protect_all([piece.draft for piece in made if isinstance(piece, _Ready)]))
+    made = [_protected(piece, next(safe)) if isinstance(piece, _Ready) else piece for piece in made]
+    told, measured = measure([piece.draft for piece in made if isinstance(piece, _Ready)], settings.corpus)
+    languages = iter(told)
+    pieces = [finished(piece.draft, next(languages), piece.rows, piece.key) if isinstance(piece, _Ready) else piece for piece in made]
+    return to_batch(pieces, measured)
+
+
+def _protected(piece: "_Ready", safe: Draft | Rejected) -> "Piece | _Ready":
+    return _lost(piece.draft, safe, piece.rows, piece.key) if isinstance(safe, Rejected) else piece._replace(draft=safe)
 
 
 def _cleaned(raw: Raw, settings: Settings) -> "Piece | _Ready":
@@ -149,17 +166,14 @@ def _cleaned(raw: Raw, settings: Settings) -> "Piece | _Ready":
 
 
 def _finished(draft: Draft, settings: Settings, repeated: Collection[int], rows: Sequence[LedgerPart], key: bytes) -> "Piece | _Ready":
-    """What will be a document, or the lost piece when its policies or its emptiness are against it; `rows` tell what was done to the draft before."""
+    """What will be a document, or the lost piece when nothing is left of it; `rows` tell what was done to the draft before."""
     if draft.kind == "text":
         draft = _without_repeated(draft, repeated)
         if not has_prose(draft.text):
             return _lost(draft, Rejected(draft.locator, "no_content", "Nothing but headings is left."), rows, key)
     if draft.wrapped:
         draft = replace(draft, text=unwrap(draft.text))
-    safe = settings.guard.protect(draft)
-    if isinstance(safe, Rejected):
-        return _lost(draft, safe, rows, key)
-    return _Ready(safe, rows, key)
+    return _Ready(draft, rows, key)
 
 
 def _without_repeated(draft: Draft, repeated: Collection[int]) -> Draft:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _OPEN_FILES = 4
 _KEPT_BATCHES = 4
+_LONG = 8
+"""Mean length from which runs of rows are long."""
 _WORTH_READING = 16
 """A batch is read back only for so many of its rows, unless few batches are asked for: reading all for one row each costs more than it saves."""
 
@@ -48,6 +50,8 @@ class Store:
         import numpy as np
         import pyarrow as pa
 
+        if runs := self._runs(rows):
+            return joined([fresh.slice(at, count) if number < 0 else self._batch(number).slice(at, count) for number, at, count in runs])
         parts: list[pa.RecordBatch] = []
         at, size = np.empty(len(rows), np.int64), 0
         each = self._batch_of(rows)
@@ -62,6 +66,20 @@ class Store:
         at[rows < 0] = size + np.arange(len(fresh))
         whole = joined([*parts, fresh] if len(fresh) else parts)
         return whole.slice(at[0], len(at)) if (np.diff(at) == 1).all() else whole.take(pa.array(at))
+
+    def _runs(self, rows: "NDArray[np.int64]") -> list[tuple[int, int, int]]:
+        """The batch (-1: the fresh ones), the place in it and the length of every run of rows that follow each other; nothing when most are short:
+        to copy run by run takes half the time of taking rows, if runs are long."""
+        import numpy as np
+
+        fresh = rows < 0
+        each, at = np.where(fresh, -1, self._batch_of(rows)), np.where(fresh, np.cumsum(fresh) - 1, rows)
+        starts = np.flatnonzero(np.diff(each, prepend=-2) | (np.diff(at, prepend=0) != 1))
+        if len(starts) * _LONG > len(rows):
+            return []
+        lengths = np.diff(starts, append=len(rows))
+        places = at[starts] - np.where(each[starts] < 0, 0, self._starts[each[starts]])
+        return list(zip(each[starts].tolist(), places.tolist(), lengths.tolist(), strict=True))
 
     def spans(self, start: int, count: int) -> Iterator[tuple[int, int, int]]:
         """The places from `start` on, cut where batches end: first place, how many, and roughly their bytes."""
@@ -104,7 +122,7 @@ class Store:
         if file not in self._readers:
             while len(self._readers) >= _OPEN_FILES:
                 del self._readers[next(iter(self._readers))]
-            self._readers[file] = pa.ipc.open_file(pa.OSFile(str(self._folder / self._files[file])))
+            self._readers[file] = pa.ipc.open_file(pa.memory_map(str(self._folder / self._files[file])))
         return self._readers[file]
 
 

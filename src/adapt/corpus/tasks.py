@@ -41,7 +41,9 @@ def grouped(inputs: Iterable[tuple[int, RawInput | Taken]], sources: tuple[Sourc
 def _weight(portion: Portion | Taken) -> int:
     if isinstance(portion, Taken):
         return _TAKEN
-    return max(_LEAST, portion.input.size) if portion.end is None else _BYTES
+    if portion.end is None:
+        return max(_LEAST, portion.input.size)
+    return portion.end - portion.start if portion.digest else _BYTES
 
 
 def _group(waiting: list[tuple[int, Portion | Taken]]) -> Group:

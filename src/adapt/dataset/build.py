@@ -19,7 +19,7 @@ from adapt.dataset.contamination import find_declared, find_quotes
 from adapt.dataset.dedup.minhash import choose_bands
 from adapt.dataset.figures import Counts, Finished, measure_build, require_records, require_splits
 from adapt.dataset.intake import Intake, choose_engine, read_documents
-from adapt.dataset.leakage import Searched, measure_leakage
+from adapt.dataset.leakage import Crossing, Searched, measure_leakage, search_sides
 from adapt.dataset.ledger import Ledger
 from adapt.dataset.mixing import Mix, mix
 from adapt.dataset.output import Splits, write_output
@@ -88,10 +88,10 @@ def build(  # noqa: PLR0913 (what a stage may touch is named one by one)
         work = _Build(section, inputs, staging, settings, engine, progress, teacher, cache)
         selection, counts = _take(work, stack)
         _select(work, selection, counts, root)
-        parts = _split(work, selection, counts)
+        parts, crossing = _split(work, selection, counts)
         mixed = _mix(work, selection, parts)
         copies, augmented = _augment(work, selection, parts, mixed, stack)
-        leakage = measure_leakage([_all_records(selection, parts), *([copies.searched()] if copies else [])], near)
+        leakage = measure_leakage([_all_records(selection, parts, crossing), *([copies.searched()] if copies else [])], near)
         splits = Splits(parts, mixed.repeats if mixed else None, copies)
         finished = Finished(splits, mixed, augmented, leakage)
         report = measure_build(selection, counts, finished)
@@ -135,10 +135,10 @@ def _select(work: _Build, selection: Selection, counts: Counts, root: Path | Non
     require_records(measure_build(selection, counts), work.spec.min_records)
 
 
-def _split(work: _Build, selection: Selection, counts: Counts) -> Partition:
+def _split(work: _Build, selection: Selection, counts: Counts) -> tuple[Partition, Crossing]:
     """Divide what is left, and drop what quotes the test split."""
-    with work.progress.task("groups"):
-        parts = partition(selection.facts(), selection.labels(), work.spec.split, work.section.seed)
+    with work.progress.task("splits that share nothing"):
+        parts, crossing = _divide(work, selection)
     if work.spec.decontamination.test_split:
         with work.progress.task("quotes of the test split"):
             test = parts.records("test")
@@ -146,7 +146,23 @@ def _split(work: _Build, selection: Selection, counts: Counts) -> Partition:
             parts = parts.without(selection.drop_contaminated(hits, TEST_CONTAMINATION))
     require_splits(measure_build(selection, counts), parts, work.spec.min_records)
     selection.settle(parts)
-    return parts
+    return parts, crossing
+
+
+def _divide(work: _Build, selection: Selection) -> tuple[Partition, Crossing]:
+    """Splits with the search that found nothing similar across them.
+
+    Where near-duplicates went, hardly any records are similar, and to find those of different splits costs a fifth of finding all. If there is one,
+    all are found and kept together.
+    """
+    facts, shingles = selection.facts(), selection.table.shingles
+    for alike in (selection.may_be_alike(), True):
+        parts = partition(facts, selection.labels(alike=alike), work.spec.split, work.section.seed)
+        crossing = search_sides(shingles, parts.members, parts.splits, work.settings.near.threshold)
+        if not len(crossing.pairs):
+            break
+    shingles.drop_index()
+    return parts, crossing
 
 
 def _mix(work: _Build, selection: Selection, parts: Partition) -> Mix | None:
@@ -180,13 +196,12 @@ def _augment(
     return copies, copies.figures(rows)
 
 
-def _all_records(selection: Selection, parts: Partition) -> Searched:
+def _all_records(selection: Selection, parts: Partition, crossing: Crossing) -> Searched:
     table, members = selection.table, parts.members
     return Searched(
-        shingles=table.shingles,
+        crossing=crossing,
         members=members,
         splits=parts.splits,
-        sides=parts.splits,
         documents=parts.documents,
         questions=table.questions[members],
         groups=selection.groups_of(members),

@@ -24,6 +24,11 @@ class Groups:
         same = (ordered[1:] == ordered[:-1]).all(axis=1)
         self.join(Pairs(members[:-1][same], members[1:][same]))
 
+    def join_similar(self, members: NDArray[np.int64], shingles: ShingleFile, threshold: float) -> None:
+        """Put members of at least that similarity together."""
+        for pairs in similar_pairs(shingles, members, threshold, self.labels):
+            self.join(pairs)
+
     def join(self, pairs: Pairs) -> None:
         """Put both records of each pair together."""
         if not len(pairs.left):
@@ -45,13 +50,9 @@ def _root(parent: list[int], place: int) -> int:
     return place
 
 
-def group_records(
-    members: NDArray[np.int64], documents: NDArray[np.int64], questions: NDArray[np.uint64], shingles: ShingleFile, threshold: float
-) -> Groups:
-    """Groups of the records `members`: same document, same question key (zeros are none), or similarity of at least `threshold`."""
+def group_records(members: NDArray[np.int64], documents: NDArray[np.int64], questions: NDArray[np.uint64]) -> Groups:
+    """Groups of the records `members`: same document or same question key (zeros are none)."""
     groups = Groups(len(documents))
     groups.join_equal(members, documents.astype(np.uint64)[:, None])
     groups.join_equal(members[questions[members].any(axis=1)], questions)
-    for pairs in similar_pairs(shingles, members, threshold, groups.labels):
-        groups.join(pairs)
     return groups

@@ -1,4 +1,8 @@
-"""Searches all splits for what they have in common, without a look at the groups that they were made from."""
+"""Searches all splits for what they have in common, without a look at the groups that they were made from.
+
+Similar pairs are searched for when splits are made, since a pair that crosses is reason to make them anew. That last search is the proof, and it is
+checked to be one of the splits that are written.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,21 +20,37 @@ FILE = "leakage.json"
 Numbers = NDArray[np.int64]
 
 
-class Searched(NamedTuple):
-    """Records that are searched; all arrays but `shingles` have one value (row) for each."""
+class Crossing(NamedTuple):
+    """What an exhaustive search found among records that stand on several sides."""
 
-    shingles: ShingleFile
+    sides: Numbers
+    """Side of each record by its number; -1 for those that were not searched."""
+    pairs: Numbers
+    """Numbers of the similar records of different sides, each pair once, shape (pairs, 2)."""
+
+
+class Searched(NamedTuple):
+    """Records that are searched; all arrays but `crossing` have one value (row) for each."""
+
+    crossing: Crossing
+    """The search for similar ones. Sides are splits, or what was not compared elsewhere."""
     members: Numbers
-    """Numbers of the records in `shingles`."""
+    """Numbers of the records."""
     splits: Numbers
     """Split of each, by its place in SPLITS."""
-    sides: Numbers
-    """Pairs of one side are not compared: records of one split, or those that were compared elsewhere."""
     documents: Numbers
     questions: NDArray[np.uint64]
     """Keys of the questions, shape (records, 2); zeros where nothing is asked."""
     groups: Numbers | None = None
     """What `fields.group` names, when splits go by it; -1 for nothing."""
+
+
+def search_sides(shingles: ShingleFile, members: Numbers, sides: Numbers, threshold: float) -> Crossing:
+    """All pairs of the records `members` that reach the threshold and stand on different sides, `sides` having one for each."""
+    by_number = np.full(len(shingles.sizes()), -1, dtype=np.int64)
+    by_number[members] = sides
+    found = [np.stack(pairs, axis=1) for pairs in similar_pairs(shingles, members, threshold, by_number)]
+    return Crossing(by_number, np.unique(np.sort(np.concatenate([np.zeros((0, 2), dtype=np.int64), *found]), axis=1), axis=0))
 
 
 def measure_leakage(searched: Sequence[Searched], near: NearDuplicates) -> Leakage:
@@ -39,6 +59,8 @@ def measure_leakage(searched: Sequence[Searched], near: NearDuplicates) -> Leaka
     The first of `searched` holds the records of all splits; others add copies to the training split.
     """
     records, *added = searched
+    if not np.array_equal(records.crossing.sides[records.members], records.splits):
+        raise AssertionError("records are in other splits than those that were searched")
     compared = {name: int((records.splits == number).sum()) for number, name in enumerate(SPLITS)}
     for copies in added:
         compared["train"] += int((copies.splits == SPLITS.index("train")).sum())
@@ -47,7 +69,7 @@ def measure_leakage(searched: Sequence[Searched], near: NearDuplicates) -> Leaka
         shingle_words=near.shingle_words,
         shingle_characters=near.shingle_characters,
         compared=compared,
-        near_duplicate_pairs=sum(_similar(part, near.threshold) for part in searched),
+        near_duplicate_pairs=sum(int(np.isin(part.crossing.pairs, part.members).all(axis=1).sum()) for part in searched),
         documents=sum(_in_several(part.documents[:, None], part.splits) for part in searched),
         questions=sum(_in_several(part.questions[part.questions.any(axis=1)], part.splits[part.questions.any(axis=1)]) for part in searched),
         groups=None if records.groups is None else _in_several(records.groups[records.groups >= 0][:, None], records.splits[records.groups >= 0]),
@@ -55,14 +77,6 @@ def measure_leakage(searched: Sequence[Searched], near: NearDuplicates) -> Leaka
     if leakage.total:
         raise AssertionError(f"the splits share {leakage}")
     return leakage
-
-
-def _similar(searched: Searched, threshold: float) -> int:
-    """How many pairs of different sides reach the threshold."""
-    labels = np.zeros(int(searched.members.max(initial=-1)) + 1, dtype=np.int64)
-    labels[searched.members] = searched.sides
-    found = similar_pairs(searched.shingles, searched.members, threshold, labels)
-    return len({(min(pair), max(pair)) for pairs in found for pair in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)})
 
 
 def _in_several(keys: NDArray[np.generic], splits: Numbers) -> int:

@@ -23,9 +23,9 @@ from adapt.dataset.shared_input import leave_out_input
 from adapt.dataset.table import UNDATED, Worth, natural
 from adapt.dataset.tokens import Counting, count_all
 from adapt.dataset.verdicts import TEXTS, spool_schema
+from adapt.dataset.words import count_words_of
 from adapt.records import AlpacaRecord, Document, LedgerRow, Signals
 from adapt.spec.dataset import DatasetSpec, NearDuplicates
-from adapt.text.words import count_words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -135,7 +135,7 @@ def _gather_facts(batch: "pa.RecordBatch", owners: NDArray[np.int64], records: S
         licences=[record.licence for record in records],
         kinds=[kinds[owner] for owner in owners.tolist()],
         signals={name: pc.cast(signals.field(name), "float64").to_numpy(zero_copy_only=False)[owners] for name in Signals.model_fields},
-        words=np.array([count_words(record.output) for record in records], dtype=np.float64),
+        words=count_words_of([record.output for record in records]),
         tokens=tokens.astype(np.float64),
     )
 

@@ -93,9 +93,16 @@ class Selection:
         table = self.table
         return Facts(members, ids.take(order), strata, table.worth.dates[members], table.documents[members], table.tokens[members])
 
-    def labels(self) -> Numbers:
-        """A group for each record of the table: records of equal label must stay together."""
-        groups = group_records(self.kept, self.table.documents, self.table.questions, self.table.shingles, self._settings.near.threshold)
+    def may_be_alike(self) -> bool:
+        """Whether records that stay may well resemble each other: near-duplicates stay, or bring the same material, or were cut to resemble."""
+        material = self.table.alone.sizes()[self.kept].any()
+        return self._settings.spec.near_duplicates is None or bool(material) or bool(self.edited)
+
+    def labels(self, *, alike: bool) -> Numbers:
+        """A group for each record of the table: records of equal label must stay together; `alike` looks for all that resemble each other."""
+        groups = group_records(self.kept, self.table.documents, self.table.questions)
+        if alike:
+            groups.join_similar(self.kept, self.table.shingles, self._settings.near.threshold)
         if self._settings.spec.split.by == "group":
             named = self.kept[self._taken.groups[self.kept] >= 0]
             groups.join_equal(named, self._taken.groups.astype(np.uint64)[:, None])

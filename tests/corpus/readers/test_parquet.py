@@ -43,7 +43,7 @@ def test_chats_are_known_by_the_usual_names(tmp_path: Path) -> None:
 def test_row_groups_are_portions_and_rows_keep_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.parquet", [{"question": f"Q{n}?", "answer": f"A{n}"} for n in range(10)], row_group_size=4)
     whole = pieces(path, "parquet")
-    monkeypatch.setattr("adapt.corpus.readers.portion._PORTION", 10)
+    monkeypatch.setattr("adapt.corpus.readers.portion._WHOLE", 20)
     assert [(portion.start, portion.end, portion.first_line) for portion in divide(input_of(path, "parquet"), source_of(), Limits())] == [
         (0, 1, 1),
         (1, 2, 5),

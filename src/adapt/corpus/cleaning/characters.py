@@ -44,14 +44,22 @@ _COLUMN = re.compile(r" {3}(?<=[^\s.!?;:,] {3}) *\S")
 _TAB_COLUMN = re.compile(r"\t(?<=[^\s.!?;:,]\t)\t*\S")
 _MOJIBAKE = re.compile(f"[{_MOJIBAKE_CLASS}]")
 _UNUSUAL = re.compile(rf"[{_INVISIBLE_CLASS}\u200c\u200d\ud800-\udfff{_WIDE_CLASS}{_WIDE_SIGN_CLASS}]")
-_UNSETTLED = re.compile(rf"[<&\t\u3000{_INVISIBLE_CLASS}\u200c\u200d{_WIDE_CLASS}{_WIDE_SIGN_CLASS}{_LINE_END_CLASS}{_SPACE_CLASS}{_MOJIBAKE_CLASS}]")
+_UNSETTLED = re.compile(rf"[\t\u3000{_INVISIBLE_CLASS}\u200c\u200d{_WIDE_CLASS}{_WIDE_SIGN_CLASS}{_LINE_END_CLASS}{_SPACE_CLASS}{_MOJIBAKE_CLASS}]")
+_CONTROLS = bytes((code < 32 and code != 10) or code == 127 for code in range(256))
+"""By ASCII character, 1 for those that cleaning changes: to translate a text and look for ones is ten times as fast as a regular expression."""
+_MARKUP = re.compile(r"<[/!?A-Za-z\[\-]|&[A-Za-z#]")
+"""What every tag and character reference begins with."""
 
 
 def is_settled(text: str) -> bool:
     """Whether no step of cleaning, that of markup included, could change the text; false says only that they must be asked. The text is not empty."""
-    if _UNSETTLED.search(text) or "  " in text or " \n" in text or "\n\n\n" in text or text[0] in " \n" or text[-1] in " \n":
+    if "  " in text or " \n" in text or "\n\n\n" in text or text[0] in " \n" or text[-1] in " \n":
         return False
-    return text.isascii() or unicodedata.is_normalized("NFC", text)
+    if ("<" in text or "&" in text) and _MARKUP.search(text):
+        return False
+    if text.isascii():
+        return 1 not in text.encode().translate(_CONTROLS)
+    return not _UNSETTLED.search(text) and unicodedata.is_normalized("NFC", text)
 
 
 def repair_mojibake(text: str) -> tuple[str, int]:

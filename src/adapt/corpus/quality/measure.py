@@ -4,25 +4,24 @@ from collections.abc import Sequence
 
 from adapt.corpus.draft import Draft
 from adapt.corpus.quality.language import SAMPLE, identify
-from adapt.corpus.quality.plain import is_plain, measure_plain
-from adapt.corpus.quality.signals import Measured, signals_of
+from adapt.corpus.quality.signals import Columns, measure_signals, rounded
 from adapt.records import Language
+from adapt.spec.corpus import CorpusSpec
 
 
-def measure(drafts: Sequence[Draft]) -> list[tuple[Language, Measured]]:
-    """ISO 639-1 code of each draft's language, and the signals of what would be learned from it.
+def measure(drafts: Sequence[Draft], corpus: CorpusSpec) -> tuple[list[Language], Columns]:
+    """ISO 639-1 code of each draft's language, and the signals of what would be learned from it, as far as the spec asks for them.
 
-    The language is told from the beginning of each text in equal parts, so that a long question does not hide its answer. The body is the
-    running text, the answer, the better answer of a pair, or the answers of a chat.
+    The language is told from the beginning of each text in equal parts, so that a long question does not hide its answer; one that the spec names is
+    certain. The body is the running text, the answer, the better answer of a pair, or the answers of a chat.
     """
-    told = [identify(_sample(draft)) for draft in drafts]
-    bodies = [body_of(draft) for draft in drafts]
-    plain = [at for at, body in enumerate(bodies) if is_plain(body)]
-    found = dict(zip(plain, measure_plain([bodies[at] for at in plain], [told[at][1] for at in plain]), strict=True))
-    return [
-        (language, found[at] if at in found else signals_of(body, confidence))
-        for at, ((language, confidence), body) in enumerate(zip(told, bodies, strict=True))
-    ]
+    import numpy as np
+
+    told = [identify(_sample(draft)) for draft in drafts] if corpus.language == "identify" else [(corpus.language, 1.0)] * len(drafts)
+    columns = {"language_confidence": rounded(np.array([confidence for _, confidence in told], np.float64))}
+    if corpus.measure_quality:
+        columns |= measure_signals([body_of(draft) for draft in drafts])
+    return [language for language, _ in told], columns
 
 
 def _sample(draft: Draft) -> str:

@@ -1,17 +1,25 @@
-"""Cuts large inputs into portions that can be read apart. Where they are cut depends on the file alone, never on who reads them."""
+"""Cuts large inputs into portions that can be read apart. Where they are cut depends on the file alone, never on who reads them.
+
+Files of lines are cut behind lines that say so by their content (content-defined chunking, as in LBFS, Muthitacharoen et al. 2001), so that a changed
+line changes one portion, and those behind it are the former ones, which a build with a cache knows by one digest each.
+"""
 
 import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from zlib import crc32
 
 from adapt.corpus.readers.json import holds_lines
 from adapt.corpus.sources.inputs import RawInput
 from adapt.spec.corpus import Limits, Source
 
-_PORTION = 4 << 20
-"""Least size of a portion, in bytes."""
+_PORTION = 1 << 20
+"""Least size of a portion of lines, in bytes; the greatest is four times as much, and one line."""
+_WHOLE = 8 << 20
+"""A Parquet file up to this size is read whole."""
 _BLOCK = 1 << 18
 _CUT_OFF = re.compile(rb"(?:[\xc0-\xff][\x80-\xbf]{0,2}|\r)?\Z")
 """What the next block may belong to."""
@@ -31,10 +39,12 @@ class Portion:
     """The one after the last; None: all there is, whatever the input."""
     first_line: int = 1
     """Number of its first line or row."""
+    digest: bytes = b""
+    """Of its bytes, where it is a part of a file of lines."""
 
 
 def divide(input: RawInput, source: Source, limits: Limits) -> Iterator[Portion]:
-    """The portions of an input, in order: lines of JSON in UTF-8 by some 4 MiB, large Parquet files by row groups, all else whole.
+    """The portions of an input, in order: lines of JSON in UTF-8 by some 1.5 MiB, large Parquet files by row groups, all else whole.
 
     A file that cannot be read or is not what it seems is one portion: whoever reads it says what is wrong.
     """
@@ -43,7 +53,7 @@ def divide(input: RawInput, source: Source, limits: Limits) -> Iterator[Portion]
         try:
             if input.reader in ("json", "jsonl") and input.size > _HEAD:
                 cuts = _by_lines(input, limits)
-            elif input.reader == "parquet" and input.size > 2 * _PORTION:
+            elif input.reader == "parquet" and input.size > _WHOLE:
                 cuts = _by_row_groups(input)
         except OSError:
             cuts = []
@@ -75,23 +85,38 @@ def _by_lines(input: RawInput, limits: Limits) -> list[Portion]:
             return []
         start = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
         file.seek(start)
-        place, line, first = start, 1, 1
+        place, line, first, sha = start, 1, 1, sha256()
         while block := file.read(_BLOCK):
             held = len(_CUT_OFF.search(block[-3:])[0])  # type: ignore[index]  # it finds nothing at least
             if not _is_plain(rest + block[: len(block) - held]):
                 return []
             rest = block[len(block) - held :]
             end = place + len(block)
-            cut = block.find(b"\n", max(start + _PORTION - place, 0)) + 1 if end - start > _PORTION else 0
-            if cut:
-                line += block.count(b"\n", 0, cut)
-                portions.append(Portion(input, start, place + cut, first))
-                start, first = place + cut, line
-            line += block.count(b"\n", cut)
+            done = 0
+            while cut := _cut(block, max(start + _PORTION - place, 0), start + 4 * _PORTION - place):
+                line += block.count(b"\n", done, cut)
+                sha.update(block[done:cut])
+                portions.append(Portion(input, start, place + cut, first, sha.digest()))
+                start, first, done, sha = place + cut, line, cut, sha256()
+            line += block.count(b"\n", done)
+            sha.update(block[done:])
             place = end
     if not _is_plain(rest) or place > limits.max_file_mib << 20:
         return []
-    return [*portions, Portion(input, start, place, first)] if place > start else portions
+    return [*portions, Portion(input, start, place, first, sha.digest())] if place > start else portions
+
+
+def _cut(block: bytes, least: int, most: int) -> int:
+    """The place behind the first line of the block, from `least` on, that ends a portion; 0 where none does.
+
+    A line does when its checksum says so, as likely as it is long; so does any end from `most` on. A line that is not whole in its block does not.
+    """
+    start = block.find(b"\n", least) + 1 if least < len(block) else 0
+    while 0 < start < most and (end := block.find(b"\n", start) + 1):
+        if crc32(block[start:end]) % (_PORTION >> 1) < end - start:
+            return end
+        start = end
+    return start if start >= most else 0
 
 
 def _is_plain(data: bytes) -> bool:

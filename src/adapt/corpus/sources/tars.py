@@ -5,6 +5,7 @@ is asked for, into an unnamed temporary file. Read anew for each member, it woul
 """
 
 import io
+import re
 import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO, cast
@@ -15,6 +16,9 @@ from adapt.spec.corpus import Limits
 
 _BLOCK = 1 << 18
 _HEADER = 1 << 20
+_SMALL = 1 << 16
+"""Members up to this size are read at once."""
+_OCTAL = re.compile(rb"[0-7]{1,11}")
 _IN_MEMORY = 32 << 20
 """Bytes of a compressed tar that stay in memory before they go to the disk."""
 
@@ -47,7 +51,12 @@ class TarArchive:
         start, size = self._places[member]
         if size > self._limits.max_file_mib * MIB:
             raise too_large(self._limits, "member")
-        return cast(BinaryIO, io.BufferedReader(_Part(self._tape, start, size)))
+        if size > _SMALL:
+            return cast(BinaryIO, io.BufferedReader(_Part(self._tape, start, size)))
+        data = self._tape.read_at(start, size)
+        if len(data) < size:
+            raise _cut_off()
+        return io.BytesIO(data)
 
     def close(self) -> None:
         """Let go of the files."""
@@ -57,7 +66,7 @@ class TarArchive:
         try:
             if self._tar is None:
                 self._tar = tarfile.TarFile(fileobj=self._tape, encoding="utf-8", errors="surrogateescape")
-            info = self._tar.next()
+            info = self._plain(self._tar) or self._tar.next()
         except (tarfile.TarError, ValueError, OverflowError):
             raise damaged("archive is") from None
         self._tar.members = []  # type: ignore[attr-defined]  # it would remember every header, to follow hard links
@@ -67,10 +76,32 @@ class TarArchive:
             self._places.setdefault(info.name, (info.offset_data, info.size))
         return info
 
+    def _plain(self, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
+        """The next member, where it is a file with a short name, as nearly all are; None where tarfile must look, which takes longer."""
+        if not self._tape.keeps or tar.firstmember is not None or tar.pax_headers:  # type: ignore[attr-defined]
+            return None
+        place: int = tar.offset
+        header = self._tape.read_at(place - 1, 1 + tarfile.BLOCKSIZE)[1:]
+        size, checksum = header[124:136].rstrip(b" \0"), header[148:156].strip(b" \0")
+        plain = header[156:157] == tarfile.REGTYPE and header[257:262] == b"ustar" and header[345:346] == b"\0"
+        if not plain or not (_OCTAL.fullmatch(size) and _OCTAL.fullmatch(checksum)):
+            return None
+        if len(header) < tarfile.BLOCKSIZE or sum(header) - sum(header[148:156]) + 8 * ord(" ") != int(checksum, 8):
+            return None
+        info = tarfile.TarInfo(header[:100].partition(b"\0")[0].decode("utf-8", "surrogateescape"))
+        info.size, info.offset_data = int(size, 8), place + tarfile.BLOCKSIZE
+        tar.offset = info.offset_data + -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        self._tape.header = header
+        return info
+
     def _refusal(self, info: tarfile.TarInfo) -> Refused | None:
         if not info.isreg() or info.issparse():
             return Refused("unsafe", "The member is a link, a device, a pipe or a file with holes, not a plain file.")
         return too_large(self._limits, "member") if info.size > self._limits.max_file_mib * MIB else None
+
+
+def _cut_off() -> Refused:
+    return Refused("unreadable", "The archive is cut off within this member.")
 
 
 class _Tape(io.RawIOBase):
@@ -85,6 +116,11 @@ class _Tape(io.RawIOBase):
         """What came off `stream` last: headers are read from it in small pieces."""
         self._end = 0
         self._at = 0
+
+    @property
+    def keeps(self) -> bool:
+        """Whether what was read can be read again."""
+        return self._store is not None
 
     def seekable(self) -> bool:
         return True
@@ -168,7 +204,7 @@ class _Part(io.RawIOBase):
         wanted = min(len(buffer), max(0, self._size - self._at))
         data = self._tape.read_at(self._start + self._at, wanted)
         if len(data) < wanted:
-            raise Refused("unreadable", "The archive is cut off within this member.")
+            raise _cut_off()
         buffer[:wanted] = data
         self._at += wanted
         return wanted

@@ -4,20 +4,18 @@ Enters: for each record the text that is compared, the question that is asked an
 Leaves: arrays. Pure, so that it runs in any worker.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adapt.dataset.dedup.exact import content_keys
+from adapt.dataset.dedup.letters import pieces_of
 from adapt.dataset.dedup.minhash import Bands, band_keys
 from adapt.dataset.dedup.normal import normalise
 from adapt.dataset.dedup.shingles import shingle
 from adapt.spec.dataset import NearDuplicates
-
-_CHARACTERS_AT_ONCE = 1 << 17
 
 
 class Fingerprints(NamedTuple):
@@ -49,7 +47,7 @@ def fingerprint(
     `alone` has the texts without their material, empty where there is none. Without `cut` no band keys are made.
     """
     alone = alone or [""] * len(contents)
-    made = [_fingerprint(contents[part], questions[part], alone[part], near, cut) for part in _parts(contents)]
+    made = [_fingerprint(contents[part], questions[part], alone[part], near, cut) for part in pieces_of(contents)]
     columns = zip(Fingerprints._fields, zip(*made, strict=True), strict=True)
     return Fingerprints(*(np.concatenate(arrays, axis=-1 if name.endswith("bands") else 0) for name, arrays in columns))
 
@@ -68,14 +66,3 @@ def _fingerprint(contents: Sequence[str], questions: Sequence[str], alone: Seque
 
 def _bands(values: NDArray[np.uint32], counts: NDArray[np.int64], cut: Bands | None) -> NDArray[np.uint32]:
     return np.zeros((0, len(counts)), dtype=np.uint32) if cut is None else band_keys(values, counts, cut)
-
-
-def _parts(contents: Sequence[str]) -> Iterator[slice]:
-    """Pieces of the texts that fit a processor's cache; one, when there are no texts."""
-    begin, held = 0, 0
-    for place, total in enumerate(accumulate(map(len, contents)), 1):
-        if total - held >= _CHARACTERS_AT_ONCE:
-            yield slice(begin, place)
-            begin, held = place, total
-    if begin < len(contents) or not contents:
-        yield slice(begin, len(contents))

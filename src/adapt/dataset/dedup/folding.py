@@ -6,13 +6,13 @@ character is folded by itself, so that a run of units that two texts share can b
 
 import unicodedata
 from collections.abc import Sequence
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adapt.dataset.dedup.normal import unspaced_table
+from adapt.dataset.dedup.letters import LetterTable, read_codes
+from adapt.dataset.dedup.normal import fold, unspaced
 from adapt.dataset.dedup.shingles import hash_runs, mix
 
 _LAST_USED = 0x40000
@@ -35,13 +35,12 @@ class Units(NamedTuple):
 
 def read_units(texts: Sequence[str]) -> Units:
     """The units of texts. Punctuation and spaces part words, and are nothing else."""
-    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    folded = _folds()[codes]
+    folded = _folds(read_codes("".join(texts)))
     kept = np.flatnonzero(folded)
     folded = folded[kept]
     lengths = np.array([len(text) for text in texts], dtype=np.int64)
     bounds = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
-    alone = unspaced_table()[folded]
+    alone = unspaced(folded) == 1
     opens = np.ones(len(kept), dtype=bool)
     opens[1:] = (kept[1:] != kept[:-1] + 1) | alone[1:] | alone[:-1]
     first_of = np.searchsorted(kept, bounds)
@@ -76,13 +75,11 @@ def spans_of(units: Units, first: int, runs: Sequence[tuple[int, int]]) -> tuple
     return tuple((int(units.begins[first + begin]), int(units.ends[first + end - 1])) for begin, end in runs)
 
 
-@cache
-def _folds() -> NDArray[np.uint32]:
-    """The letter, digit or mark that each code point counts as, case and width folded; 0 for what parts words."""
-    table = np.zeros(0x110000, dtype=np.uint32)
-    for code, letter in enumerate(map(chr, range(_LAST_USED))):
-        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", letter).casefold())
-        single = folded if len(folded) == 1 else letter
-        if unicodedata.category(single)[0] in "LMNS":
-            table[code] = ord(single)
-    return table
+def _fold_letter(letter: str) -> int:
+    """The letter, digit or mark that a letter counts as, case and width folded; 0 for what parts words."""
+    folded = fold(letter)
+    single = folded if len(folded) == 1 else letter
+    return ord(single) if ord(letter) < _LAST_USED and unicodedata.category(single)[0] in "LMNS" else 0
+
+
+_folds = LetterTable(_fold_letter, np.uint32)

@@ -1,8 +1,9 @@
 """The rarest shingles of all records, as a file that is read piece by piece: the index of the exhaustive search.
 
 Prefix filtering (Bayardo, Ma, Srikant 2007): order each set's shingles from rare to common. Two sets of similarity t or more share one
-of the first n - ceil(t n) + 1 shingles of either, so only these are kept. How common a shingle is may be counted loosely: any one order for all sets
-is right, a rare-first one is merely fast.
+of the first n - ceil(t n) + 1 shingles of either, so only these are kept. In the smaller of the two sets it stands further in front still, within the
+first (1 - t) / (1 + t) of the shingles (Xiao et al. 2008): it leads there. A shingle that leads nowhere makes no pair, however many have it. How
+common a shingle is may be counted loosely: any one order for all sets is right, a rare-first one is merely fast.
 """
 
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from adapt.dataset.dedup.shingles import rows_of_like_length
 SLACK = 1e-9
 _MOST_COUNTERS = 1 << 26
 _SHARD_BITS, _OWNER_BITS, _PLACE_BITS = 4, 28, 8
+_PLACES = np.uint64((1 << _PLACE_BITS) - 1)
 _MOST_SLOTS = 1 << 24
 
 
@@ -32,6 +34,8 @@ class Entries(NamedTuple):
     """Whose each is, by place among the members."""
     places: NDArray[np.float64]
     """A lower bound of its place in the owner's order, rarest first, as a share of all the owner's shingles."""
+    leading: NDArray[np.bool_]
+    """Whether its place allows the threshold with a set that is no smaller than the owner's."""
 
 
 class PrefixIndex:
@@ -55,14 +59,16 @@ class PrefixIndex:
 
     def pieces(self, wanted: NDArray[np.bool_]) -> Iterator[Entries]:
         """The prefixes of the members that are wanted, in 16 pieces by shingle: memory holds a piece at a time."""
+        leads_up_to = np.uint64(((1 - self.threshold) / (1 + self.threshold) + SLACK) * (1 << _PLACE_BITS))
         for path in self._paths:
             packed = np.fromfile(path, dtype="<u8")
             if not wanted.all():
                 packed = packed[wanted[_owners(packed)]]
-            packed = _shared(packed)
+            packed = _shared(packed, leads_up_to)
             packed.sort()
-            places = (packed & np.uint64((1 << _PLACE_BITS) - 1)) / (1 << _PLACE_BITS)
-            yield Entries(packed >> np.uint64(_OWNER_BITS + _PLACE_BITS), _owners(packed), places)
+            places = packed & _PLACES
+            tokens = packed >> np.uint64(_OWNER_BITS + _PLACE_BITS)
+            yield Entries(tokens, _owners(packed), places / (1 << _PLACE_BITS), places <= leads_up_to)
 
 
 def index_prefixes(shingles: ShingleFile, members: NDArray[np.int64], threshold: float) -> PrefixIndex:
@@ -111,10 +117,14 @@ def _append(packed: NDArray[np.uint64], shard: NDArray[np.uint8], files: list[Bi
         file.write(ordered[before:end].data)
 
 
-def _shared(packed: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Leaves out most shingles that occur once: a table that small sees what fell into one slot, and may take two shingles for one."""
+def _shared(packed: NDArray[np.uint64], leads_up_to: np.uint64) -> NDArray[np.uint64]:
+    """Leaves out most shingles that occur once or lead nowhere: a table that small sees slots, and may take two shingles for one."""
     slots = min(_MOST_SLOTS, 1 << max(4, 2 * len(packed)).bit_length())
     slot = (packed >> np.uint64(_OWNER_BITS + _PLACE_BITS)) & np.uint64(slots - 1)
+    leads = np.zeros(slots, dtype=bool)
+    leads[slot[(packed & _PLACES) <= leads_up_to]] = True
+    chosen = leads[slot]
+    packed, slot = packed[chosen], slot[chosen]
     last = np.zeros(slots, dtype=np.uint32)
     number = np.arange(len(packed), dtype=np.uint32)
     last[slot] = number

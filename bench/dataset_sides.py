@@ -1,0 +1,84 @@
+"""The sides of bench/dataset.py: how each is started on a file of rows, what it cost, and which rows it kept."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from dataset_rows import json_lines
+
+HERE = Path(__file__).parent
+OURS, OURS_ALONE = "ours", "ours, the peers' work alone"
+PEERS = ("datajuicer", "datatrove", "textdedup")
+
+
+class Cost(NamedTuple):
+    """What one run cost, and which rows it kept."""
+
+    cpu_seconds: float
+    peak_mib: int
+    kept: set[str]
+
+
+def measure(side: str, source: Path, out: Path, language: str, peers: Path) -> Cost:
+    """Run one side in a process of its own."""
+    out.mkdir(parents=True)
+    log = out / "log.txt"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(_command(side, source, out, language, peers), stdout=sink, stderr=sink, cwd=out, env=_environment(out))
+        _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        raise SystemExit(f"{side} failed on {source}:\n{log.read_text(encoding='utf-8', errors='replace')[-3000:]}")
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024, _kept_ids(side, out, peers))
+
+
+def _command(side: str, source: Path, out: Path, language: str, peers: Path) -> list[str]:
+    if side in (OURS, OURS_ALONE):
+        return [sys.executable, str(HERE / "peers" / "dataset_ours.py"), str(source), str(out), language, "all" if side == OURS else "alone"]
+    programs = peers.resolve() / side / "bin"
+    if side == "datajuicer":
+        return [str(programs / "dj-process"), "--config", str(_datajuicer_recipe(source, out, language))]
+    if side == "datatrove":
+        return [str(programs / "python"), str(HERE / "peers" / "datatrove_run.py"), str(source), str(out), language]
+    return [
+        str(programs / "python"), "-m", "text_dedup.minhash", "--path", "json", "--data_files", str(source), "--split", "train", "--column", "text",
+        "--ngram", "3", "--num_perm", "256", "--threshold", "0.7", "--hash_func", "xxh3", "--num_proc", "1", "--output", str(out / "kept"),
+        "--cache_dir", str(out / "cache"),
+    ]  # fmt: skip
+
+
+def _environment(out: Path) -> dict[str, str]:
+    """One thread each, nothing from a hub, caches that are empty."""
+    quiet = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1", "ADAPT_PROGRESS": "0"}
+    return {**os.environ, **quiet, "HF_HOME": str(out / "hf"), "DATA_JUICER_CACHE_HOME": str(out / "dj-cache")}
+
+
+def _datajuicer_recipe(source: Path, out: Path, language: str) -> Path:
+    tokenization = "character" if language == "zh" else "space"
+    recipe = {
+        "project_name": "bench", "dataset_path": str(source), "export_path": str(out / "kept.jsonl"), "text_keys": "text", "np": 1,
+        "use_cache": False, "open_tracer": False,
+        "process": [
+            {"fix_unicode_mapper": {}}, {"whitespace_normalization_mapper": {}}, {"clean_email_mapper": {}}, {"clean_ip_mapper": {}},
+            {"document_deduplicator": {}},
+            {"document_minhash_deduplicator": {"tokenization": tokenization, "window_size": 3, "jaccard_threshold": 0.7}},
+        ],
+    }  # fmt: skip
+    path = out / "recipe.yaml"
+    path.write_text(json.dumps(recipe), encoding="utf-8")  # YAML reads JSON
+    return path
+
+
+def _kept_ids(side: str, out: Path, peers: Path) -> set[str]:
+    """Ids of the rows that a side kept."""
+    if side == "textdedup":
+        code = f"import datasets, json; print(json.dumps(datasets.load_from_disk({str(out / 'kept')!r})['id'][:]))"
+        found = subprocess.run([str(peers.resolve() / side / "bin" / "python"), "-c", code], check=True, stdout=subprocess.PIPE, text=True).stdout
+        return set(json.loads(found.splitlines()[-1]))
+    if side in (OURS, OURS_ALONE):
+        ids = json.loads((out / "ids.json").read_text(encoding="utf-8"))
+        return {ids[place] for place in json.loads((out / "kept.json").read_text(encoding="utf-8"))}
+    files = [out / "kept.jsonl"] if side == "datajuicer" else sorted((out / "kept").glob("*.jsonl"))
+    return {row["id"] for file in files for row in json_lines(file)}
