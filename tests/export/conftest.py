@@ -13,7 +13,8 @@ from adapt.artifact.digest import digest_text
 from adapt.artifact.lines import write_lines
 from adapt.artifact.progress import QuietProgress
 from adapt.artifact.staging import staged
-from adapt.export.export import ExportInputs, ExportReport, export
+from adapt.export.export import ExportReport, export
+from adapt.export.forms import ExportInputs
 from adapt.records import AlpacaRecord, Language
 from adapt.spec.base import BundledBase, PinnedBase
 from adapt.spec.export import ExportSpec, MergedExport, OnnxExport, Parity, QuantizedExport
@@ -22,7 +23,7 @@ from adapt.spec.resolved.stage import StageSection
 from tests.tiny import CHAT_TEMPLATE, tiny_base
 
 PLAIN = StageSection(code="0" * 64, libraries={})
-LOOSE = Parity(min_top1_agreement=0, max_mean_kl=100, max_effect_error=100)
+LOOSE = Parity(min_top1_agreement=0, max_mean_kl=100, max_worst_kl=1000, max_effect_error=100, max_perplexity_increase=100)
 """Gates that everything passes."""
 _PAIRS: tuple[tuple[str, str, Language], ...] = (
     ("What is a bond?", "A bond is a loan that an investor makes to a company or a government.", "en"),
@@ -40,9 +41,10 @@ def make_record(instruction: str, output: str, language: Language = "en") -> Alp
 
 
 def make_dataset(folder: Path, records: list[AlpacaRecord]) -> Path:
-    """A dataset folder with a test split."""
+    """A dataset folder whose test and train splits are both `records`."""
     with staged(folder, section=PLAIN, inputs={}) as staging:
-        write_lines(staging / "test.jsonl", records)
+        for split in ("test", "train"):
+            write_lines(staging / f"{split}.jsonl", records)
     return folder
 
 

@@ -16,7 +16,7 @@ import adapt.export.export as room
 from adapt.artifact.digest import digest_files
 from adapt.artifact.manifest import read_manifest, verify
 from adapt.errors import GateError, InputError
-from adapt.export.export import ExportInputs
+from adapt.export.forms import ExportInputs
 from adapt.spec.export import ExportSpec, MergedExport, OnnxExport, Parity, QuantizedExport
 from tests.export.conftest import LOOSE, make_adapter, make_dataset, run
 
@@ -35,7 +35,7 @@ def with_half_the_scaling(loaded: Any) -> Any:
     return loaded.model.merge_and_unload()
 
 
-COARSE = Parity(min_top1_agreement=0, max_mean_kl=1)
+COARSE = Parity(min_top1_agreement=0, max_mean_kl=1, max_worst_kl=10, max_perplexity_increase=10)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_files_tell_form_size_and_figures_but_no_times(merged: Path, inputs: Exp
     about, parity = json.loads((merged / "export.json").read_text()), json.loads((merged / "parity.json").read_text())
     own = {"export.json", "parity.json", "manifest.json"}
     size = sum(path.stat().st_size for path in merged.iterdir() if path.name not in own)
-    assert about == {"format": "merged", "dtype": "float32", "bytes": size, "parameters": report.parameters}
+    assert about == {"format": "merged", "dtype": "float32", "onto": "full", "parameters": 131392, "base_digest": "0" * 64, "bytes": size}
     assert report.bytes == size
     assert report.load_seconds > 0
     assert report.tokens_per_second > 0
@@ -78,7 +78,7 @@ def test_files_tell_form_size_and_figures_but_no_times(merged: Path, inputs: Exp
     assert parity["effect"] == 1.0
     assert parity["mean_kl"] == 0.0
     assert parity["positions"] == sum(prompt["positions"] for prompt in parity["prompts"]) == 69
-    assert parity["gates"] == {"min_top1_agreement": 0.99, "max_mean_kl": 0.0005, "max_effect_error": 0.25}
+    assert parity["gates"] == Parity().gates("float32")._asdict()
     assert not {key for key in {**about, **parity} if "second" in key}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from adapt.adapter.prompt import Prompt
 from adapt.base.load import load_tokenizer
-from adapt.export.export import ExportInputs
+from adapt.export.forms import ExportInputs
 from adapt.export.golden import ANSWER_TOKENS, TOKENS, Golden, choose_goldens
 from adapt.records import AlpacaRecord
 from tests.export.conftest import make_dataset, make_record

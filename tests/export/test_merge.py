@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from adapt.adapter.load import load_adapter
 from adapt.artifact.staging import staged
 from adapt.errors import GateError, InputError
-from adapt.export.export import ExportInputs
+from adapt.export.forms import ExportInputs
 from adapt.spec.export import MergedExport
 from tests.adapter.trainings import run as train
 from tests.adapter.trainings import section, write_dataset

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ import adapt.export.onnx as room
 from adapt.artifact.digest import digest_files
 from adapt.artifact.progress import QuietProgress
 from adapt.errors import InputError
-from adapt.export.export import ExportInputs
+from adapt.export.forms import ExportInputs
 from adapt.spec.export import OnnxExport, Parity
 from tests.export.conftest import run
 
@@ -64,6 +65,15 @@ def test_int4_of_untied_embeddings_carries_the_adapter(untied: ExportInputs, tmp
     assert json.loads((tmp_path / "out" / "export.json").read_text())["precision"] == "int4"
     assert before == (list(sys.path), os.environ.get("HF_HUB_OFFLINE"), set(sys.modules) & {"builder", "builders", "quantization"})
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("precision", "mean_kl"), [("fp16", 1e-4), ("int8", 0.01)])
+def test_half_precision_and_int8_answer_on_a_cpu(precision: Literal["fp16", "int8"], mean_kl: float, inputs: ExportInputs, tmp_path: Path) -> None:
+    report = run(OnnxExport(format="onnx", precision=precision, parity=GATES), inputs, tmp_path / "out")
+    assert report.tokens_per_second > 0, "it generates, and not only scores"
+    assert report.parity.mean_kl < mean_kl
+    config = json.loads((tmp_path / "out" / "genai_config.json").read_text())
+    assert config["model"]["decoder"]["session_options"]["provider_options"] == []
 
 
 @pytest.fixture

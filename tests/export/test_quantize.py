@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from adapt.export.export import ExportInputs
+from adapt.export.forms import ExportInputs
 from adapt.spec.export import Parity, QuantizedExport
 from tests.export.conftest import run
 

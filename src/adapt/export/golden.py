@@ -44,20 +44,23 @@ def choose_goldens(test: Path, prompt: Prompt, *, count: int, context: int) -> l
 
     Raises InputError when the test split is missing, empty or unreadable.
     """
-    chosen = heapq.nsmallest(count, _read(test), key=lambda record: record.id)
+    chosen = heapq.nsmallest(count, read_records(test), key=lambda record: record.id)
     if not chosen:
         raise InputError(f"{test} has no records to compare an export on", hint="give the test split a larger share, or add data")
     return [_golden(record, prompt, min(TOKENS, context)) for record in chosen]
 
 
-def _read(test: Path) -> Iterator[AlpacaRecord]:
-    if not test.is_file():
-        raise InputError(f"{test} does not exist, and an export is compared with the adapter on its records", hint="build the dataset again")
+def read_records(split: Path) -> Iterator[AlpacaRecord]:
+    """The records of a split, one at a time. Raises InputError when it is missing or unreadable."""
+    if not split.is_file():
+        raise InputError(
+            f"{split} does not exist, and an export is made and compared with the adapter on its records", hint="build the dataset again"
+        )
     try:
-        yield from read_lines(test, AlpacaRecord)
+        yield from read_lines(split, AlpacaRecord)
     except (ValidationError, UnicodeDecodeError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "not UTF-8"
-        raise InputError(f"{test} cannot be read: {reason}", hint="delete the dataset folder and build it again") from None
+        raise InputError(f"{split} cannot be read: {reason}", hint="delete the dataset folder and build it again") from None
 
 
 def _golden(record: AlpacaRecord, prompt: Prompt, limit: int) -> Golden:

@@ -1,11 +1,11 @@
-"""Next-token log-probabilities over the golden positions: of the adapter and its base, kept on disk, and of a torch model.
+"""Next-token log-probabilities over the golden positions: of the adapter and its base, kept on disk, and of any torch model.
 
 One prompt's rows are held at a time, so that memory does not grow with the number of prompts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from adapt.adapter.load import LoadedAdapter
 
-    Scorer = Callable[[Golden], Tensor]
-    """Gives the log-probabilities of every token at the golden positions, float32 on the CPU, shape (positions, vocabulary)."""
-
 _FLOOR = -1e4
 """Stands for minus infinity, which a model may give to tokens that it rules out: differences of it stay numbers."""
 
@@ -34,16 +31,13 @@ def normalised(logits: Tensor, golden: Golden) -> Tensor:
     return torch.log_softmax(rows, dim=-1).clamp_(min=_FLOOR).cpu()
 
 
-def torch_scorer(model: PreTrainedModel | PeftModel) -> Scorer:
-    """A torch model as a Scorer, on the device where it is."""
+def torch_rows(model: PreTrainedModel | PeftModel, golden: Golden) -> Tensor:
+    """The rows of a torch model, on the device where it is: float32 on the CPU, shape (positions, vocabulary)."""
     import torch
 
-    def score(golden: Golden) -> Tensor:
-        with torch.inference_mode():
-            logits = model(input_ids=torch.tensor([golden.ids], device=model.device), use_cache=False).logits[0]
-            return normalised(logits, golden)
-
-    return score
+    with torch.inference_mode():
+        logits = model(input_ids=torch.tensor([golden.ids], device=model.device), use_cache=False).logits[0]
+        return normalised(logits, golden)
 
 
 def write_reference(loaded: LoadedAdapter, goldens: Sequence[Golden], folder: Path, progress: Progress) -> None:
@@ -51,13 +45,12 @@ def write_reference(loaded: LoadedAdapter, goldens: Sequence[Golden], folder: Pa
     from safetensors.torch import save_file
 
     folder.mkdir()
-    score = torch_scorer(loaded.model)
     with progress.task("measuring the adapter", len(goldens)) as task:
         for index, golden in enumerate(goldens):
-            adapter = score(golden)
+            adapter = torch_rows(loaded.model, golden)
             with loaded.disabled():
-                base = score(golden)
-            save_file({"adapter": adapter, "base": base}, _file(folder, index))
+                base = torch_rows(loaded.model, golden)
+            save_file({"adapter": adapter, "base": base}, rows_file(folder, index))
             task.advance()
 
 
@@ -65,9 +58,10 @@ def read_reference(folder: Path, index: int) -> tuple[Tensor, Tensor]:
     """The rows of adapter and base on the golden prompt `index`."""
     from safetensors.torch import load_file
 
-    rows = load_file(_file(folder, index))
+    rows = load_file(rows_file(folder, index))
     return rows["adapter"], rows["base"]
 
 
-def _file(folder: Path, index: int) -> Path:
+def rows_file(folder: Path, index: int) -> Path:
+    """Where the rows of the golden prompt `index` are."""
     return folder / f"{index:05}.safetensors"

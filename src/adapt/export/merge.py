@@ -10,6 +10,7 @@ one of the two: then each gets weights of its own, since a sum into shared weigh
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from adapt.adapter.load import LoadedAdapter
 
 log = logging.getLogger(__name__)
+_TOKENIZER = ("tokenizer*", "*.jinja", "special_tokens_map.json", "vocab.*", "merges.txt", "*.model")
 
 
 def merge(loaded: LoadedAdapter) -> PreTrainedModel:
@@ -52,6 +54,13 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerBase, template: str, folder: Pa
     for name in ("is_local", "local_files_only"):
         tokenizer.init_kwargs.pop(name, None)
     tokenizer.save_pretrained(str(folder))
+
+
+def copy_tokenizer(merged: Path, folder: Path) -> None:
+    """Copy tokenizer and chat template of a merged model."""
+    for pattern in _TOKENIZER:
+        for path in merged.glob(pattern):
+            shutil.copyfile(path, folder / path.name)
 
 
 def open_to_read(folder: Path) -> None:

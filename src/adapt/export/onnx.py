@@ -7,23 +7,28 @@ SmolLM2-135M that is 0.16 nats from the adapter in 117 MB, where the builder's d
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import adapt
 from adapt.artifact.progress import Progress
 from adapt.errors import InputError
 from adapt.export.golden import Golden
 from adapt.export.logprobs import normalised
+from adapt.export.runner import ANSWERED, CONTEXT
 
 if TYPE_CHECKING:
-    from adapt.export.logprobs import Scorer
+    import torch
+
+Precision = Literal["fp32", "fp16", "int8", "int4"]
 
 log = logging.getLogger(__name__)
 _INT4 = ("algo_config=k_quant", "matmul_mixed_precision=last_matmul:int8,mixed_layers:int8")
@@ -32,21 +37,32 @@ _UNSUPPORTED = "is not currently supported"
 _LAST_LINES = 20
 
 
-def build_onnx(merged: Path, folder: Path, *, precision: Literal["fp32", "int4"], cache: Path, progress: Progress) -> None:
-    """Write the model of folder `merged` into `folder` for CPUs. `cache` is the builder's scratch folder.
+def build_onnx(merged: Path, folder: Path, *, precision: Precision, cache: Path, progress: Progress, packed: bool = True) -> None:
+    """Write the model of folder `merged` into `folder`. `cache` is the builder's scratch folder; `packed` joins queries, keys and values
+    into one product.
 
     Raises InputError when the builder does not know the model's architecture.
     """
-    options = ["--extra_options", "hf_remote=false", "hf_token=false", *(_INT4 if precision == "int4" else ())]
-    arguments = ["-i", str(merged), "-o", str(folder), "-p", precision, "-e", "cpu", "-c", str(cache), *options]
+    options = ["--extra_options", "hf_remote=false", "hf_token=false", f"fuse_qkv={str(packed).lower()}", *(_INT4 if precision == "int4" else ())]
+    provider = "cuda" if precision == "fp16" else "cpu"  # the builder's fp16 for CPUs does not answer: it lacks the fused attention
+    arguments = ["-i", str(merged), "-o", str(folder), "-p", precision, "-e", provider, "-c", str(cache), *options]
     with progress.task("building ONNX") as task:
         code, lines = _run_builder(arguments, on_layer=task.advance)
     if code == 0:
+        _run_anywhere(folder / "genai_config.json")
         return
     unsupported = next((line for line in lines if _UNSUPPORTED in line), None)
     if unsupported is not None:
         raise InputError("onnxruntime-genai cannot build a model of this architecture", hint="export it as merged or quantized")
     raise RuntimeError(f"onnxruntime-genai's model builder ended with {code}:\n" + "\n".join(lines))
+
+
+def _run_anywhere(path: Path) -> None:
+    """Name no provider in genai_config.json: the graph runs on the CPU then, and on a GPU where a program appends its provider."""
+    if path.is_file():
+        config = json.loads(path.read_bytes())
+        config["model"]["decoder"]["session_options"]["provider_options"] = []
+        path.write_text(json.dumps(config, indent=4) + "\n", encoding="utf-8")
 
 
 def _run_builder(arguments: Sequence[str], *, on_layer: Callable[[], None]) -> tuple[int, list[str]]:
@@ -77,22 +93,47 @@ def _run_builder(arguments: Sequence[str], *, on_layer: Callable[[], None]) -> t
             process.stdout.close()
 
 
-def genai_scorer(folder: Path) -> Scorer:
-    """The model in `folder` as a Scorer: the same graph and settings that onnxruntime-genai answers with, all positions in one pass."""
-    import numpy as np
-    import onnxruntime_genai as genai
-    import torch
+class GenaiRunner:
+    """The model in a folder: the same graph and settings that onnxruntime-genai answers with, all positions in one pass."""
 
-    model = genai.Model(str(folder))
+    def __init__(self, folder: Path, *, put_on: Callable[[Any], Any] | None = None, active: str = "") -> None:
+        """`put_on` gives onnxruntime-genai's adapters for the loaded model, of which `active` answers."""
+        import onnxruntime_genai as genai
 
-    def score(golden: Golden) -> torch.Tensor:
-        parameters = genai.GeneratorParams(model)
-        parameters.set_search_options(max_length=len(golden.ids) + 1, do_sample=False)
-        generator = genai.Generator(model, parameters)
-        generator.append_tokens(np.array(golden.ids, dtype=np.int32))
+        started = time.perf_counter()
+        self._model = genai.Model(str(folder))
+        self._adapters = put_on(self._model) if put_on else None
+        self._active = active
+        self.load_seconds = time.perf_counter() - started
+
+    def score(self, index: int, golden: Golden) -> torch.Tensor:
+        import numpy as np
+        import torch
+
+        generator = self._generator(golden.ids, more=1)
         return normalised(torch.from_numpy(np.array(generator.get_output("logits")))[0], golden)
 
-    return score
+    def tokens_per_second(self, golden: Golden) -> float:
+        started = time.perf_counter()
+        generator = self._generator(golden.prompt_ids[-CONTEXT:], more=ANSWERED)
+        made = 0
+        while not generator.is_done():
+            generator.generate_next_token()
+            made += 1
+        return made / (time.perf_counter() - started)
+
+    def _generator(self, ids: Sequence[int], *, more: int) -> Any:
+        """A generator that has read `ids` and will answer with `more` tokens."""
+        import numpy as np
+        import onnxruntime_genai as genai
+
+        parameters = genai.GeneratorParams(self._model)
+        parameters.set_search_options(max_length=len(ids) + more, min_length=len(ids) + more, do_sample=False)
+        generator = genai.Generator(self._model, parameters)
+        if self._adapters is not None:
+            generator.set_active_adapter(self._adapters, self._active)
+        generator.append_tokens(np.array(ids, dtype=np.int32))
+        return generator
 
 
 def warn_of_other_ids(folder: Path, goldens: Sequence[Golden]) -> None:

@@ -7,21 +7,19 @@ Enters: the merged model in bfloat16. Leaves: its folder with linear layers in 4
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from adapt.base.load import load_model, quiet_loading, resolve_device
-from adapt.export.merge import open_to_read
+from adapt.export.merge import copy_tokenizer, open_to_read
 
 if TYPE_CHECKING:
     from transformers import BitsAndBytesConfig, PreTrainedModel
 
 DTYPE = "bfloat16"
 """Number format of what is not quantized, and of the computation."""
-_TOKENIZER = ("tokenizer*", "*.jinja", "special_tokens_map.json", "vocab.*", "merges.txt", "*.model")
 _TALKATIVE = "bitsandbytes.autograd._functions"  # warns at every layer of every pass that int8 takes float16
 
 
@@ -30,9 +28,7 @@ def quantize(merged: Path, folder: Path, *, scheme: Literal["nf4", "int8"]) -> N
     model = load_model(merged, dtype=DTYPE, device=resolve_device("auto"), quantization=_config(scheme))
     with quiet_loading():
         model.save_pretrained(str(folder))
-    for pattern in _TOKENIZER:
-        for path in merged.glob(pattern):
-            shutil.copyfile(path, folder / path.name)
+    copy_tokenizer(merged, folder)
     open_to_read(folder)
 
 

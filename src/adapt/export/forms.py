@@ -1,0 +1,124 @@
+"""The forms of an export: how each is made from the adapter, and how it is run again as its users will run it.
+
+A form either starts from the adapter merged into its base, or from the adapter alone as plain LoRA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from adapt.adapter.prompt import Prompt
+from adapt.artifact.progress import Progress
+from adapt.base.load import load_model, resolve_device
+from adapt.export.canonical import canonicalise
+from adapt.export.compressed import CompressedRunner, calibration, compress
+from adapt.export.gguf_file import write_gguf, write_gguf_adapter
+from adapt.export.gguf_runner import open_gguf, open_gguf_adapter
+from adapt.export.golden import Golden
+from adapt.export.onnx import GenaiRunner, build_onnx
+from adapt.export.onnx_adapters import open_onnx_adapters, write_onnx_adapters
+from adapt.export.quantize import DTYPE, load_quantized, quantize
+from adapt.export.runner import Runner, TorchRunner
+from adapt.spec.export import AdapterExport, ExportSpec, GgufAdapterExport, GgufExport, MergedExport, OnnxAdaptersExport, OnnxExport, QuantizedExport
+
+ONE_SHARD = "1000GB"
+
+
+@dataclass(frozen=True)
+class ExportInputs:
+    """Folders that the stage reads."""
+
+    adapter: Path
+    dataset: Path
+    base: Path
+    """The prepared base model. The manifest's inputs leave it out, since the section holds its digest."""
+    quantize_python: Path | None = None
+    """Interpreter of the environment with llm-compressor, for the schemes that need it."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What every form is made from and compared on."""
+
+    inputs: ExportInputs
+    base_digest: str
+    prompt: Prompt
+    goldens: Sequence[Golden]
+    merged: Path
+    """Folder of the merged model, for a form that starts from one."""
+    parameters: int | None
+    """Weights of the merged model; tied ones count once."""
+    work: Path
+    """Folder for what is needed on the way."""
+    progress: Progress
+
+
+def merged_dtype(spec: ExportSpec) -> str | None:
+    """Number format of the merged model that a form starts from; None for a form of the adapter alone."""
+    if isinstance(spec, MergedExport):
+        return spec.dtype
+    if isinstance(spec, QuantizedExport):
+        return DTYPE
+    return "float32" if isinstance(spec, OnnxExport | GgufExport) else None
+
+
+def write_form(spec: ExportSpec, source: Source, folder: Path) -> Mapping[str, Any]:
+    """Write the form's files into `folder`, where a merged export lies already; gives what export.json tells of it beside its settings."""
+    inputs, progress = source.inputs, source.progress
+    if isinstance(spec, AdapterExport):
+        made = canonicalise(inputs.adapter, inputs.base, folder)
+        return {"rank": made.rank, "modules": len(made.modules)}
+    if isinstance(spec, QuantizedExport) and spec.compressed:
+        samples = calibration(spec, inputs.dataset, source.prompt)
+        made_there = compress(
+            source.merged, folder, scheme=spec.scheme, samples=samples, python=inputs.quantize_python, work=source.work, progress=progress
+        )
+        return {**made_there, "calibration_records": len(samples), "parameters": source.parameters}
+    if isinstance(spec, QuantizedExport):
+        with progress.task("quantizing"):
+            quantize(source.merged, folder, scheme="int8" if spec.scheme == "int8" else "nf4")
+    elif isinstance(spec, OnnxExport):
+        build_onnx(source.merged, folder, precision=spec.precision, cache=source.work / "builder", progress=progress)
+    elif isinstance(spec, OnnxAdaptersExport):
+        return write_onnx_adapters(inputs.adapter, inputs.base, folder, precision=spec.precision, base_digest=source.base_digest,
+                                   prompt=source.prompt, work=source.work, progress=progress)  # fmt: skip
+    elif isinstance(spec, GgufExport):
+        return write_gguf(source.merged, folder, number_type=spec.type, prompt=source.prompt)
+    elif isinstance(spec, GgufAdapterExport):
+        return write_gguf_adapter(inputs.adapter, inputs.base, folder, number_type=spec.type, prompt=source.prompt)
+    return {"parameters": source.parameters}
+
+
+def open_form(spec: ExportSpec, source: Source, folder: Path) -> Runner:
+    """The finished form in `folder`, loaded as its users will load it."""
+    inputs = source.inputs
+    device = resolve_device("auto")
+    if isinstance(spec, AdapterExport):
+        return TorchRunner.open(partial(_with_adapter, folder, inputs.base, device))
+    if isinstance(spec, QuantizedExport):
+        if spec.compressed:
+            return CompressedRunner(folder, source.goldens, python=inputs.quantize_python, work=source.work)
+        return TorchRunner.open(partial(load_quantized, folder))
+    if isinstance(spec, OnnxExport):
+        return GenaiRunner(folder)
+    if isinstance(spec, OnnxAdaptersExport):
+        return open_onnx_adapters(folder)
+    if isinstance(spec, GgufExport):
+        return open_gguf(folder)
+    if isinstance(spec, GgufAdapterExport):
+        return open_gguf_adapter(folder, inputs.base, device=device)
+    return TorchRunner.open(partial(load_model, folder, dtype=spec.dtype, device=device))
+
+
+def _with_adapter(folder: Path, base: Path, device: str) -> Any:
+    """The plain adapter in `folder` on its base in float32, by peft, which knows nothing of how it was made."""
+    from peft import PeftModel
+
+    from adapt.adapter.quiet import quiet_peft
+
+    with quiet_peft():
+        return PeftModel.from_pretrained(load_model(base, dtype="float32", device=device), str(folder)).eval()

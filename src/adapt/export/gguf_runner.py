@@ -1,0 +1,83 @@
+"""GGUF files read back as models: by transformers' reader of the format for a whole model, by the `gguf` package for an adapter.
+
+Neither is the code that wrote them, and both give the file's own numbers, 4-bit ones widened; an adapter is added to its base. llama.cpp's kernels
+round activations too, so its answers may differ a little more than parity.json says.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapt.base.load import load_model, quiet_loading
+from adapt.export.gguf_file import ADAPTER, MODEL, halved, heads_of
+from adapt.export.runner import TorchRunner
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def open_gguf(folder: Path) -> TorchRunner:
+    """The model in `folder`, widened to float32."""
+    return TorchRunner.open(partial(_load_gguf, folder))
+
+
+def _load_gguf(folder: Path) -> Any:
+    import io
+    from contextlib import redirect_stderr
+
+    import torch
+    from transformers import AutoModelForCausalLM, GgufConfig
+
+    with quiet_loading(), redirect_stderr(io.StringIO()):  # the reader draws a progress bar that no setting turns off
+        model = AutoModelForCausalLM.from_pretrained(
+            str(folder), gguf_file=MODEL, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32, local_files_only=True
+        )
+    model.train(False)
+    return model
+
+
+def open_gguf_adapter(folder: Path, base: Path, *, device: str) -> TorchRunner:
+    """The adapter in `folder` on its base in float32, as llama.cpp adds it: W + alpha / rank B A."""
+    return TorchRunner.open(partial(_load_adapter, folder, base, device))
+
+
+def _load_adapter(folder: Path, base: Path, device: str) -> Any:
+    import torch
+
+    model = load_model(base, dtype="float32", device=device)
+    config = json.loads((base / "config.json").read_bytes())
+    alpha, family, pairs = _read(folder / ADAPTER)
+    names = _module_names(int(config["num_hidden_layers"]))
+    with torch.no_grad():
+        for name, (a, b) in pairs.items():
+            module = names[name]
+            heads = heads_of(module, config, family)
+            update = (halved(b, heads) if heads else b) @ a * (alpha / a.shape[0])
+            layer: Any = model.get_submodule(module)
+            layer.weight.add_(update.to(device))
+    return model
+
+
+def _read(path: Path) -> tuple[float, str, dict[str, tuple[Tensor, Tensor]]]:
+    """Alpha, family, and A and B by the names that llama.cpp gives weights."""
+    import gguf
+    import torch
+
+    reader = gguf.GGUFReader(path)
+    widen: Any = gguf.quants.dequantize
+    tensors = {str(tensor.name): torch.from_numpy(widen(tensor.data, tensor.tensor_type).copy()) for tensor in reader.tensors}
+    names = sorted(name.removesuffix(".lora_a") for name in tensors if name.endswith(".lora_a"))
+    fields: Any = reader.fields
+    alpha = float(fields[gguf.Keys.Adapter.LORA_ALPHA].contents())
+    family = str(fields[gguf.Keys.General.ARCHITECTURE].contents())
+    return alpha, family, {name: (tensors[f"{name}.lora_a"], tensors[f"{name}.lora_b"]) for name in names}
+
+
+def _module_names(layers: int) -> dict[str, str]:
+    """Modules of transformers by llama.cpp's names of their weights."""
+    parts = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
+             "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}  # fmt: skip
+    return {f"blk.{layer}.{short}.weight": f"model.layers.{layer}.{module}" for layer in range(layers) for short, module in parts.items()}
