@@ -65,6 +65,17 @@ def test_adapter_of_a_method_that_is_no_plain_lora_is_left_out(scene: Scene, met
     assert json.loads((scene.out / "models.json").read_text())["left_out"] == {"odd": found}
 
 
+@pytest.mark.parametrize("objective", ["reward", "classification", "contrastive"])
+def test_adapter_that_was_not_trained_to_answer_is_left_out(scene: Scene, objective: str) -> None:
+    training = json.dumps({"method": "lora", "objective": {"kind": objective}})
+    assert reason(scene, training=training) == f"it was trained for objective {objective}, and answers no questions"
+
+
+def test_adapter_that_was_rewarded_for_its_answers_is_served(scene: Scene) -> None:
+    scene.add("good", training=json.dumps({"method": "lora", "objective": {"kind": "ppo"}}))
+    assert [offer.name for offer in scene.render(base_folder=base_folder(scene.root / "base")).served] == ["good"]
+
+
 def test_adapter_of_a_method_that_is_saved_as_lora_is_served(scene: Scene) -> None:
     scene.add("good", training='{"method": "pissa"}')
     assert [offer.name for offer in scene.render(base_folder=base_folder(scene.root / "base")).served] == ["good"]

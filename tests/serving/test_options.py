@@ -1,4 +1,3 @@
-import json
 from typing import Any
 
 import pytest
@@ -16,8 +15,6 @@ from adapt.serving.options import (
     write_options,
 )
 from adapt.spec.serving import ServerSpec
-
-MODULE = '{"name": "a", "path": "b", "base_model_name": "c"}'
 
 
 def offer(name: str, rank: int = 8) -> Offer:
@@ -42,15 +39,17 @@ def test_max_lora_rank_is_the_smallest_legal_one_that_fits(ranks: tuple[int, ...
     assert expected in LEGAL_RANKS
 
 
-def test_one_slot_stays_empty_for_requests_to_the_base() -> None:
+def test_one_slot_more_than_adapters_takes_the_version_that_follows() -> None:
     found = yaml.safe_load(written(offer("a"), offer("b"), offer("c")))
     assert (found["max-loras"], found["max-cpu-loras"]) == (4, 4)
 
 
-def test_adapters_are_json_text_with_the_base_as_parent() -> None:
-    found = yaml.safe_load(written(offer("finance")))
-    (module,) = found["lora-modules"]
-    assert json.loads(module) == {"name": "finance@0123456789ab", "path": "adapters/finance@0123456789ab", "base_model_name": "base"}
+def test_no_adapter_is_named_so_that_none_is_loaded_unverified() -> None:
+    assert "finance" not in written(offer("finance"))
+
+
+def test_every_server_has_the_door() -> None:
+    assert yaml.safe_load(written())["middleware"] == "adapt_serving.gate.Gate"
 
 
 def test_what_is_written_has_no_problems() -> None:
@@ -85,15 +84,12 @@ def test_host_that_yaml_would_take_for_a_number_stays_text() -> None:
     [
         ({"sha256": "0"}, "sha256 is not an option that is known here"),
         ({"port": "8000"}, "port is '8000', and a int is allowed"),
-        ({"enable-lora": False}, "max-loras, max-cpu-loras, max-lora-rank, lora-modules without enable-lora: vLLM would serve the base alone"),
+        ({"enable-lora": False}, "max-loras, max-cpu-loras, max-lora-rank without enable-lora: vLLM would serve the base alone"),
         ({"enable-lora": None}, "without enable-lora"),
-        ({"lora-modules": None}, "lora-modules is missing"),
+        ({"max-cpu-loras": None}, "max-cpu-loras is missing"),
+        ({"lora-modules": ["a=b"]}, "lora-modules is not an option that is known here"),
         ({"max-lora-rank": 24}, "max-lora-rank is 24; choose from: 1, 8, 16, 32, 64, 128, 256, 320, 512"),
         ({"max-cpu-loras": 1}, "max-cpu-loras is below max-loras"),
-        ({"max-loras": 1}, "max-loras leaves no empty slot for requests to the base"),
-        ({"lora-modules": [{"name": "a"}]}, "in lora-modules is not JSON text"),
-        ({"lora-modules": ['{"name": "a", "path": "b", "base_model_name": "c", "sha256": "d"}']}, "must name exactly name, path and base_model_name"),
-        ({"max-loras": 3, "max-cpu-loras": 3, "lora-modules": [MODULE] * 2}, "lora-modules names a more than once"),
     ],
 )  # fmt: skip
 def test_options_that_vllm_would_refuse_or_ignore_are_named(changes: dict[str, Any], expected: str) -> None:

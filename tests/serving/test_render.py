@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from adapt.artifact.digest import digest_folder
+from adapt.artifact.digest import digest_file, digest_folder
 from adapt.artifact.manifest import verify
 from adapt.errors import InputError
+from adapt.serving.declared import served_model
 from adapt.serving.options import option_problems
-from adapt.spec.base import HubBase
+from adapt.spec.base import BundledBase, HubBase, PathBase
 from tests.serving.adapters import TEMPLATE, Scene, adapter_config, base_folder, lora_tensors
 
 HUB = HubBase(kind="hub", model="Qwen/Qwen3-0.6B", revision="a" * 40)
@@ -30,17 +31,52 @@ def test_passing_adapters_are_served_under_names_of_their_content(scene: Scene) 
     assert [offer.served_name for offer in report.served] == names
     assert (report.left_out, report.max_loras, report.max_lora_rank, report.shapes_checked) == ({}, 3, 8, True)
     options = serve_options(scene)
-    assert isinstance(options["lora-modules"], list)
-    assert [json.loads(item)["path"] for item in options["lora-modules"]] == [f"adapters/{name}" for name in names]
+    assert (options["enable-lora"], options["max-loras"]) == (True, 3)
+    assert [path.name for path in sorted((scene.out / "adapters").iterdir())] == names
     assert option_problems((scene.out / "serve.yaml").read_text(encoding="utf-8")) == []
     verify(scene.out)
 
 
-def test_only_weights_and_configuration_are_copied(scene: Scene) -> None:
+def test_copies_are_those_that_were_trained_with_what_they_were_trained_on(scene: Scene) -> None:
     folder = scene.add("finance")
-    (offer,) = scene.render().served
+    base = base_folder(scene.root / "base")
+    (base / "tokenizer.json").write_text("{}")
+    (offer,) = scene.render(base_folder=base).served
     copies = {path.name: path.read_bytes() for path in (scene.out / offer.path).iterdir()}
-    assert copies == {name: (folder / name).read_bytes() for name in ("adapter_config.json", "adapter_model.safetensors")}
+    about = json.loads(copies.pop("adapter.json"))
+    assert copies == {name: (folder / name).read_bytes() for name in ("adapter_config.json", "adapter_model.safetensors", "manifest.json")}
+    assert (about["name"], about["digest"], about["rank"]) == ("finance", offer.digest, 4)
+    assert about["base"] == {"digest": "b" * 64, "revision": None}
+    assert (about["tokenizer"], about["template"]) == (digest_file(base / "tokenizer.json"), digest_file(folder / "chat_template.jinja"))
+
+
+def test_server_facts_name_the_base_its_files_and_its_limits(scene: Scene) -> None:
+    scene.add("finance")
+    base = base_folder(scene.root / "base")
+    scene.render(base_folder=base, max_body_mib=2)
+    facts = json.loads((scene.out / "server.json").read_bytes())
+    assert facts["base"]["files"] == {name: digest_file(base / name) for name in ("config.json", "model-0.safetensors", "model-1.safetensors")}
+    assert (facts["base"]["digest"], facts["base"]["model"], facts["max_lora_rank"], facts["max_body_bytes"]) == ("b" * 64, "../../base", 8, 2 << 20)
+    assert facts["modules"]["model.layers.0.self_attn.q_proj"] == [8, 6]
+    assert facts["template"] == digest_file(scene.out / "chat_template.jinja")
+
+
+def test_plugin_is_found_by_its_entry_point_and_needs_nothing_of_adapt(scene: Scene) -> None:
+    scene.render()
+    code = (
+        "import sys; from importlib.metadata import entry_points; sys.modules['adapt'] = None;"
+        "(found,) = entry_points(group='vllm.general_plugins'); found.load(); import adapt_serving.gate; print(found.name)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(scene.out / "plugin")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("adapt\n", "")
+
+
+def test_relative_model_is_named_as_seen_from_the_configuration(tmp_path: Path) -> None:
+    folder = tmp_path / ".adapt" / "cache" / "base"
+    assert served_model(BundledBase(), folder=folder, root=tmp_path) == "../../.adapt/cache/base"
+    assert served_model(PathBase(kind="path", path="/models/a"), folder=Path("/models/a"), root=tmp_path) == "/models/a"
+    assert served_model(HUB, folder=None, root=tmp_path) == "Qwen/Qwen3-0.6B"
 
 
 def test_served_template_is_that_of_training_byte_for_byte(scene: Scene) -> None:
@@ -69,7 +105,7 @@ def test_base_alone_is_served_when_no_adapter_passes(scene: Scene) -> None:
     report = scene.render()
     assert report.served == ()
     assert report.left_out == {"finance": "its gates have not passed"}
-    assert not {"enable-lora", "lora-modules", "max-loras", "chat-template"} & serve_options(scene).keys()
+    assert not {"enable-lora", "max-loras", "chat-template"} & serve_options(scene).keys()
     assert not (scene.out / "chat_template.jinja").exists()
     assert not (scene.out / "adapters").exists()
 
@@ -142,7 +178,7 @@ def test_missing_gates_folder_is_refused(scene: Scene) -> None:
 def test_address_open_to_others_is_warned_about(scene: Scene, caplog: pytest.LogCaptureFixture, host: str, warned: bool) -> None:
     with caplog.at_level(logging.WARNING):
         scene.render(host=host)
-    assert ("set VLLM_API_KEY" in caplog.text) is warned
+    assert ("adapt keys client NAME" in caplog.text) is warned
 
 
 @pytest.mark.parametrize(
@@ -153,7 +189,7 @@ def test_readme_requests_go_to_the_server_and_name_an_adapter(scene: Scene, host
     (offer,) = scene.render(host=host, port=8123).served
     text = (scene.out / "README.md").read_text(encoding="utf-8")
     assert text.count(f"curl {address}") == 3
-    assert f'"model": "{offer.served_name}"' in text
+    assert f'"model": "{offer.name}"' in text
     assert "@ADDRESS@" not in text
     assert "@MODEL@" not in text
 
@@ -167,7 +203,11 @@ def started(scene: Scene, *arguments: str, **environment: str) -> subprocess.Com
     """start.sh run from another folder, with a Python that tells what it was given and no graphics driver on the path."""
     fake = scene.root / "bin" / "python"
     fake.parent.mkdir(exist_ok=True)
-    told = 'echo "$$ kv=$VLLM_CPU_KVCACHE_SPACE bind=$VLLM_CPU_OMP_THREADS_BIND offline=$HF_HUB_OFFLINE"'
+    live = scene.root / ".adapt" / "serving"
+    live.mkdir(parents=True, exist_ok=True)
+    (live / "access.json").touch()
+    told = 'printf "$$ kv=$VLLM_CPU_KVCACHE_SPACE bind=$VLLM_CPU_OMP_THREADS_BIND offline=$HF_HUB_OFFLINE "\n'
+    told += 'echo "plugins=$VLLM_PLUGINS live=$ADAPT_LIVE path=$PYTHONPATH"'
     fake.write_text(f'#!/bin/sh\npwd\n{told}\nfor a in "$@"; do echo "[$a]"; done\n')
     fake.chmod(0o755)
     variables = {"PATH": "/usr/bin:/bin", "VLLM_PYTHON": "bin/python"} | environment
@@ -182,7 +222,9 @@ def test_start_script_runs_the_server_in_its_own_folder(scene: Scene) -> None:
     assert done.returncode == 0, done.stderr
     where, environment, *arguments = done.stdout.splitlines()
     assert Path(where).samefile(scene.out)
-    assert environment.endswith(" kv=1 bind=nobind offline=1")
+    given = dict(part.split("=", 1) for part in environment.partition(" ")[2].replace("work space", "work").split(" "))
+    assert (given["kv"], given["bind"], given["offline"], given["plugins"]) == ("1", "nobind", "1", "adapt")
+    assert (given["live"].endswith("/dist/vllm/../../.adapt/serving"), given["path"].endswith("/dist/vllm/plugin")) == (True, True)
     module = ["[-m]", "[vllm.entrypoints.openai.api_server]", "[--config]", "[serve.yaml]"]
     assert arguments == [*module, "[--enforce-eager]", "[--port]", "[81]", "[with space]"]
 
@@ -208,7 +250,22 @@ def test_start_script_becomes_the_server_so_that_signals_arrive(scene: Scene) ->
 
 def _fake_python(scene: Scene) -> dict[str, str]:
     started(scene)
+    return _python(scene)
+
+
+def _python(scene: Scene) -> dict[str, str]:
     return {"PATH": "/usr/bin:/bin", "VLLM_PYTHON": str(scene.root / "bin" / "python")}
+
+
+def test_start_script_says_that_nothing_is_signed(scene: Scene) -> None:
+    base_folder(scene.root / "base")
+    scene.render()
+    started(scene)
+    (scene.root / ".adapt" / "serving" / "access.json").unlink()
+    done = subprocess.run([str(scene.out / "start.sh")], env=_python(scene), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "there are no signed adapters, aliases and keys" in done.stderr
+    assert "adapt serve --prepare" in done.stderr
 
 
 def test_start_script_says_where_the_base_should_be(scene: Scene) -> None:

@@ -4,33 +4,26 @@ Needs the serving environment (`make serving-env`); the server runs there, every
 """
 
 import json
-import os
-import signal
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adapt.artifact.staging import staged
+from adapt.records import Message
 from adapt.serving.options import ALLOWED
-from adapt.spec.resolved.serving import Member
-from tests.serving.adapters import BASE, PROMPT, Scene, stage
+from adapt.spec.prompt import PinnedPrompt
+from tests.serving.adapters import Scene
+from tests.serving.servers import NEEDS_VLLM, PYTHON, Server, add_adapter, family, running
 from tests.tiny import CHAT_TEMPLATE, tiny_base
 
-ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".venv-serving" / "bin" / "python"
 MAX_TOKENS = 24
 END_TOKENS = (2, 251)
 """The end of a turn, and a token that some answers hold and that does not end the base's own."""
-START_SECONDS = 300
 CONVERSATIONS: tuple[list[dict[str, str]], ...] = (
     [{"role": "user", "content": "What is a bond?"}],
     [{"role": "user", "content": "什么是债券？请用一句话回答。"}],
@@ -48,118 +41,21 @@ CONVERSATIONS: tuple[list[dict[str, str]], ...] = (
     ],
 )
 
-pytestmark = [
-    pytest.mark.vllm,
-    pytest.mark.skipif(not PYTHON.exists(), reason="no serving environment: run `make serving-env`"),
-]
-
-
-@dataclass
-class Server:
-    """The running server, and what it was started from."""
-
-    process: "subprocess.Popen[bytes]"
-    port: int
-    scene: Scene
-    base: Path
-    names: dict[str, str]
-    """Adapter to the name that requests use; `base` for the base model."""
-
-    def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"})
-        try:
-            with urllib.request.urlopen(request, timeout=300) as answer:
-                return answer.status, json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    def ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+pytestmark = NEEDS_VLLM
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     scene = Scene(tmp_path_factory.mktemp("vllm") / "work space")
     base = tiny_base(scene.root / "base")
-    add_adapter(scene, base, "first", seed=1, r=8)
+    add_adapter(scene, base, "first", seed=1, end_tokens=END_TOKENS, r=8)
     # Ranks and scalings that differ from module to module, which other engines ignore.
-    add_adapter(scene, base, "second", seed=2, r=16, use_rslora=True, rank_pattern={"down_proj": 4}, alpha_pattern={r"layers\.1\..*o_proj": 6})
+    patterns = {"rank_pattern": {"down_proj": 4}, "alpha_pattern": {r"layers\.1\..*o_proj": 6}}
+    add_adapter(scene, base, "second", seed=2, end_tokens=END_TOKENS, r=16, use_rslora=True, **patterns)
     report = scene.render(base_folder=base, dtype="float32", max_model_len=512, max_num_seqs=8)
     assert report.left_out == {}
-    port = free_port()
-    with (scene.root / "server.log").open("wb") as log:
-        environment = os.environ | {"VLLM_PYTHON": str(PYTHON), "OMP_NUM_THREADS": "1"}
-        command = [str(scene.out / "start.sh"), "--port", str(port)]
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-    names = {"base": "base"} | {offer.name: offer.served_name for offer in report.served}
-    running = Server(process, port, scene, base, names)
-    try:
-        wait_until_ready(running)
-        yield running
-    finally:
-        stop(process)
-
-
-def add_adapter(scene: Scene, base: Path, name: str, *, seed: int, **lora: Any) -> None:
-    """A random adapter with a strong effect, saved by peft."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    torch.manual_seed(seed)
-    config = LoraConfig(lora_alpha=16, task_type="CAUSAL_LM", target_modules="all-linear", **lora)
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), config)
-    with torch.no_grad():
-        for parameter_name, parameter in model.named_parameters():
-            if "lora_B" in parameter_name:
-                parameter.normal_(0, 0.1)
-    with staged(scene.adapters / name, section=stage(), inputs={}) as folder:
-        model.save_pretrained(folder)
-        (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
-        (folder / "training.json").write_text(json.dumps({"end_token_ids": END_TOKENS}), encoding="utf-8")
-    scene.members[name] = Member(base=BASE, prompt=PROMPT, enabled=True)
-    scene.judge(name)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until_ready(running: Server) -> None:
-    end = time.monotonic() + START_SECONDS
-    while not running.ready():
-        if running.process.poll() is not None or time.monotonic() > end:
-            log = (running.scene.root / "server.log").read_text(encoding="utf-8", errors="replace")
-            pytest.fail(f"the server did not start (exit status {running.process.poll()}):\n{log[-4000:]}")
-        time.sleep(0.25)
-
-
-def stop(process: "subprocess.Popen[bytes]") -> None:
-    """End the server; what it left behind of its own session is killed."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(10)
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-def family(pid: int) -> list[int]:
-    """A process and all that descend from it."""
-    listed = Path(f"/proc/{pid}/task/{pid}/children")
-    children = [int(child) for task in listed.parent.parent.iterdir() for child in (task / "children").read_text().split()]
-    return [pid, *(descendant for child in children for descendant in family(child))]
+    with running(scene, report, "--trust-request-chat-template") as started:  # so that one server can be asked for every template
+        yield started
 
 
 def runs(pid: int) -> bool:
@@ -176,21 +72,22 @@ def expected(server: Server) -> dict[tuple[str, int], tuple[list[int], list[int]
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(server.base)
+    base = server.scene.root / "base"
+    tokenizer = AutoTokenizer.from_pretrained(base)
     found = {}
-    for name, served in server.names.items():
-        model = AutoModelForCausalLM.from_pretrained(server.base, dtype=torch.float32).eval()
+    for name in ("base", *server.versions):
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32).eval()
         if name != "base":
-            model = PeftModel.from_pretrained(model, str(server.scene.out / "adapters" / served)).eval()
+            model = PeftModel.from_pretrained(model, str(server.scene.adapters / name)).eval()
         for number, messages in enumerate(CONVERSATIONS):
             text = tokenizer.apply_chat_template(messages, chat_template=CHAT_TEMPLATE, tokenize=False, add_generation_prompt=True)
             ids = tokenizer(text, add_special_tokens=False, return_tensors="pt")
             answer = model.generate(**ids, max_new_tokens=MAX_TOKENS, do_sample=False, eos_token_id=list(END_TOKENS))[0].tolist()
             length = ids["input_ids"].shape[1]
-            found[served, number] = (answer[:length], answer[length:])
+            found[name, number] = (answer[:length], answer[length:])
     for number in range(len(CONVERSATIONS)):
-        answers = {tuple(found[served, number][1]) for served in server.names.values()}
-        assert len(answers) == len(server.names), "the adapters must differ in effect, or this test shows nothing"
+        answers = {tuple(found[name, number][1]) for name in ("base", *server.versions)}
+        assert len(answers) == 3, "the adapters must differ in effect, or this test shows nothing"
     assert any(answer[-1] == END_TOKENS[1] for _, answer in found.values()), "no answer ends at the second end token, so this test shows less"
     return found
 
@@ -212,13 +109,16 @@ def test_parser_of_vllm_takes_every_option_that_is_written(server: Server) -> No
         3,
         16,
     )
-    assert [module["name"] for module in parsed["lora_modules"]] == [server.names["first"], server.names["second"]]
+    assert (parsed["lora_modules"], parsed["middleware"]) == (None, ["adapt_serving.gate.Gate"])
 
 
-def test_server_lists_base_and_adapters(server: Server) -> None:
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/v1/models", timeout=30) as answer:
-        models = {model["id"]: model["parent"] for model in json.loads(answer.read())["data"]}
-    assert models == {"base": None, server.names["first"]: "base", server.names["second"]: "base"}
+def test_clients_see_stable_names_and_the_administrator_what_is_loaded(server: Server) -> None:
+    models = {model["id"]: model.get("versions") for model in server.send("GET", "/v1/models")[1]["data"]}
+    assert models == {"base": None, **{name: {version: 1.0} for name, version in server.versions.items()}}
+    for name in server.versions:
+        assert server.chat(name, CONVERSATIONS[0], max_tokens=1)[0] == 200
+    loaded = {model["id"]: model["parent"] for model in server.send("GET", "/v1/models", admin=True)[1]["data"]}
+    assert loaded == {"base": None, **dict.fromkeys(server.versions.values(), "base")}
 
 
 def test_server_renders_the_prompts_of_training(server: Server, expected: dict[tuple[str, int], tuple[list[int], list[int]]]) -> None:
@@ -228,13 +128,36 @@ def test_server_renders_the_prompts_of_training(server: Server, expected: dict[t
         assert found["tokens"] == prompt, (served, number)
 
 
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        PinnedPrompt(kind="model"),
+        PinnedPrompt(kind="alpaca"),
+        PinnedPrompt(kind="model", system="Be brief."),
+        PinnedPrompt(kind="alpaca", system="说中文。"),
+    ],
+    ids=lambda prompt: f"{prompt.kind}-{'system' if prompt.system else 'plain'}",
+)
+def test_every_shipped_template_gives_the_token_ids_of_training(server: Server, prompt: PinnedPrompt) -> None:
+    from adapt.adapter.prompt import Prompt, effective_template
+    from adapt.base.load import load_tokenizer
+
+    tokenizer = load_tokenizer(server.scene.root / "base")
+    template = effective_template(prompt, tokenizer)
+    trained = Prompt(template, tokenizer)
+    for messages in CONVERSATIONS:
+        body = {"model": "first", "messages": messages, "add_generation_prompt": True, "chat_template": template}
+        status, found = server.post("/tokenize", body)
+        assert status == 200, found
+        assert found["tokens"] == list(trained.encode_question(tuple(Message(**turn) for turn in messages)))
+
+
 def test_mixed_requests_are_answered_as_transformers_answers_them(
     server: Server, expected: dict[tuple[str, int], tuple[list[int], list[int]]]
 ) -> None:
     def ask(case: tuple[str, int]) -> tuple[str, int, Any]:
-        served, number = case
-        body = {"model": served, "messages": CONVERSATIONS[number], "temperature": 0, "max_tokens": MAX_TOKENS, "return_token_ids": True}
-        return served, number, server.post("/v1/chat/completions", body)
+        name, number = case
+        return name, number, server.chat(name, CONVERSATIONS[number], max_tokens=MAX_TOKENS)
 
     # Interleaved, so that every batch holds rows of the base and of both adapters.
     cases = sorted(expected, key=lambda case: (case[1], case[0])) * 3
@@ -247,11 +170,28 @@ def test_mixed_requests_are_answered_as_transformers_answers_them(
         assert body["choices"][0]["token_ids"] == answer, (served, number)
 
 
-def test_server_refuses_to_load_other_adapters_and_to_answer_for_unknown_ones(server: Server) -> None:
-    path = str(server.scene.out / "adapters" / server.names["first"])
-    assert server.post("/v1/load_lora_adapter", {"lora_name": "other", "lora_path": path})[0] == 404
-    status, _ = server.post("/v1/chat/completions", {"model": "first", "messages": CONVERSATIONS[0]})
-    assert status == 404
+def test_stable_name_comes_back_in_answers_and_streams(server: Server) -> None:
+    assert server.chat("first", CONVERSATIONS[0], max_tokens=2)[1]["model"] == "first"
+    status, text = server.chat("first", CONVERSATIONS[0], max_tokens=4, stream=True)
+    events = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+    assert status == 200
+    assert {event["model"] for event in events} == {"first"}
+    assert all(event["choices"] for event in events), "usage is counted at the door and not shown unless it was asked for"
+    assert "data: [DONE]" in text
+
+
+def test_metrics_count_requests_and_tokens_by_version(server: Server) -> None:
+    version = server.versions["second"]
+
+    def counted() -> tuple[float, float]:
+        found = server.target.replica.metrics()
+        return found.get(("adapt_requests_total", version, "200"), 0.0), found.get(("adapt_tokens_total", version, ""), 0.0)
+
+    before = counted()
+    status, answer = server.chat("second", CONVERSATIONS[0], max_tokens=5)
+    spent = answer["usage"]["total_tokens"]
+    server.chat("second", CONVERSATIONS[0], max_tokens=5, stream=True)
+    assert (status, counted()) == (200, (before[0] + 2, before[1] + 2 * spent))
 
 
 def test_sigterm_ends_the_server_and_all_its_children(server: Server) -> None:

@@ -83,6 +83,11 @@ class Candidate:
         return method if isinstance(method, str) else None
 
     @property
+    def objective(self) -> str:
+        """What it was trained for, as training wrote it down; nothing stands for fine-tuning."""
+        return str(self.training.get("objective", {}).get("kind", "sft"))
+
+    @property
     def end_token_ids(self) -> list[int]:
         """Tokens at which its answers end, as training wrote them down; empty when it did not."""
         return [int(token) for token in self.training.get("end_token_ids", ())]

@@ -14,6 +14,7 @@ from adapt.errors import InputError
 from adapt.serving.candidate import CONFIG, LORA_TENSOR, TEMPLATE, WEIGHTS, Candidate
 from adapt.serving.weights import is_zero
 from adapt.spec.methods import MAX_SERVED_RANK, METHODS
+from adapt.spec.objectives import OBJECTIVES
 
 PLAIN_INITIALISATIONS = frozenset({"gaussian", "eva", "orthogonal", "mica", "lora_ga"})
 """Named initialisations that leave the base as it is. The others (PiSSA, OLoRA, CorDA, LoftQ) subtract from it, which a server does not."""
@@ -38,9 +39,18 @@ Check = Callable[[Candidate], str | None]
 
 
 def reason_against(candidate: Candidate) -> str | None:
-    """Why `candidate` is not served, or None. The first reason found: later checks build on earlier ones."""
+    """Why vLLM does not serve `candidate`, or None. The first reason found: later checks build on earlier ones."""
+    return _first_reason(candidate, CHECKS)
+
+
+def common_reason_against(candidate: Candidate) -> str | None:
+    """Why no engine may serve `candidate`, or None."""
+    return _first_reason(candidate, COMMON_CHECKS)
+
+
+def _first_reason(candidate: Candidate, checks: tuple[Check, ...]) -> str | None:
     try:
-        return next((reason for check in CHECKS if (reason := check(candidate)) is not None), None)
+        return next((reason for check in checks if (reason := check(candidate)) is not None), None)
     except InputError as error:
         return error.message.replace(f"{candidate.folder}/", "").replace(str(candidate.folder), "its folder")  # reasons reach hashed files
 
@@ -76,6 +86,12 @@ def is_unfinished(candidate: Candidate) -> str | None:
         return "its folder does not exist"
     missing = sorted({CONFIG, TEMPLATE} - set(verify(candidate.folder).files))
     return f"its folder lacks {', '.join(missing)}" if missing else None
+
+
+def answers_nothing(candidate: Candidate) -> str | None:
+    """Reward models, classifiers and embeddings: a server of answers would give those of a model that was never trained to answer."""
+    known = OBJECTIVES.get(candidate.objective)
+    return None if known is None or known.answers else f"it was trained for objective {known.name}, and answers no questions"
 
 
 def has_unserved_method(candidate: Candidate) -> str | None:
@@ -213,12 +229,15 @@ def has_no_effect(candidate: Candidate) -> str | None:
     return "every lora_B is zero, so it would change nothing" if zero else None
 
 
+COMMON_CHECKS: tuple[Check, ...] = (is_disabled, is_unjudged, is_unfinished, answers_nothing, is_not_what_was_judged)
+"""What speaks against an adapter whatever engine is asked."""
 CHECKS: tuple[Check, ...] = (
     is_disabled,
     is_unjudged,
     has_another_base,
     has_another_prompt,
     is_unfinished,
+    answers_nothing,
     has_unserved_method,
     has_no_weights,
     is_not_what_was_judged,

@@ -1,10 +1,9 @@
 """serve.yaml: the options that vLLM's server is started with.
 
 Enters: the server's settings and the adapters that it serves. Leaves: YAML text, one comment per option that needs a reason.
-vLLM turns each key into a command-line flag; a list item reaches it as one argument, so an adapter is written as JSON text, not as a mapping.
+vLLM turns each key into a command-line flag. No adapter is named here: what is named here would be loaded without its signature being looked at.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,8 @@ from adapt.spec.serving import ServerSpec
 
 LEGAL_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Values that vLLM's `max-lora-rank` takes."""
+MIDDLEWARE = "adapt_serving.gate.Gate"
+"""The door of the server; see `adapt.serving.plugin`."""
 BASE_NAME = "base"
 """What requests call the base model."""
 ALLOWED: dict[str, type] = {
@@ -29,6 +30,7 @@ ALLOWED: dict[str, type] = {
     "gpu-memory-utilization": float,
     "enforce-eager": bool,
     "shutdown-timeout": int,
+    "middleware": str,
     "generation-config": str,
     "chat-template": str,
     "chat-template-content-format": str,
@@ -36,10 +38,9 @@ ALLOWED: dict[str, type] = {
     "max-loras": int,
     "max-cpu-loras": int,
     "max-lora-rank": int,
-    "lora-modules": list,
 }
 """Every option that is ever written, with the type of its value; the vllm test holds them against vLLM's own parser."""
-_LORA_OPTIONS = ("max-loras", "max-cpu-loras", "max-lora-rank", "lora-modules")
+_LORA_OPTIONS = ("max-loras", "max-cpu-loras", "max-lora-rank")
 _HEADER = """\
 # Options of vLLM's server; rendered by `adapt`, and replaced when anything that is served changes.
 # Used by start.sh: python -m vllm.entrypoints.openai.api_server --config serve.yaml
@@ -80,6 +81,7 @@ def server_options(server: ServerSpec, *, model: str, revision: str | None) -> l
         ("gpu-memory-utilization", server.gpu_memory_utilization, ""),
         *eager,
         ("shutdown-timeout", server.shutdown_timeout_seconds, "seconds for requests under way; without it, a stopped server waits for its clients"),
+        ("middleware", MIDDLEWARE, "stable names to versions, keys, limits, metrics"),
     ]
 
 
@@ -99,22 +101,15 @@ def prompt_options(*, template: str | None, generation: str) -> list[Option]:
 
 
 def lora_options(offers: Sequence[Offer]) -> list[Option]:
-    """The options of the adapters; none for none, since vLLM reads `lora-modules` without `enable-lora` and serves nothing of it."""
+    """The options of the adapters; none for none: such a server has no memory for any."""
     if not offers:
         return []
     slots = len(offers) + 1
     return [
         ("enable-lora", True, ""),
-        # On a CPU, vLLM 0.32 computes the rows of requests to the base with slot -1, which Python takes for the last one (vllm pull requests
-        # 48421 and 49656). One slot more than there are adapters keeps the last one empty, and an empty slot adds nothing.
-        (
-            "max-loras",
-            slots,
-            "one more than there are adapters: on a CPU, requests to the base are computed with the last slot, so it must stay empty",
-        ),
+        ("max-loras", slots, "one more than there are adapters: while a version replaces another, both answer"),
         ("max-cpu-loras", slots, "at least max-loras"),
         ("max-lora-rank", max_lora_rank(offers), "the smallest that vLLM allows and every adapter fits"),
-        ("lora-modules", [_module(offer) for offer in offers], ""),
     ]
 
 
@@ -158,24 +153,4 @@ def _lora_problems(found: dict[str, Any]) -> list[str]:
         problems.append(f"max-lora-rank is {found['max-lora-rank']}; choose from: {', '.join(map(str, LEGAL_RANKS))}")
     if found["max-cpu-loras"] < found["max-loras"]:
         problems.append("max-cpu-loras is below max-loras")
-    if found["max-loras"] <= len(found["lora-modules"]):
-        problems.append("max-loras leaves no empty slot for requests to the base")
-    return problems + _module_problems(found["lora-modules"])
-
-
-def _module_problems(items: list[Any]) -> list[str]:
-    names = []
-    for item in items:
-        try:
-            module = json.loads(item)
-        except (TypeError, ValueError):
-            return [f"{item!r} in lora-modules is not JSON text"]
-        if not isinstance(module, dict) or set(module) != {"name", "path", "base_model_name"}:
-            return [f"{item!r} in lora-modules must name exactly name, path and base_model_name"]
-        names.append(module["name"])
-    twice = sorted({name for name in names if names.count(name) > 1})
-    return [f"lora-modules names {', '.join(twice)} more than once"] if twice else []
-
-
-def _module(offer: Offer) -> str:
-    return json.dumps({"name": offer.served_name, "path": offer.path, "base_model_name": BASE_NAME}, ensure_ascii=False)
+    return problems

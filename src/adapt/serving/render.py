@@ -1,25 +1,32 @@
 """Adapters that passed their gates to a folder that a vLLM server starts from.
 
 Enters: the verdicts of the gates, the adapters, and the base model's name and shapes. Leaves: serve.yaml, start.sh, server.env, the chat
-template, copies of the adapters in folders named by content, models.json and a README. An adapter that cannot be served is left out with its
-reason and is no error for the others; when none remains, the base is served alone, with its own chat template.
+template, copies of the adapters in folders named by content, the server's plugin with the facts that it checks, models.json,
+a README, and files for docker, Kubernetes and systemd. An
+adapter that cannot be served is left out with its reason and is no error for the others; when none remains, the base is served alone, with its own
+chat template.
 """
 
-import ipaddress
 import json
 import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from adapt.artifact.manifest import MANIFEST
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
 from adapt.errors import InputError
+from adapt.serving.bundle import write_plugin
 from adapt.serving.candidate import CONFIG, TEMPLATE, WEIGHTS, Candidate, Served
 from adapt.serving.checks import reason_against
-from adapt.serving.launch import environment, models_file, readme, start_script
+from adapt.serving.declared import adapter_facts, server_facts
+from adapt.serving.launch import environment, is_loopback, models_file, readme, start_script, variables
 from adapt.serving.options import Offer, Option, lora_options, option_problems, prompt_options, server_options, write_options
+from adapt.serving.platforms import write_platform_files
+from adapt.serving.verdicts import as_plain, verdicts
 from adapt.serving.weights import BaseWeights
 from adapt.spec.base import HubBase
 from adapt.spec.resolved.serving import ServingSection
@@ -66,27 +73,33 @@ def render(section: ServingSection, *, inputs: ServingInputs, out: Path, progres
     _check_length(section, weights)
     _warn_about_exposure(section.server.host)
     with staged(out, section=section, inputs={"gates": inputs.gates}) as folder:
-        chosen, left_out = _choose(section, inputs, weights, progress)
-        offers = tuple(_copy(candidate, folder) for candidate in chosen)
+        chosen, left_out, judged = _choose(section, inputs, weights, progress)
+        offers = tuple(_copy(candidate, folder, inputs.base_folder) for candidate in chosen)
         prompt = _write_prompt(chosen, folder)
+        lora = {key: value for key, value, _ in lora_options(offers)}
+        rank = lora.get("max-lora-rank", 0)
+        facts = server_facts(section, model=inputs.base, base=inputs.base_folder, weights=weights, rank=rank, folder=folder)
         _write_launch_files(section, inputs.base, offers, left_out, prompt, folder)
-    lora = {key: value for key, value, _ in lora_options(offers)}
+        _write_json(folder / "server.json", facts)
+        _write_json(folder / "verdicts.json", judged)
+        write_plugin(folder / "plugin")
     return ServingReport(
         served=offers,
         left_out=left_out,
         max_loras=lora.get("max-loras", 0),
-        max_lora_rank=lora.get("max-lora-rank", 0),
+        max_lora_rank=rank,
         shapes_checked=weights is not None,
     )
 
 
 def _choose(
     section: ServingSection, inputs: ServingInputs, weights: BaseWeights | None, progress: Progress
-) -> tuple[list[Candidate], dict[str, str]]:
-    """The adapters to serve, sorted by name, and the reasons against the others."""
+) -> tuple[list[Candidate], dict[str, str], dict[str, Any]]:
+    """The adapters to serve, sorted by name; the reasons against the others; and every engine's verdict on each."""
     server = Served(base=section.base.digest, prompt=section.prompt, weights=weights)
     chosen: list[Candidate] = []
     left_out: dict[str, str] = {}
+    judged: dict[str, Any] = {}
     with progress.task("adapters", total=len(section.adapters)) as task:
         for name, member in sorted(section.adapters.items()):
             candidate = Candidate(name, member, folder=inputs.adapters / name, verdict=inputs.gates / name / VERDICT, server=server)
@@ -97,16 +110,18 @@ def _choose(
                 chosen.append(candidate)
             else:
                 left_out[name] = reason
+            judged[name] = as_plain(verdicts(candidate, reason))
             task.advance()
-    return chosen, left_out
+    return chosen, left_out, judged
 
 
-def _copy(candidate: Candidate, folder: Path) -> Offer:
+def _copy(candidate: Candidate, folder: Path, base: Path | None) -> Offer:
     served_name = f"{candidate.name}@{candidate.digest[:DIGEST_DIGITS]}"
     copy = folder / "adapters" / served_name
     copy.mkdir(parents=True)
-    for name in (WEIGHTS, CONFIG):
+    for name in (WEIGHTS, CONFIG, MANIFEST):
         shutil.copyfile(candidate.folder / name, copy / name)
+    _write_json(copy / "adapter.json", adapter_facts(candidate, base=base))
     return Offer(candidate.name, served_name, path=f"adapters/{served_name}", rank=candidate.rank, digest=candidate.digest)
 
 
@@ -148,6 +163,12 @@ def _write_launch_files(
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     (folder / "start.sh").chmod(0o755)
+    set_there = variables(section.server, offline=hub is None)
+    write_platform_files(folder / "deploy", section.server, model=base, variables=set_there, offers=offers)
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
 
 
 def _check_length(section: ServingSection, weights: BaseWeights | None) -> None:
@@ -160,9 +181,5 @@ def _check_length(section: ServingSection, weights: BaseWeights | None) -> None:
 
 
 def _warn_about_exposure(host: str) -> None:
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        log.warning("server.host is %s: anyone who reaches this address may send requests; set VLLM_API_KEY where the server runs", host)
+    if not is_loopback(host):
+        log.warning("server.host is %s: anyone who reaches this address may send requests; make API keys with `adapt keys client NAME`", host)

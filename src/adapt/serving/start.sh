@@ -2,7 +2,13 @@
 # Starts the vLLM server of this folder, in the foreground; arguments are passed on and win over serve.yaml.
 #
 #   VLLM_PYTHON   interpreter of the serving environment (default: python), such as /srv/adapt/.venv-serving/bin/python
+#   ADAPT_LIVE    folder of signed adapters, aliases and keys (default: .adapt/serving of the workspace); `adapt serve --prepare` makes it
 set -eu
+
+live=${ADAPT_LIVE:-}
+if [ -n "$live" ]; then
+    live=$(CDPATH='' cd -- "$live" && pwd) # relative to the caller, not to this folder
+fi
 
 python=${VLLM_PYTHON:-python}
 case $python in
@@ -24,7 +30,17 @@ if ! command -v -- "$python" >/dev/null 2>&1; then
     exit 1
 fi
 
+live=${live:-$(pwd)/../../.adapt/serving}
+if [ ! -f "$live/access.json" ]; then
+    echo "start.sh: there are no signed adapters, aliases and keys in '$live'" >&2
+    echo "hint: run \`adapt serve --prepare\` in the workspace, or set ADAPT_LIVE" >&2
+    exit 1
+fi
+
 set -a
+ADAPT_LIVE=$live
+ADAPT_CONFIGURATION=$(pwd)
+PYTHONPATH=$(pwd)/plugin${PYTHONPATH:+:$PYTHONPATH}
 . ./server.env
 set +a
 

@@ -84,6 +84,12 @@ class BaseWeights:
         return (name.removesuffix(".weight") for name, shape in self._shapes.items() if name.endswith(".weight") and len(shape) == 2)
 
     @property
+    def family(self) -> str | None:
+        """The model's type, such as `llama`; None where config.json does not say."""
+        family = self._config.get("model_type")
+        return family if isinstance(family, str) else None
+
+    @property
     def positions(self) -> int | None:
         """Longest sequence in tokens; None where config.json does not say, or scales it."""
         text = self._config.get("text_config") or self._config

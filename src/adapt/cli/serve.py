@@ -1,0 +1,93 @@
+"""`adapt serve`: starts the server of the workspace with every adapter that passed, and waits until it answers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from adapt.cli.context import open_workspace
+from adapt.errors import WorkspaceError
+from adapt.plan.workspace import Workspace
+from adapt.spec.load import load_params
+from adapt.spec.serving import ServerSpec
+
+if TYPE_CHECKING:
+    from adapt.serving.live import Live
+
+
+@click.command("serve", context_settings={"ignore_unknown_options": True})
+@click.option("--engine", type=click.Choice(["vllm", "transformers"]), default="vllm", show_default=True, help="What answers.")
+@click.option("--prepare", "only_prepare", is_flag=True, help="Sign and publish adapters, make keys, and start nothing.")
+@click.option("--wait", default=600.0, show_default=True, type=click.FloatRange(1), help="Longest start, in seconds.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port, instead of server.port.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def serve_command(engine: str, only_prepare: bool, wait: float, port: int | None, arguments: tuple[str, ...]) -> int:
+    """Start the server with every adapter that passed its gates; further ARGUMENTS go to vLLM.
+
+    On a machine without vLLM, `--engine transformers` answers on the same routes, one request at a time.
+    An adapter that serves already keeps its version: `adapt deploy` replaces it. The interpreter is VLLM_PYTHON, or .venv-serving/bin/python of the
+    workspace.
+    """
+    from adapt.cli.deployed import keys_of, live_of, releases_of, say
+    from adapt.serving.client import Replica
+    from adapt.serving.keys import read_access
+    from adapt.serving.launch import is_loopback, reachable
+    from adapt.serving.start import prepare, run_server
+
+    workspace = open_workspace()
+    server = load_params(workspace.root).server
+    keys, live = keys_of(workspace), live_of(workspace)
+    prepare(live, keys, releases_of(workspace), say=say)
+    if only_prepare:
+        say(f"{live.folder}: ready for start.sh and `adapt deploy`")
+        return 0
+    if not is_loopback(server.host) and not read_access(live.folder)["clients"]:
+        raise WorkspaceError(
+            f"server.host is {server.host}, and there is no API key: anyone on the network could ask", hint="make one with `adapt keys client NAME`"
+        )
+    at = port or server.port
+    replica = Replica("server", f"http://{reachable(server.host)}:{at}", keys.token)
+    if replica.is_ready():
+        raise WorkspaceError(f"something answers at {replica.url} already", hint="stop it, or choose another port with --port")
+    if engine == "transformers":
+        if arguments:
+            raise click.UsageError("further arguments are vLLM's")
+        _run_locally(workspace, live, server, port=at)
+        return 0
+    python = _python(workspace)
+    return run_server(live, replica, python=python, arguments=["--port", str(at), *arguments], seconds=wait, say=say)
+
+
+def _run_locally(workspace: Workspace, live: "Live", server: ServerSpec, *, port: int) -> None:
+    """Serve through transformers until a signal ends it."""
+    import uvicorn
+
+    from adapt.artifact.progress import progress_for_terminal
+    from adapt.base.pin import pin
+    from adapt.base.prepare import prepare
+    from adapt.cli.deployed import say
+    from adapt.cli.speaker import TransformersSpeaker
+    from adapt.serving.local import LocalServer
+    from adapt.serving.plugin.gate import Gate
+    from adapt.serving.plugin.places import CONFIGURATION, LIVE
+
+    pinned = pin(load_params(workspace.root).base, root=workspace.root)
+    base = prepare(pinned, root=workspace.root, cache=workspace.cache, progress=progress_for_terminal())
+    dtype = "bfloat16" if server.dtype == "auto" else server.dtype
+    speaker = TransformersSpeaker(base, live.configuration, live.store(), dtype=dtype)
+    places = {LIVE: str(live.folder), CONFIGURATION: str(live.configuration)}
+    gate = Gate(LocalServer(speaker, max_model_len=server.max_model_len), places)
+    say(f"ready at http://{server.host}:{port}/v1; Ctrl-C ends the server")
+    uvicorn.run(gate, host=server.host, port=port, log_level="warning")
+
+
+def _python(workspace: Workspace) -> Path:
+    from adapt.cli.deployed import find_python
+
+    python = find_python(workspace)
+    if not python.is_file():
+        raise WorkspaceError(
+            f"the serving environment is not there: {python} does not exist",
+            hint="make it with `make serving-env`, or set VLLM_PYTHON; `adapt serve --engine transformers` needs none",
+        )
+    return python

@@ -1,0 +1,122 @@
+"""Base and adapters in transformers, for `adapt serve --engine transformers`: one model in memory, its adapters switched by request."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from adapt.serving.local import Wish
+from adapt.serving.options import BASE_NAME
+from adapt.serving.plugin.store import Store
+
+if TYPE_CHECKING:
+    pass
+
+
+class TransformersSpeaker:
+    """A `Speaker`. Loads the base when it is made, and a verified version when it is first asked for."""
+
+    def __init__(self, base: Path, configuration: Path, store: Store, *, dtype: str) -> None:
+        from adapt.adapter.prompt import Prompt
+        from adapt.base.load import load_model, load_tokenizer, resolve_device
+
+        self._store = store
+        self._tokenizer = load_tokenizer(base)
+        self._model: Any = load_model(base, dtype=dtype, device=resolve_device("auto"))
+        self._model.train(False)
+        template = configuration / "chat_template.jinja"
+        text = template.read_text(encoding="utf-8") if template.is_file() else str(self._tokenizer.chat_template)
+        self._prompt: Prompt = Prompt(text, self._tokenizer)
+        self._versions: list[str] = []
+
+    def encode(self, prompt: str | list[dict[str, str]]) -> list[int]:
+        """Token ids, as in training. Raises ValueError for a conversation that the template does not take."""
+        from pydantic import ValidationError
+
+        from adapt.records import Message
+
+        if isinstance(prompt, str):
+            return list(self._tokenizer(prompt).input_ids)
+        try:
+            turns = tuple(Message(role=turn["role"], content=turn["content"]) for turn in prompt)
+        except (ValidationError, TypeError, KeyError):
+            raise ValueError("messages must be a list of objects with role (system, user or assistant) and content (text)") from None
+        return list(self._prompt.encode_question(turns))
+
+    def speak(self, model: str, ids: list[int], wish: Wish) -> Iterator[tuple[str, int]]:
+        """Pieces of the answer, from a thread of its own, with the tokens so far."""
+        if model != BASE_NAME:
+            self._load(model)
+        pieces: Queue[Any] = Queue()
+        Thread(target=self._write, args=(model, ids, wish, pieces), daemon=True).start()
+        while (piece := pieces.get()) is not None:
+            if isinstance(piece, BaseException):
+                raise piece
+            yield piece
+
+    def loaded(self) -> list[str]:
+        """The base and the versions in memory."""
+        return [BASE_NAME, *self._versions]
+
+    def unload(self, version: str) -> None:
+        """Take a version out of memory; the last one stays, since peft keeps at least one."""
+        if version in self._versions and len(self._versions) > 1:
+            self._model.delete_adapter(version.replace("@", "_"))
+            self._versions.remove(version)
+
+    def _load(self, version: str) -> None:
+        if version in self._versions:
+            return
+        from peft import PeftModel
+
+        folder, name = str(self._store.load(version)), version.replace("@", "_")
+        if self._versions:
+            self._model.load_adapter(folder, adapter_name=name)
+        else:
+            self._model = PeftModel.from_pretrained(self._model, folder, adapter_name=name).eval()
+        self._versions.append(version)
+
+    def _write(self, model: str, ids: list[int], wish: Wish, pieces: "Queue[Any]") -> None:
+        """Put pieces into the queue, then None; an error instead of a piece where there is one."""
+        import torch
+
+        sampling = {"temperature": wish.temperature, "top_p": wish.top_p} if wish.temperature > 0 else {}
+        try:
+            if model != BASE_NAME:
+                self._model.set_adapter(model.replace("@", "_"))
+            off = self._model.disable_adapter() if model == BASE_NAME and self._versions else nullcontext()
+            inputs = torch.tensor([ids], device=self._model.device)
+            with torch.no_grad(), off:
+                self._model.generate(
+                    input_ids=inputs,
+                    attention_mask=torch.ones_like(inputs),
+                    max_new_tokens=wish.max_tokens,
+                    do_sample=wish.temperature > 0,
+                    eos_token_id=list(self._prompt.end_ids),
+                    pad_token_id=self._prompt.end_ids[0],
+                    streamer=_streamer(self._tokenizer, pieces),
+                    **sampling,
+                )
+        except Exception as error:  # goes to who waits for the answer, who would wait for ever otherwise
+            pieces.put(error)
+        pieces.put(None)
+
+
+def _streamer(tokenizer: Any, pieces: "Queue[Any]") -> Any:
+    """Passes on text as soon as it is settled, with the number of tokens so far."""
+    from transformers import TextStreamer
+
+    class Pieces(TextStreamer):
+        tokens = 0
+
+        def put(self, value: Any) -> None:
+            if not self.next_tokens_are_prompt:
+                self.tokens += value.numel()
+            super().put(value)  # type: ignore[no-untyped-call]
+
+        def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
+            pieces.put((text, self.tokens))
+
+    return Pieces(tokenizer, skip_prompt=True, skip_special_tokens=True)

@@ -1,0 +1,80 @@
+"""A running server as an administrator sees it: asks models, reads its metrics, loads and drops versions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from adapt.errors import WorkspaceError
+
+_SECONDS = 120.0
+
+
+class Replica:
+    """One server."""
+
+    def __init__(self, name: str, url: str, token: str) -> None:
+        self.name, self.url = name, url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=_SECONDS, trust_env=False)
+
+    def is_ready(self) -> bool:
+        """Whether the server answers and is healthy."""
+        try:
+            return self._http.get("/health", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def state(self) -> dict[str, Any]:
+        """What the server says of itself. Raises WorkspaceError when it does not answer or the token is not its administrator's."""
+        value: dict[str, Any] = self._send("GET", "/adapt/state")
+        return value
+
+    def models(self) -> list[dict[str, Any]]:
+        """Every model that vLLM has loaded, as vLLM names it."""
+        value: list[dict[str, Any]] = self._send("GET", "/v1/models")["data"]
+        return value
+
+    def ask(self, model: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int) -> str:
+        """The greedy answer of `model`."""
+        body = {"model": model, "messages": list(messages), "temperature": 0, "max_tokens": max_tokens}
+        answer = self._send("POST", "/v1/chat/completions", body)
+        return str(answer["choices"][0]["message"]["content"] or "")
+
+    def unload(self, version: str) -> None:
+        """Have the server forget a version; one that it has not loaded is no error."""
+        self._request("POST", "/v1/unload_lora_adapter", {"lora_name": version})
+
+    def metrics(self) -> dict[tuple[str, str, str], float]:
+        """Samples of our metrics by name, version and status (empty where a metric has none)."""
+        response = self._request("GET", "/metrics")
+        found: dict[tuple[str, str, str], float] = {}
+        for family in text_string_to_metric_families(response.text):
+            for sample in family.samples:
+                if sample.name.startswith("adapt_") and "le" not in sample.labels:
+                    key = (sample.name, sample.labels.get("version", ""), sample.labels.get("status", ""))
+                    found[key] = found.get(key, 0.0) + sample.value
+        return found
+
+    def _send(self, method: str, path: str, body: Any = None) -> Any:
+        response = self._request(method, path, body)
+        if response.status_code != 200:
+            hint = "run `adapt serve --prepare` and start the server again" if response.status_code in (401, 404) else "look into the server's log"
+            raise WorkspaceError(f"{self.name}: {path} answered {response.status_code}: {_message(response)}", hint=hint)
+        return response.json()
+
+    def _request(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        try:
+            return self._http.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            raise WorkspaceError(
+                f"{self.name}: no server answers at {self.url} ({type(error).__name__})",
+                hint="start it with `adapt serve`, or check rollout.replicas",
+            ) from None
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return response.text[:200]

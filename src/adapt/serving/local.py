@@ -1,0 +1,202 @@
+"""The server for a machine without vLLM: the same routes, the same door, one request at a time.
+
+Enters: something that speaks for the base and for versions (`Speaker`), which the command line makes of transformers and peft. Leaves: an ASGI
+application, to be put behind `adapt.serving.plugin.gate.Gate` as vLLM is. It is for trying an adapter out; vLLM is for serving it.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from adapt.serving.plugin.exchange import Message, Receive, Scope, Send, send_json
+from adapt.serving.plugin.refusal import LogOnce, RefusedError
+
+_DEFAULT_TOKENS = 256
+_KINDS = {"/v1/chat/completions": ("chat.completion", "chat.completion.chunk"), "/v1/completions": ("text_completion", "text_completion")}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How an answer is to be made. Temperature 0 is greedy."""
+
+    max_tokens: int
+    temperature: float
+    top_p: float
+
+
+class Speaker(Protocol):
+    """Models by name: the base and verified versions."""
+
+    def encode(self, prompt: str | list[dict[str, str]]) -> list[int]:
+        """Token ids of a plain text, or of a conversation through the chat template. Raises ValueError for a conversation that it does not take."""
+
+    def speak(self, model: str, ids: list[int], wish: Wish) -> Iterator[tuple[str, int]]:
+        """Pieces of the answer with the tokens written so far. Raises RefusedError before the first for a version that is not served."""
+
+    def loaded(self) -> list[str]:
+        """Names of the base and of the versions in memory."""
+
+    def unload(self, version: str) -> None:
+        """Take a version out of memory, if it is there."""
+
+
+class LocalServer:
+    """The ASGI application."""
+
+    def __init__(self, speaker: Speaker, *, max_model_len: int) -> None:
+        self._speaker, self._max_model_len = speaker, max_model_len
+        self._log, self._turn = LogOnce(), asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
+        path = scope["path"]
+        body = await _body(receive) if scope["method"] == "POST" else {}
+        if path in _KINDS:
+            await self._answer(path, body, send)
+        elif path == "/metrics":
+            await _send(send, 200, CONTENT_TYPE_LATEST, generate_latest())
+        elif path == "/health":
+            await send_json(send, 200, {})
+        elif path == "/v1/models":
+            await send_json(send, 200, {"object": "list", "data": [{"id": name, "object": "model"} for name in self._speaker.loaded()]})
+        elif path == "/tokenize":
+            await self._tokenize(body, send)
+        elif path == "/v1/unload_lora_adapter":
+            async with self._turn:
+                self._speaker.unload(str(body.get("lora_name")))
+            await send_json(send, 200, {})
+        else:
+            await send_json(send, 404, _error(404, "this route does not exist"))
+
+    async def _tokenize(self, body: Mapping[str, Any], send: Send) -> None:
+        try:
+            ids = self._speaker.encode(body["messages"] if "messages" in body else str(body.get("prompt", "")))
+        except ValueError as error:
+            await send_json(send, 400, _error(400, str(error)))
+            return
+        await send_json(send, 200, {"tokens": ids, "count": len(ids), "max_model_len": self._max_model_len})
+
+    async def _answer(self, path: str, body: Mapping[str, Any], send: Send) -> None:
+        try:
+            wish = _wish(body)
+            ids = self._speaker.encode(body["messages"] if path.endswith("chat/completions") else str(body["prompt"]))
+            if len(ids) + wish.max_tokens > self._max_model_len:
+                raise ValueError(f"the prompt has {len(ids)} tokens; with {wish.max_tokens} of an answer that is more than {self._max_model_len}")
+        except (ValueError, TypeError, KeyError) as error:
+            await send_json(send, 400, _error(400, f"{error}" if isinstance(error, ValueError) else f"the request lacks or misuses {error}"))
+            return
+        async with self._turn:
+            pieces = _in_thread(self._speaker.speak(str(body["model"]), ids, wish))
+            try:
+                first = await anext(pieces, ("", 0))
+            except RefusedError as refusal:
+                self._log.warn(str(body["model"]), str(refusal))
+                await send_json(send, 404, _error(404, "the model does not exist"))
+                return
+            answer = _Answer(path, str(body["model"]), len(ids), wish)
+            if body.get("stream") is True:
+                await answer.stream(first, pieces, send, usage=bool((body.get("stream_options") or {}).get("include_usage")))
+            else:
+                await answer.whole(first, pieces, send)
+
+
+class _Answer:
+    """One answer in OpenAI's shapes."""
+
+    def __init__(self, path: str, model: str, prompt_tokens: int, wish: Wish) -> None:
+        self._chat, self._model, self._prompt_tokens, self._wish = path.endswith("chat/completions"), model, prompt_tokens, wish
+        self._kind, self._chunk = _KINDS[path]
+
+    async def whole(self, first: tuple[str, int], pieces: AsyncIterator[tuple[str, int]], send: Send) -> None:
+        text, tokens = first
+        async for piece, count in pieces:
+            text, tokens = text + piece, count
+        content = {"message": {"role": "assistant", "content": text}} if self._chat else {"text": text}
+        choice = {"index": 0, **content, "finish_reason": self._reason(tokens)}
+        await send_json(send, 200, self._shape(self._kind, [choice], tokens))
+
+    async def stream(self, first: tuple[str, int], pieces: AsyncIterator[tuple[str, int]], send: Send, *, usage: bool) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        tokens = await self._event(first, send)
+        async for piece in pieces:
+            tokens = await self._event(piece, send)
+        nothing: dict[str, Any] = {"delta": {}} if self._chat else {"text": ""}
+        last = {"index": 0, **nothing, "finish_reason": self._reason(tokens)}
+        events = [self._shape(self._chunk, [last], None), *([self._shape(self._chunk, [], tokens)] if usage else [])]
+        lines = [json.dumps(event, separators=(",", ":")) for event in events]
+        await send({"type": "http.response.body", "body": "".join(f"data: {line}\n\n" for line in [*lines, "[DONE]"]).encode()})
+
+    async def _event(self, piece: tuple[str, int], send: Send) -> int:
+        text, tokens = piece
+        content = {"delta": {"content": text}} if self._chat else {"text": text}
+        event = self._shape(self._chunk, [{"index": 0, **content, "finish_reason": None}], None)
+        line = json.dumps(event, separators=(",", ":"))
+        await send({"type": "http.response.body", "body": f"data: {line}\n\n".encode(), "more_body": True})
+        return tokens
+
+    def _shape(self, kind: str, choices: list[dict[str, Any]], tokens: int | None) -> dict[str, Any]:
+        shape: dict[str, Any] = {"id": "local", "object": kind, "created": 0, "model": self._model, "choices": choices}
+        if tokens is not None:
+            total = self._prompt_tokens + tokens
+            shape["usage"] = {"prompt_tokens": self._prompt_tokens, "completion_tokens": tokens, "total_tokens": total}
+        return shape
+
+    def _reason(self, tokens: int) -> str:
+        return "length" if tokens >= self._wish.max_tokens else "stop"
+
+
+async def _in_thread(pieces: Iterator[tuple[str, int]]) -> AsyncIterator[tuple[str, int]]:
+    """An iterator that computes, without holding up the other requests."""
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece
+
+
+def _wish(body: Mapping[str, Any]) -> Wish:
+    """Settings of an answer, with vLLM's defaults. Raises ValueError for what cannot be."""
+    given = body.get("max_completion_tokens", body.get("max_tokens"))
+    wish = Wish(
+        max_tokens=_DEFAULT_TOKENS if given is None else int(given),
+        temperature=float(1.0 if body.get("temperature") is None else body["temperature"]),
+        top_p=float(1.0 if body.get("top_p") is None else body["top_p"]),
+    )
+    if wish.max_tokens < 1 or not 0 <= wish.temperature <= 2 or not 0 < wish.top_p <= 1:
+        raise ValueError("max_tokens must be at least 1, temperature between 0 and 2, top_p above 0 and at most 1")
+    return wish
+
+
+async def _body(receive: Receive) -> dict[str, Any]:
+    """A JSON object; empty for anything else."""
+    content = bytearray()
+    while True:
+        message = await receive()
+        content += message.get("body", b"")
+        if not message.get("more_body", False):
+            break
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while True:
+        message: Message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def _send(send: Send, status: int, kind: str, content: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind.encode())]})
+    await send({"type": "http.response.body", "body": content})
+
+
+def _error(status: int, message: str) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": status}}

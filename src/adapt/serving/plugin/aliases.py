@@ -1,0 +1,82 @@
+"""From the stable name that a request gives to the version that answers it.
+
+Enters: the alias file, `{"finance": {"finance@1a2b3c4d5e6f": 0.9, "finance@0f9e8d7c6b5a": 0.1}}`, which is only ever replaced as a whole, and the
+name. Leaves: a version. One who gives the same `user` gets the same version for as long as the shares stay, and when the share of a version grows,
+nobody who had it loses it.
+"""
+
+import hashlib
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+from .refusal import log
+from .store import VERSION
+
+_BITS = 64
+
+
+class Aliases:
+    """The alias file, read again when it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, ...] | None = None
+        self._shares: dict[str, dict[str, float]] = {}
+
+    def shares(self) -> dict[str, dict[str, float]]:
+        """Versions and their shares by stable name. A file that is missing or unusable changes nothing; the log says so once."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return self._shares
+        stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._shares = parse_aliases(self._path.read_bytes())
+            except (OSError, ValueError) as error:
+                log.warning("the alias file is left aside: %s", error)
+        return self._shares
+
+    def versions(self) -> set[str]:
+        """Every version that some stable name leads to."""
+        return {version for shares in self.shares().values() for version in shares}
+
+    def choose(self, name: str, user: str | None) -> str | None:
+        """The version that answers `user`, or anybody, under the stable name; None for a name that is not known."""
+        shares = self.shares().get(name)
+        if shares is None:
+            return None
+        point = (random.random() if user is None else _place(name, user)) * sum(shares.values())
+        for version, share in shares.items():
+            point -= share
+            if point < 0:
+                return version
+        return next(version for version, share in reversed(shares.items()) if share > 0)
+
+
+def parse_aliases(content: bytes) -> dict[str, dict[str, float]]:
+    """The alias file's content. Raises ValueError that says what is wrong with it."""
+    value: Any = json.loads(content)
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    for name, shares in value.items():
+        if not isinstance(shares, dict) or not shares:
+            raise ValueError(f"{name!r} has no versions")
+        for version, share in shares.items():
+            found = VERSION.fullmatch(version)
+            if found is None or found["adapter"] != name:
+                raise ValueError(f"{version!r} is no version of {name!r}")
+            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < float("inf"):
+                raise ValueError(f"the share of {version!r} is {share!r}")
+        if not sum(shares.values()) > 0:
+            raise ValueError(f"the shares of {name!r} are all zero")
+    return value
+
+
+def _place(name: str, user: str) -> float:
+    """Where a user stands between 0 and 1: always the same place, and another one for each name."""
+    digest = hashlib.sha256(f"{name}\0{user}".encode("utf-8", "surrogatepass")).digest()
+    return float(int.from_bytes(digest[: _BITS // 8], "big") / 2**_BITS)

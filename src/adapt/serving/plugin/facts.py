@@ -1,0 +1,89 @@
+"""What a server offers, which an adapter must have been trained on: base, tokenizer, template, limits. Read from server.json, beside serve.yaml."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .refusal import RefusedError
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Server:
+    """Contents of server.json; `folder` is where it lies."""
+
+    folder: Path
+    facts: dict[str, Any]
+    reads_base: bool
+
+    @classmethod
+    def read(cls, folder: Path, *, reads_base: bool = True) -> "Server":
+        """The facts in `folder`; raises OSError or ValueError, for the server must not start without them.
+
+        `reads_base`: hold the base model's files against them too, which takes as long as reading the files once. The server does; a command that
+        only moves a name leaves that to it.
+        """
+        return cls(folder, json.loads((folder / "server.json").read_bytes()), reads_base)
+
+    @property
+    def base_name(self) -> str:
+        """What requests call the base model."""
+        return str(self.facts["base"]["name"])
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Longest request."""
+        return int(self.facts["max_body_bytes"])
+
+    @property
+    def modules(self) -> dict[str, list[int]] | None:
+        """Shape of each linear module of the base; None when its files were not at hand."""
+        modules: dict[str, list[int]] | None = self.facts["modules"]
+        return modules
+
+    def check(self, about: dict[str, Any], *, name: str) -> None:
+        """Raise RefusedError when an adapter is for another name, base, tokenizer or template, or the base on disk is another than the facts say."""
+        if about.get("name") != name:
+            raise RefusedError("it was signed under another name")
+        theirs, ours = about.get("base") or {}, self.facts["base"]
+        if (theirs.get("digest"), theirs.get("revision")) != (ours["digest"], ours["revision"]):
+            raise RefusedError("it was trained on another base model than the one served")
+        for part in ("tokenizer", "template"):
+            if about.get(part) != self.facts[part]:
+                raise RefusedError(f"it was trained with another {part} than the one served")
+        if self.reads_base and self.base_has_changed:
+            raise RefusedError("the base model on disk is not the one that the server was configured for")
+
+    def against_rank(self, config: dict[str, Any]) -> str | None:
+        """Why the server's slots do not hold an adapter of this rank."""
+        try:
+            rank = max(int(value) for value in (config["r"], *(config.get("rank_pattern") or {}).values()))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return "its configuration names no rank"
+        limit = int(self.facts["max_lora_rank"])
+        return f"its rank is {rank}, and the server's slots hold {limit}" if rank > limit else None
+
+    @cached_property
+    def base_has_changed(self) -> bool:
+        """Whether the base model's files differ from those that were there when the configuration was made; read once."""
+        files: dict[str, str] = self.facts["base"]["files"]
+        base = self.folder / str(self.facts["base"]["model"])
+        return any(not (base / name).is_file() or _digest(base / name) != digest for name, digest in files.items())
+
+    @property
+    def live_template(self) -> str | None:
+        """Digest of the chat template that lies beside server.json."""
+        path = self.folder / "chat_template.jinja"
+        return _digest(path) if path.is_file() else None
+
+
+def _digest(path: Path) -> str:
+    sha = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            sha.update(block)
+    return sha.hexdigest()

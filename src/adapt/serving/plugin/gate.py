@@ -1,0 +1,123 @@
+"""The door of the server, as a pure ASGI middleware: `--middleware adapt_serving.gate.Gate`.
+
+Enters: any request. Leaves: the same request with the version's name in place of the stable one, or an answer in OpenAI's error shape before
+the server has seen anything. Only the routes of `PUBLIC` are open; all others, those that load and unload adapters among them, are the
+administrator's. Nothing that a client sends is kept, so a thousand unknown names leave nothing behind.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .access import Access
+from .aliases import Aliases
+from .answers import Renamer
+from .counts import REFUSED, Visit
+from .exchange import (
+    App,
+    Receive,
+    Scope,
+    Send,
+    Sender,
+    TurnedAwayError,
+    dump,
+    error_body,
+    limited,
+    parse,
+    read_body,
+    replay,
+    send_json,
+    user_of,
+    with_length,
+)
+from .facts import Server
+from .listing import models_listing, package_digest, state
+from .places import Places
+from .store import Store
+
+ASKING = frozenset({"/v1/chat/completions", "/v1/completions", "/tokenize", "/detokenize"})
+"""Routes whose body names a model."""
+PUBLIC = ASKING | {"/v1/models", "/metrics", "/health", "/ping", "/version"}
+OPEN = frozenset({"/health", "/ping"})
+"""Routes that need no key: what a supervisor asks."""
+STATE = "/adapt/state"
+"""The administrator's view: what is live and what the server was started with."""
+
+
+class Gate:
+    """The middleware. vLLM makes one for the application that it guards."""
+
+    def __init__(self, app: App, environment: Mapping[str, str] = os.environ) -> None:
+        places = Places.from_environment(environment)
+        self._app = app
+        self._server = Server.read(places.configuration)
+        self._started: dict[str, Any] = {"template": self._server.live_template, "code": package_digest(Path(__file__).parent)}
+        self._aliases, self._access = Aliases(places.aliases), Access(places.access)
+        self._store = Store(places.adapters, places.trust, self._server)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+        elif scope["type"] == "http":
+            try:
+                await self._answer(scope, receive, send)
+            except TurnedAwayError as turned:
+                REFUSED.labels(turned.reason).inc()
+                await send_json(send, turned.status, error_body(turned))
+        elif scope["type"] == "websocket":  # nothing that is served needs one
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, headers = scope["path"].removeprefix(scope.get("root_path", "")), scope["headers"]
+        if scope["method"] == "OPTIONS" and path in PUBLIC:  # a browser asks so before it sends a key
+            await self._app(scope, receive, send)
+            return
+        if path not in OPEN and not self._access.may_ask(headers):
+            raise TurnedAwayError(401, "key", "a valid API key is needed: Authorization: Bearer KEY", kind="authentication_error")
+        admin = self._access.may_administrate(headers)
+        if path == STATE and admin:
+            await send_json(send, 200, await state(self._server, self._aliases, self._store, **self._started))
+        elif path not in PUBLIC and not admin:
+            raise TurnedAwayError(404, "route", "this route does not exist, or is the administrator's", kind="not_found_error")
+        elif path == "/v1/models" and not admin:
+            await send_json(send, 200, models_listing(self._server, self._aliases))
+        elif path in ASKING:
+            await self._pass_on(scope, receive, send, admin=admin)
+        else:
+            await self._app(scope, limited(receive, self._server.max_body_bytes), send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, *, admin: bool) -> None:
+        """Send a request on to the version that its name leads to, and its answer back under the name that was asked for."""
+        body = parse(await read_body(scope, receive, self._server.max_body_bytes))
+        name = self._server.base_name if body.get("model") is None else body["model"]
+        version = self._version(name, user_of(body, scope["headers"]), admin=admin)
+        body["model"] = version
+        streams = body.get("stream") is True
+        options = body.get("stream_options")
+        hide_usage = streams and options is None
+        if hide_usage:
+            body["stream_options"] = {"include_usage": True}
+        visit = Visit(_adapter_of(version, self._server.base_name), version)
+        renamer = Renamer(version, name, hide_usage=hide_usage, spends=visit.spends)
+        sender = Sender(send, visit, renamer)
+        try:
+            await self._app(with_length(scope, content := dump(body)), replay(content, receive), sender)
+        finally:
+            visit.finish(sender.status if sender.complete else 0)
+
+    def _version(self, name: Any, user: str | None, *, admin: bool) -> str:
+        """What answers under `name`: the base, a version by its stable name, or a version itself: a live one, or any for the administrator."""
+        if name == self._server.base_name:
+            return str(name)
+        if isinstance(name, str):
+            if (version := self._aliases.choose(name, user)) is not None:
+                return version
+            if name in self._aliases.versions() or (admin and self._store.has(name)):
+                return name
+        known = ", ".join([self._server.base_name, *sorted(self._aliases.shares())])
+        raise TurnedAwayError(404, "model", f"the model does not exist; there are: {known}", kind="not_found_error", param="model")
+
+
+def _adapter_of(version: str, base: str) -> str:
+    return base if version == base else version.partition("@")[0]

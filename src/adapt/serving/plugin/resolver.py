@@ -1,0 +1,39 @@
+"""vLLM's side: a LoRAResolver that loads versions from the store alone, registered through the entry point group `vllm.general_plugins`.
+
+`register` is called in every process of the server. A server without it has no way to load an adapter, since serve.yaml names none: it fails closed.
+"""
+
+import asyncio
+import os
+from importlib import import_module
+from typing import Any
+
+from .facts import Server
+from .places import Places
+from .refusal import LogOnce, RefusedError
+from .slots import keep_base_rows_apart
+from .store import Store
+
+
+class SignedResolver:
+    """Gives vLLM the verified copy of a version, or nothing. A LoRAResolver by its shape: vLLM is imported only where it runs."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._log = store, LogOnce()
+
+    async def resolve_lora(self, base_model_name: str, lora_name: str) -> Any:
+        """The adapter `lora_name`; None when it is not served, with the reason in the log once. vLLM gives it an id."""
+        try:
+            path = await asyncio.to_thread(self._store.load, lora_name)
+        except RefusedError as refusal:
+            self._log.warn(lora_name, str(refusal))
+            return None
+        return import_module("vllm.lora.request").LoRARequest(lora_name=lora_name, lora_int_id=1, lora_path=str(path))
+
+
+def register() -> None:
+    """Register the resolver for the folders that the environment names."""
+    keep_base_rows_apart()
+    places = Places.from_environment(os.environ)
+    store = Store(places.adapters, places.trust, Server.read(places.configuration))
+    import_module("vllm.lora.resolver").LoRAResolverRegistry.register_resolver("adapt", SignedResolver(store))

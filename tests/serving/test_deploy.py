@@ -1,0 +1,248 @@
+"""Roll-out and roll-back on servers that tell what they were asked, with real folders and signatures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapt.errors import GateError, InputError, WorkspaceError
+from adapt.serving.deploy import Release, Target, deploy, rollback
+from adapt.serving.drift import deployments, drift
+from adapt.serving.live import Live
+from adapt.serving.plugin.listing import package_digest
+from adapt.serving.start import prepare
+from adapt.spec.serving import RolloutSpec
+from tests.serving.adapters import lora_tensors
+from tests.serving.plugin.published import Published, publish
+
+GOLDEN = ({"messages": [{"role": "user", "content": "q"}], "base": "plain", "adapter": "special answer"},)
+QUICK = RolloutSpec(watch_seconds=0, drain_seconds=0)
+
+
+class FakeReplica:
+    """A server by its shape: answers from a table, and writes down what it was told."""
+
+    def __init__(self, live: Live, name: str = "server") -> None:
+        self.name, self.url, self.live = name, "http://server", live
+        self.answers: dict[str, str] = {"base": "plain"}
+        self.otherwise = "special answer"
+        self.samples: list[dict[tuple[str, str, str], float]] = [{}]
+        self.told: list[tuple[str, str]] = []
+        self.seen: list[dict[str, float] | None] = []
+        self.down = False
+        self.overrides: dict[str, Any] = {}
+
+    def is_ready(self) -> bool:
+        return not self.down
+
+    def state(self) -> dict[str, Any]:
+        if self.down:
+            raise WorkspaceError("no server answers")
+        facts = json.loads((self.live.configuration / "server.json").read_bytes())
+        base = {key: facts["base"][key] for key in ("digest", "revision")}
+        return {
+            "aliases": self.live.aliases(),
+            "versions": dict.fromkeys(self.live.store().names()),
+            "base": base,
+            **{key: facts[key] for key in ("tokenizer", "template", "max_lora_rank")},
+            "code": package_digest(self.live.configuration / "plugin" / "adapt_serving"),
+        } | self.overrides
+
+    def models(self) -> list[dict[str, Any]]:
+        return [{"id": "base"}]
+
+    def ask(self, model: str, messages: Any, *, max_tokens: int) -> str:
+        if self.down:
+            raise WorkspaceError("no server answers")
+        self.told.append(("ask", model))
+        return self.answers.get(model, self.otherwise)
+
+    def unload(self, version: str) -> None:
+        self.told.append(("unload", version))
+
+    def metrics(self) -> dict[tuple[str, str, str], float]:
+        self.seen.append(self.live.aliases().get("finance"))
+        return self.samples.pop(0) if len(self.samples) > 1 else self.samples[0]
+
+
+class Stage:
+    """A server that answers with the first build of finance, and a second build that waits."""
+
+    def __init__(self, root: Path) -> None:
+        self.published: Published = publish(root, "finance")
+        self.live, self.first = self.published.live, self.published.versions["finance"]
+        self.replica = FakeReplica(self.live)
+        self.said: list[str] = []
+        self.release = self.rebuild(0.25)
+
+    def rebuild(self, b: float) -> Release:
+        scene = self.published.scene
+        scene.add("finance", tensors=lora_tensors(b=b))
+        (offer,) = scene.render(base_folder=scene.root / "base").served
+        return Release("finance", scene.out / offer.path, GOLDEN)
+
+    @property
+    def target(self) -> Target:
+        return Target(self.replica, self.live)  # type: ignore[arg-type]
+
+    def deploy(self, *, rollout: RolloutSpec = QUICK, canary: float | None = None, targets: list[Target] | None = None) -> list[dict[str, Any]]:
+        return deploy(self.release, targets or [self.target], keys=self.published.keys, rollout=rollout, canary=canary, say=self.said.append)
+
+    def shares(self) -> dict[str, float]:
+        return self.live.aliases()["finance"]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+def test_deploy_loads_and_probes_before_it_shifts_and_unloads_last(server: Stage) -> None:
+    version = server.release.version
+    done = server.deploy()
+    assert server.shares() == {version: 1.0}
+    assert server.replica.told == [("ask", version), ("ask", "base"), ("unload", server.first)]
+    assert done[0]["agreement"] == 1.0
+    assert server.live.store().check(version) is None
+    assert server.live.golden(version) == list(GOLDEN)
+
+
+def test_canary_comes_before_the_rest(server: Stage) -> None:
+    version = server.release.version
+    server.deploy(canary=0.1)
+    assert {server.first: 0.9, version: 0.1} in server.replica.seen
+    assert server.shares() == {version: 1.0}
+    assert "server: " + version + " answers 10% of the requests" in server.said
+
+
+def test_version_without_effect_is_not_shifted_to(server: Stage) -> None:
+    server.replica.otherwise = "plain"
+    with pytest.raises(GateError, match="answers every golden prompt as the base does, so it is not in effect"):
+        server.deploy()
+    assert server.shares() == {server.first: 1.0}
+    assert server.replica.told[-1] == ("unload", server.release.version)
+
+
+def test_version_that_answers_otherwise_than_measured_is_not_shifted_to(server: Stage) -> None:
+    server.replica.otherwise = "nothing alike"
+    with pytest.raises(GateError, match="brings back 0% of the expected answers, and 50% are needed"):
+        server.deploy()
+    assert server.shares() == {server.first: 1.0}
+
+
+def test_failing_requests_roll_back(server: Stage) -> None:
+    version = server.release.version
+    server.replica.samples = [{}, {("adapt_requests_total", version, "200"): 3.0, ("adapt_requests_total", version, "500"): 1.0}]
+    with pytest.raises(GateError, match=r"1 of 4 requests to .* failed"):
+        server.deploy(canary=0.2)
+    assert server.shares() == {server.first: 1.0}
+    assert server.live.history("finance")[-1]["action"] == "failed"
+
+
+@pytest.mark.parametrize(("requests", "allowed"), [(19, True), (20, False)])
+def test_slow_answers_roll_back_once_there_are_enough_to_judge(server: Stage, requests: float, allowed: bool) -> None:
+    first, version = server.first, server.release.version
+    usual = {("adapt_request_seconds_sum", first, ""): 20.0, ("adapt_request_seconds_count", first, ""): 40.0}
+    slow = {("adapt_request_seconds_sum", version, ""): 2.0 * requests, ("adapt_request_seconds_count", version, ""): requests}
+    server.replica.samples = [usual, usual | slow]
+    if allowed:
+        server.deploy()
+        assert server.shares() == {version: 1.0}
+        return
+    with pytest.raises(GateError, match=r"takes 4\.0 times as long as the version before"):
+        server.deploy()
+    assert server.shares() == {first: 1.0}
+
+
+def test_interruption_rolls_back(server: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: Any, say: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("adapt.serving.watch.Window.watch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        server.deploy()
+    assert server.shares() == {server.first: 1.0}
+    assert server.live.history("finance")[-1]["reason"] == "KeyboardInterrupt"
+
+
+def test_silent_server_is_left_alone(server: Stage) -> None:
+    server.replica.down = True
+    with pytest.raises(WorkspaceError, match="no server answers"):
+        server.deploy()
+    assert server.live.store().names() == [server.first]
+    assert len(server.live.history("finance")) == 1
+
+
+def test_first_failure_halts_the_replicas_after_it(server: Stage, tmp_path: Path) -> None:
+    others = [Live(tmp_path / name, server.live.configuration) for name in ("two", "three")]
+    for live in others:
+        prepare(live, server.published.keys, [], say=server.said.append)
+    replicas = [server.replica, FakeReplica(others[0], "two"), FakeReplica(others[1], "three")]
+    replicas[1].otherwise = "plain"
+    targets = [Target(replica, replica.live) for replica in replicas]  # type: ignore[arg-type]
+    with pytest.raises(GateError, match=r"two: .*\nhint: .*; server already serve it: `adapt rollback finance` takes it back"):
+        server.deploy(targets=targets)
+    assert [live.aliases().get("finance") for live in (server.live, *others)] == [{server.release.version: 1.0}, None, None]
+    assert replicas[2].told == []
+
+
+def test_deploying_what_is_live_changes_nothing(server: Stage) -> None:
+    server.deploy()
+    told = list(server.replica.told)
+    assert server.deploy() == [{"replica": "server", "version": server.release.version, "changed": False}]
+    assert server.replica.told == told
+
+
+def test_version_without_golden_prompts_is_not_deployed(server: Stage) -> None:
+    server.release = Release("finance", server.release.source, ())
+    with pytest.raises(InputError, match=r"has no golden prompts.*\nhint: set evaluate.generate_records"):
+        server.deploy()
+
+
+def test_rollback_goes_back_one_version_at_a_time(server: Stage) -> None:
+    server.deploy()
+    second = server.release.version
+    server.release = server.rebuild(0.75)
+    server.deploy()
+    for expected in (second, server.first):
+        done = rollback("finance", [server.target], say=server.said.append)
+        assert (server.shares(), done[0]["version"]) == ({expected: 1.0}, expected)
+    with pytest.raises(InputError, match="there is no version of 'finance' to go back to"):
+        rollback("finance", [server.target], say=server.said.append)
+
+
+def test_rollback_passes_over_versions_that_would_not_be_served(server: Stage) -> None:
+    server.deploy()
+    (server.published.adapters / server.first / "model.sig").unlink()
+    with pytest.raises(InputError, match=rf"to go back to \({server.first}: it is not signed\)"):
+        rollback("finance", [server.target], say=server.said.append)
+    assert server.shares() == {server.release.version: 1.0}
+    with pytest.raises(InputError, match="'legal' is not live; there are: finance"):
+        rollback("legal", [server.target], say=server.said.append)
+
+
+def test_deployments_say_what_is_live_since_when_and_from_what(server: Stage) -> None:
+    server.deploy()
+    (row,) = deployments(server.target)
+    assert (row["version"], row["share"], row["spec"]) == (server.release.version, 1.0, "specs/finance.yaml")
+    assert row["since"] == server.live.history("finance")[-1]["at"]
+    assert len(row["settings"]) == 64
+
+
+def test_drift_is_nothing_where_all_agrees_and_names_what_differs(server: Stage) -> None:
+    server.deploy()
+    assert drift(server.target) == []
+    server.replica.overrides = {"template": "e" * 64, "versions": {}}
+    server.release = server.rebuild(0.9)
+    found = {finding.what: (finding.expected, finding.found) for finding in drift(server.target)}
+    (live,) = server.shares()
+    assert found["template"][1] == "e" * 64
+    assert found[f"finance: {live}"] == ("served", "it is not in the server's folder")
+    assert found["finance: built"][0] == server.release.version
+
+
+def test_prepare_never_replaces_what_serves(server: Stage) -> None:
+    prepare(server.live, server.published.keys, [server.release], say=server.said.append)
+    assert server.shares() == {server.first: 1.0}
+    assert server.said == [f"finance is served as {server.first}; built is {server.release.version}: `adapt deploy finance`"]
