@@ -1,0 +1,1 @@
+"""What to train with, and what it will take: advice on settings, forecasts of memory and time, what fits a machine."""

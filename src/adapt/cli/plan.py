@@ -1,0 +1,55 @@
+"""`adapt plan`: which stages a build would run, why, and what each is forecast to take."""
+
+import click
+
+from adapt.advice.forecast import StageForecast, forecasts
+from adapt.cli.context import all_specs, complete_names, json_option, open_workspace, print_json, print_table, spec_names
+from adapt.plan.index import check_index
+from adapt.plan.resolve import resolve
+from adapt.plan.status import status
+from adapt.spec.load import load_params
+
+
+@click.command("plan")
+@click.argument("specs", nargs=-1, shell_complete=complete_names)
+@json_option
+def plan_command(specs: tuple[str, ...], as_json: bool) -> None:
+    """Say which stages of SPECS (all by default) a build would run and why, with forecasts of their peak memory and time. Runs nothing."""
+    workspace = open_workspace()
+    loaded = all_specs(workspace)
+    check_index(workspace, loaded)
+    names = spec_names(workspace, specs, loaded) if specs else list(loaded)
+    adapters, serving = resolve(workspace, loaded, load_params(workspace.root))
+    found = list(status(workspace, {name: loaded[name] for name in names}, adapters, serving))
+    to_come = list(forecasts(workspace, loaded, adapters, found))
+    if as_json:
+        print_json([vars(one) for one in to_come])
+        return
+    if not to_come:
+        click.echo("all up to date")
+        return
+    rows = [(one.stage, one.state, _memory(one), duration(one.seconds), one.basis, "; ".join(one.reasons)) for one in to_come]
+    print_table(("stage", "state", "peak MiB", "time", "forecast from", "why"), rows)
+    known = [one.seconds for one in to_come if one.seconds is not None]
+    unknown = len(to_come) - len(known)
+    times = [*([duration(sum(known))] if known else []), *([f"{unknown} of unknown time"] if unknown else [])]
+    click.echo(f"{len(to_come)} stages: {', '.join(times)}")
+    for one in to_come:
+        if one.fits is False:
+            click.echo(f"{one.stage} does not fit the memory that is there; `adapt build` refuses it and says what would", err=True)
+
+
+def duration(seconds: float | None) -> str:
+    """A time as people say it; `-` where it is not known."""
+    if seconds is None:
+        return "-"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def _memory(one: StageForecast) -> str:
+    if one.peak_mib is None:
+        return "-"
+    return f"{one.peak_mib}" + (" (does not fit)" if one.fits is False else "")
