@@ -1,34 +1,47 @@
 """Measures an adapter against its base on the test split.
 
-Enters: a finished adapter, the dataset whose test.jsonl it never saw, the prepared base. Leaves: metrics.json (the figures),
-predictions.jsonl (every test record with its likelihood, and with answers where some were generated), report.md (the same for a reader).
+Enters: a finished adapter, the dataset whose test.jsonl it never saw, the prepared base. Leaves: metrics.json (the figures), report.md (the same for
+a reader), predictions.jsonl for models that answer (every test record with its likelihood, and with answers where some were generated), and
+measurements.jsonl for other objectives than fine-tuning (every test record with what the objective is measured by).
 The base is the adapter's own model with the adapter switched off, so both see the same prompts, weights and number format.
 """
 
 import heapq
+import json
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from adapt.adapter.load import LoadedAdapter, load_adapter
+from adapt.adapter.load import LoadedAdapter, load_adapter, read_training
 from adapt.artifact.lines import read_lines, write_lines
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
 from adapt.errors import InputError
 from adapt.evaluate.answers import SIDES, Checked, Side, answer
-from adapt.evaluate.metrics import Metrics, rounded, write_metrics
+from adapt.evaluate.metrics import Figures, Metrics, rounded, write_metrics
+from adapt.evaluate.objectives import (
+    Measured,
+    measure_answers,
+    measure_labels,
+    measure_preferences,
+    measure_retrieval,
+    measure_rewards,
+    rewarding_steps,
+)
 from adapt.evaluate.predictions import Prediction, predict
-from adapt.evaluate.report import render
+from adapt.evaluate.report import render, render_figures
 from adapt.evaluate.tally import Tally
 from adapt.records import AlpacaRecord, Message
 from adapt.spec.evaluate import EvaluateSpec
+from adapt.spec.objectives import OBJECTIVES
 from adapt.spec.resolved.evaluate import EvaluateSection
 
 log = logging.getLogger(__name__)
-TEST, PREDICTIONS, REPORT = "test.jsonl", "predictions.jsonl", "report.md"
+TEST, PREDICTIONS, MEASUREMENTS, REPORT = "test.jsonl", "predictions.jsonl", "measurements.jsonl", "report.md"
 _SAMPLES = 3
 """Records whose answers stand in the report."""
 
@@ -41,6 +54,8 @@ class EvaluateInputs:
     dataset: Path
     base: Path
     """The prepared base model. The manifest's inputs leave it out, since the section holds its digest."""
+    steps: Path | None = None
+    """Where the adapters of the spec's steps lie, by their names: one of them may be the reward model that it learnt from."""
 
 
 @dataclass(frozen=True)
@@ -58,21 +73,68 @@ def build(section: EvaluateSection, *, inputs: EvaluateInputs, out: Path, progre
 
     Raises InputError when the test split is missing, empty or unreadable, or when adapter or base cannot be loaded.
     """
-    spec, test = section.evaluate, inputs.dataset / TEST
-    with staged(out, section=section, inputs={"adapter": inputs.adapter, "dataset": inputs.dataset}) as folder:
-        chosen, total = _choose(test, spec.generate_records)
+    objective = _objective(inputs.adapter)
+    steps = rewarding_steps(objective, inputs.steps)
+    made_from = {"adapter": inputs.adapter, "dataset": inputs.dataset, **{f"step {name}": step for name, step in steps.items()}}
+    with staged(out, section=section, inputs=made_from) as folder:
         if not inputs.base.is_dir():
             raise InputError(f"base: {inputs.base} is not a folder", hint="`adapt build` prepares the base model first")
-        loaded = load_adapter(inputs.adapter, inputs.base)
-        answers, checks = _ask(loaded, chosen, spec, progress)
-        tally, samples = Tally(), dict[str, Prediction]()
-        predictions = predict(loaded, _read(test), answers, batch_tokens=spec.batch_tokens, total=total, progress=progress)
-        write_lines(folder / PREDICTIONS, _counted(predictions, tally, samples, sampled=[record.id for record in chosen[:_SAMPLES]]))
-        metrics = _metrics(tally, checks)
-        write_metrics(folder, metrics)
-        report = render(metrics, tally, checks, [samples[key] for key in sorted(samples)], answered=len(chosen))
-        (folder / REPORT).write_text(report, encoding="utf-8")
+        if OBJECTIVES[objective["kind"]].answers:
+            return _evaluate_answers(section.evaluate, inputs, steps, folder, progress)
+        return _evaluate_outputs(section.evaluate, inputs, folder)
+
+
+def _objective(adapter: Path) -> Mapping[str, Any]:
+    """What the adapter was trained for; load_adapter says what is wrong with a folder that cannot be read."""
+    try:
+        return dict(read_training(adapter).get("objective", {"kind": "sft"}))
+    except (OSError, ValueError):
+        return {"kind": "sft"}
+
+
+def _evaluate_answers(spec: EvaluateSpec, inputs: EvaluateInputs, steps: Mapping[str, Path], folder: Path, progress: Progress) -> EvaluateReport:
+    """Likelihood and answers of a model that answers, and what its objective is measured by."""
+    test = inputs.dataset / TEST
+    chosen, total = _choose(test, spec.generate_records)
+    loaded = load_adapter(inputs.adapter, inputs.base)
+    if loaded.objective["kind"] == "pretrain":
+        chosen = []  # running text asks nothing
+    answers, checks = _ask(loaded, chosen, spec, progress)
+    tally, samples = Tally(), dict[str, Prediction]()
+    predictions = predict(loaded, _read(test), answers, batch_tokens=spec.batch_tokens, total=total, progress=progress)
+    write_lines(folder / PREDICTIONS, _counted(predictions, tally, samples, sampled=[record.id for record in chosen[:_SAMPLES]]))
+    measured = Measured()
+    family = OBJECTIVES[loaded.objective["kind"]].family
+    if family == "preference":
+        measured = measure_preferences(loaded, list(_read(test)), batch_tokens=spec.batch_tokens)
+    elif family == "rollout":
+        measured = measure_answers(loaded, chosen, answers, base=inputs.base, steps=steps, batch_tokens=spec.batch_tokens)
+    _write_measurements(folder, measured)
+    metrics = _metrics(tally, checks, measured.figures)
+    write_metrics(folder, metrics)
+    report = render(metrics, tally, checks, [samples[key] for key in sorted(samples)], answered=len(chosen), further=measured.report)
+    (folder / REPORT).write_text(report, encoding="utf-8")
     return EvaluateReport(metrics=metrics, answered=len(chosen), checks=len(checks))
+
+
+def _evaluate_outputs(spec: EvaluateSpec, inputs: EvaluateInputs, folder: Path) -> EvaluateReport:
+    """What a head or embeddings say of the test records."""
+    _choose(inputs.dataset / TEST, 0)
+    loaded, records = load_adapter(inputs.adapter, inputs.base), list(_read(inputs.dataset / TEST))
+    measure = {"reward": measure_rewards, "classification": measure_labels, "contrastive": measure_retrieval}[loaded.objective["kind"]]
+    measured = measure(loaded, records, batch_tokens=spec.batch_tokens)
+    _write_measurements(folder, measured)
+    base, adapter = (rounded(dict(measured.figures[side])) for side in SIDES)
+    metrics = Metrics(base=base, adapter=adapter, records=len(records), tokens=0)
+    write_metrics(folder, metrics)
+    (folder / REPORT).write_text(render_figures(metrics, measured.report), encoding="utf-8")
+    return EvaluateReport(metrics=metrics, answered=0, checks=0)
+
+
+def _write_measurements(folder: Path, measured: Measured) -> None:
+    if measured.lines:
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in measured.lines)
+        (folder / MEASUREMENTS).write_text(text, encoding="utf-8", newline="\n")
 
 
 def _choose(test: Path, count: int) -> tuple[list[AlpacaRecord], int]:
@@ -113,7 +175,7 @@ def _counted(predictions: Iterable[Prediction], tally: Tally, samples: dict[str,
         yield prediction
 
 
-def _metrics(tally: Tally, checks: list[Checked]) -> Metrics:
+def _metrics(tally: Tally, checks: list[Checked], further: Mapping[Side, Figures]) -> Metrics:
     figures = {}
     for side in SIDES:
         found = tally.figures(side)
@@ -121,5 +183,5 @@ def _metrics(tally: Tally, checks: list[Checked]) -> Metrics:
             log.warning("the %s's likelihood of the test records is not a finite number, so its perplexity is left out", side)
         if checks:
             found["checks_passed"] = sum(not checked.objections(side) for checked in checks) / len(checks)
-        figures[side] = rounded(found)
+        figures[side] = rounded(found | further[side])
     return Metrics(base=figures["base"], adapter=figures["adapter"], records=tally.records.total(), tokens=tally.tokens)

@@ -24,6 +24,8 @@ from adapt.spec.resolved.gate import GateSection
 PASSED, VERDICT = "passed.json", "verdict.json"
 _UNMEASURED: dict[Metric, tuple[str, str]] = {
     "perplexity": ("the likelihood of the test records is not a finite number", "lower train.learning_rate, or set train.dtype to float32"),
+    "reward_accuracy": ("a model without a reward of its own has none", "bound it with minimum in place of beats_base"),
+    "reward_margin": ("a model without a reward of its own has none", "bound it with minimum in place of beats_base"),
     "checks_passed": ("the spec has no checks", "add evaluate.checks, or take the gate on checks_passed out"),
 }
 _UNANSWERED = ("no test record was answered", "set evaluate.generate_records above 0, or take the gate out")

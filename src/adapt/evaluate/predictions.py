@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from adapt.adapter.load import LoadedAdapter
+from adapt.adapter.prompt import Example
 from adapt.adapter.scoring import response_logprobs
 from adapt.artifact.progress import Progress
 from adapt.evaluate.answers import SIDES, Side, speaking
@@ -64,7 +65,7 @@ def predict(
 def _predict_window(
     loaded: LoadedAdapter, window: list[AlpacaRecord], answers: Mapping[str, Mapping[Side, str]], batch_tokens: int
 ) -> Iterator[Prediction]:
-    examples = [loaded.prompt.encode(record) for record in window]
+    examples = [_encoded(loaded, record) for record in window]
     scores = {}
     for side in SIDES:
         with speaking(loaded, side):
@@ -80,6 +81,15 @@ def _predict_window(
             base=results["base"],
             adapter=results["adapter"],
         )
+
+
+def _encoded(loaded: LoadedAdapter, record: AlpacaRecord) -> Example:
+    """What the model sees of a record, as it was trained."""
+    if loaded.objective["kind"] != "pretrain":
+        return loaded.prompt.encode(record)
+    from adapt.adapter.objectives.pretrain import text_example
+
+    return text_example(record, loaded.prompt)
 
 
 def _result(nll: float, answer: str | None, record: AlpacaRecord) -> Result:

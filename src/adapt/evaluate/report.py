@@ -8,14 +8,18 @@ from adapt.evaluate.predictions import Prediction
 from adapt.evaluate.tally import Tally
 from adapt.spec.evaluate import Metric
 
+_HEAD = ("| metric | records | base | adapter | the adapter is |", "|---|---|--:|--:|---|")
 _NOTE = (
     "Perplexity is measured on every test record, and lower is better. The other metrics need generated answers, and higher is better: "
     "BLEU runs from 0 to 100, the others from 0 to 1."
 )
 
 
-def render(metrics: Metrics, tally: Tally, checks: Sequence[Checked], samples: Sequence[Prediction], *, answered: int) -> str:
-    """The report as Markdown. `samples` are predictions with answers; `answered` says how many records have one."""
+def render(
+    metrics: Metrics, tally: Tally, checks: Sequence[Checked], samples: Sequence[Prediction], *, answered: int, further: Sequence[str] = ()
+) -> str:
+    """The report as Markdown. `samples` are predictions with answers; `answered` says how many records have one; `further` are lines on what the
+    objective is measured by."""
     counts = ", ".join(f"{tally.records[language]} {language}" for language in tally.languages)
     lines = [
         "# Base against adapter",
@@ -25,6 +29,7 @@ def render(metrics: Metrics, tally: Tally, checks: Sequence[Checked], samples: S
         *_table(metrics, tally),
         "",
         _NOTE,
+        *further,
     ]
     if checks:
         lines += ["", "## Checks", *(line for number, checked in enumerate(checks, start=1) for line in _check_block(number, checked))]
@@ -33,18 +38,26 @@ def render(metrics: Metrics, tally: Tally, checks: Sequence[Checked], samples: S
     return "\n".join(lines) + "\n"
 
 
+def render_figures(metrics: Metrics, further: Sequence[str]) -> str:
+    """The report on a model that does not answer; `further` are lines on what its objective is measured by."""
+    figures: Mapping[Side, Figures] = {"base": metrics.base, "adapter": metrics.adapter}
+    rows = [_row(name, "all", figures) for name in NAMES if any(name in figures[side] for side in SIDES)]
+    return "\n".join(["# Base against adapter", "", f"Test records: {metrics.records}.", "", *_HEAD, *rows, *further]) + "\n"
+
+
 def _table(metrics: Metrics, tally: Tally) -> list[str]:
     rows: list[tuple[str, Mapping[Side, Figures]]] = [("all", {"base": metrics.base, "adapter": metrics.adapter})]
     if len(tally.languages) > 1:
         rows += [(language, {side: tally.figures(side, language) for side in SIDES}) for language in tally.languages]
-    lines = ["| metric | records | base | adapter | the adapter is |", "|---|---|--:|--:|---|"]
+    lines = list(_HEAD)
     for name in NAMES:
         lines += [_row(name, label, figures) for label, figures in rows if any(name in figures[side] for side in SIDES)]
     return lines
 
 
 def _row(name: Metric, label: str, figures: Mapping[Side, Figures]) -> str:
-    found = [shown(figures[side][name]) if name in figures[side] else "not finite" for side in SIDES]
+    absent = "not finite" if name == "perplexity" else "none"
+    found = [shown(figures[side][name]) if name in figures[side] else absent for side in SIDES]
     return f"| {name} | {label} | {' | '.join(found)} | {_outcome(name, figures['base'].get(name), figures['adapter'].get(name))} |"
 
 
