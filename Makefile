@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: build test test-slow test-vllm lint generate check-generated serve serving-env bench-env lock clean help
+.PHONY: build test test-slow test-vllm lint generate check-generated serve serving-env quantize-env bench-env lock clean help
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
@@ -16,7 +16,7 @@ build: $(VENV)/.core ## set up, then build the finance adapter on the bundled mo
 test: $(VENV)/.dev ## set up, then run the tests: no GPU, no network, no bundled model
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-slow: $(VENV)/.dev ## the tests on the bundled model
+test-slow: $(VENV)/.slow ## the tests on the bundled model, on a Ray cluster, and with the embedding model
 	$(BIN)/python -m pytest -m slow
 
 test-vllm: $(VENV)/.dev serving-env ## the tests that start a real vLLM server
@@ -41,22 +41,23 @@ check-generated: $(VENV)/.dev ## fail when a generated file is out of date
 serving-env: ## make .venv-serving with vLLM, for a GPU or a CPU
 	sh scripts/serving-env.sh
 
-bench-env: ## make .venv-peers with the peers of bench/dataset.py, an environment each
-	@for peer in datajuicer datatrove textdedup; do \
+quantize-env: ## make .venv-quantize with llm-compressor, for GPTQ, AWQ, W8A8 and FP8 exports
+	sh scripts/quantize-env.sh
+
+bench-env: ## make .venv-peers with the peers of bench/dataset.py and bench/train.py, an environment each
+	@for peer in datajuicer datatrove textdedup trl llamafactory; do \
 		echo "installing $$peer into .venv-peers/$$peer" >&2; \
 		$(PYTHON) -m venv .venv-peers/$$peer && .venv-peers/$$peer/bin/python -m pip install --disable-pip-version-check --quiet -r bench/peers/$$peer.txt || exit 1; \
 	done
 
-serve: ## start vLLM on loopback with every adapter that passed
-	@test -x dist/vllm/start.sh || { echo "error: nothing to serve: dist/vllm is not built" >&2; echo "hint: run make build" >&2; exit 1; }
-	@test -x .venv-serving/bin/python || { echo "error: the serving environment is not there" >&2; echo "hint: run make serving-env" >&2; exit 1; }
-	VLLM_PYTHON="$(CURDIR)/.venv-serving/bin/python" dist/vllm/start.sh
+serve: $(VENV)/.core ## start vLLM on loopback with every adapter that passed
+	@$(BIN)/adapt serve
 
 lock: ## write requirements/lock.txt anew from the newest versions that pyproject.toml allows
 	sh scripts/lock.sh "$(PYTHON)"
 
 clean: ## remove the environments; outputs stay, see `adapt prune` and `dvc gc`
-	rm -rf $(VENV) .venv-serving .venv-peers
+	rm -rf $(VENV) .venv-serving .venv-quantize .venv-peers
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed, this is %d.%d\nhint: make PYTHON=python3.11 ..." % sys.version_info[:2])'
@@ -72,4 +73,9 @@ $(VENV)/.core: $(VENV)/.made pyproject.toml requirements/lock.txt requirements/b
 
 $(VENV)/.dev: $(VENV)/.core
 	$(PIP) install -c requirements/lock.txt -e '.[dev]'
+	@touch $@
+
+# Extras that tests skip where they are not installed; some 100 MB, so that `make test` goes without.
+$(VENV)/.slow: $(VENV)/.dev
+	$(PIP) install -c requirements/lock.txt -e '.[dev,ray,semantic]'
 	@touch $@

@@ -3,8 +3,9 @@ from itertools import chain
 
 import pytest
 
-from adapt.adapter.batches import Plan, collate, pack_sorted, plan_epoch
+from adapt.adapter.batches import Plan, answer_rows, pack_sorted, plan_epoch
 from adapt.adapter.prompt import Example
+from adapt.adapter.states import behind_each_other, side_by_side
 
 LENGTHS = [5 + (7 * number) % 40 for number in range(300)]
 
@@ -57,9 +58,21 @@ def test_a_share_of_an_epoch_is_at_least_a_step() -> None:
     assert Plan([5, 5], epochs=0.01, batch_tokens=1000, accumulate=1, seed=0).steps == 1
 
 
-def test_rows_point_at_the_states_that_predict_the_answer() -> None:
-    batch = collate([Example(array("i", [1, 2, 3, 4]), 2, "a"), Example(array("i", [5, 6, 7]), 1, "b")], padding=9)
-    assert batch.ids.tolist() == [[1, 2, 3, 4], [5, 6, 7, 9]]
-    assert batch.targets.tolist() == [3, 4, 6, 7]
-    assert batch.rows.tolist() == [1, 2, 4, 5]
-    assert (batch.counts, batch.tokens) == ([2, 2], 7)
+EXAMPLES = (Example(array("i", [1, 2, 3, 4]), 2, "a"), Example(array("i", [5, 6, 7]), 1, "b"))
+
+
+@pytest.mark.parametrize(
+    ("arrange", "ids", "rows"),
+    [(side_by_side, [[1, 2, 3, 4], [5, 6, 7, 0]], [1, 2, 4, 5]), (behind_each_other, [[1, 2, 3, 4, 5, 6, 7]], [1, 2, 4, 5])],
+)
+def test_rows_point_at_the_states_that_predict_the_answer(arrange, ids, rows) -> None:
+    layout = arrange([example.ids for example in EXAMPLES])
+    found, targets = answer_rows(EXAMPLES, layout.starts)
+    assert (layout.ids.tolist(), layout.tokens) == (ids, 7)
+    assert (found.tolist(), targets.tolist()) == (rows, [3, 4, 6, 7])
+
+
+def test_packed_passes_fill_the_budget_with_real_tokens() -> None:
+    passes = [micro for step in plan_epoch(LENGTHS, batch_tokens=128, accumulate=1, seed=0, epoch=0, padded=False) for micro in step]
+    assert sorted(position for micro in passes for position in micro) == list(range(len(LENGTHS)))
+    assert all(sum(LENGTHS[position] for position in micro) <= 128 or len(micro) == 1 for micro in passes)

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from adapt.adapter.generation import generate
+from adapt.adapter.lane import Lane
 from adapt.adapter.load import LoadedAdapter, load_adapter
-from adapt.adapter.loop import Trainer
 from adapt.adapter.methods.door import FAMILIES
 from adapt.adapter.scoring import mean_loss, response_logprobs
+from adapt.adapter.states import side_by_side
 from adapt.artifact.digest import digest_files
 from adapt.base.load import load_model
 from adapt.errors import InputError
@@ -77,18 +78,18 @@ def made(bases: Path, method: str, **settings: Any):
 
 
 def trained(bases: Path, method: str, inputs: Path, target: Path, *, stop_at: int | None = None, **settings: Any):
-    """Train; gives the report and the trainer with the weights that were saved. `stop_at` fails before that step."""
-    seen: list[Trainer] = []
-    take = Trainer._take
+    """Train; gives the report and the lane with the weights that were saved. `stop_at` fails before that step."""
+    seen: list[Lane] = []
+    turn = Lane.turn
 
-    def watched(self: Trainer, step: Any) -> None:
+    def watched(self: Lane) -> bool:
         seen[:] = [self]
         if self.state.step == stop_at:
             raise _StopError
-        take(self, step)
+        return turn(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "_take", watched)
+        patch.setattr(Lane, "turn", watched)
         report = run(made(bases, method, **settings), bases, inputs, target, base=BASES.get(method, "llama"))
     return report, seen[0]
 
@@ -100,10 +101,10 @@ def logits(model: Any) -> torch.Tensor:
         return found
 
 
-def training_logits(trainer: Trainer) -> torch.Tensor:
-    trainer.model.eval()
+def training_logits(lane: Lane) -> torch.Tensor:
+    lane.model.eval()
     with torch.inference_mode():
-        return trainer.head.logits(trainer.attached.hidden(IDS))
+        return lane.head.logits(lane.attached.states(side_by_side(IDS.tolist())).hidden).view(*IDS.shape, -1)
 
 
 def largest(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -135,7 +136,7 @@ def test_the_table_the_specs_the_families_and_these_cases_name_the_same_methods(
 @pytest.mark.parametrize("method", CASES)
 def test_a_method_learns_resumes_reloads_and_merges_or_refuses(bases: Path, dataset: Dataset, tmp_path: Path, method: str) -> None:
     inputs = dataset()
-    report, trainer = trained(bases, method, inputs, tmp_path / "whole")
+    report, lane = trained(bases, method, inputs, tmp_path / "whole")
     assert report.validation_loss is not None
     assert report.validation_loss_before is not None
     assert report.validation_loss < report.validation_loss_before - 0.05
@@ -150,7 +151,7 @@ def test_a_method_learns_resumes_reloads_and_merges_or_refuses(bases: Path, data
     ready = loaded(bases, method, tmp_path / "whole")
     adapted = logits(ready.model)
     if method not in APPROXIMATE:
-        assert largest(adapted, training_logits(trainer)) < TOLERANCE
+        assert largest(adapted, training_logits(lane)) < TOLERANCE
         scores = response_logprobs(ready.model, [ready.prompt.encode(each) for each in records(6, first=24)], batch_tokens=256)
         assert mean_loss(scores) == pytest.approx(report.validation_loss, rel=1e-4)
     with ready.disabled():
@@ -178,14 +179,14 @@ def test_a_method_learns_resumes_reloads_and_merges_or_refuses(bases: Path, data
 def test_a_method_learns_in_the_default_number_format(bases: Path, dataset: Dataset, tmp_path: Path, method: str) -> None:
     checkpointing = method not in ("prefix_tuning", "p_tuning_v2")
     settings = {"dtype": "bfloat16", "gradient_checkpointing": checkpointing, "epochs": 2 if method == "adalora" else 1}
-    report, trainer = trained(bases, method, dataset(), tmp_path, evaluate_every_steps=100, **settings)
+    report, lane = trained(bases, method, dataset(), tmp_path, evaluate_every_steps=100, **settings)
     assert report.validation_loss is not None
     assert report.validation_loss < report.validation_loss_before
-    assert {weight.dtype for weight in trainer.weights.values()} == {torch.float32}
+    assert {weight.dtype for weight in lane.weights.values()} == {torch.float32}
     ready = load_adapter(tmp_path / "adapter", bases / BASES.get(method, "llama"), device="cpu")
     assert ready.dtype == "bfloat16"
-    with trainer.attached.computing():
-        wanted = training_logits(trainer).float()
+    with lane.attached.computing():
+        wanted = training_logits(lane).float()
     if method not in APPROXIMATE:
         assert largest(logits(ready.model).float(), wanted) < 0.15, "what sixteen bits round, at logits of the order of 5"
 
@@ -206,7 +207,7 @@ def test_answers_behind_virtual_tokens_do_not_depend_on_the_batch(bases: Path, d
 
 @pytest.mark.parametrize("settings", [{"quantization_type": "fp4", "double_quantization": False}, {"quantization_type": "int8"}], ids=str)
 def test_the_other_quantizations_learn(bases: Path, dataset: Dataset, tmp_path: Path, settings: dict[str, Any]) -> None:
-    report, trainer = trained(bases, "qlora", dataset(), tmp_path, epochs=1, **settings)
+    report, lane = trained(bases, "qlora", dataset(), tmp_path, epochs=1, **settings)
     assert report.validation_loss < report.validation_loss_before
-    kinds = {type(module).__name__ for module in trainer.model.modules()}
+    kinds = {type(module).__name__ for module in lane.model.modules()}
     assert ("Linear8bitLt" if settings["quantization_type"] == "int8" else "Linear4bit") in kinds

@@ -10,6 +10,7 @@ from adapt.adapter.generation import generate
 from adapt.adapter.head import Head, find_head, hidden_states, row_scores, summed_loss
 from adapt.adapter.prompt import Example
 from adapt.adapter.scoring import mean_loss, response_logprobs
+from adapt.adapter.states import side_by_side
 from adapt.base.load import load_model, load_tokenizer
 from adapt.errors import InputError
 from tests.adapter.trainings import BASE
@@ -74,7 +75,7 @@ def test_a_model_that_changes_its_logits_otherwise_is_refused(model, monkeypatch
 
 
 def test_attention_on_a_cpu_is_that_of_torch_with_its_gradient(model) -> None:
-    ids = torch.tensor([list(EXAMPLES[1].ids), list(EXAMPLES[1].ids)[::-1]])
+    ids = side_by_side([EXAMPLES[1].ids, EXAMPLES[1].ids[::-1]])
     weight = model.model.layers[0].self_attn.k_proj.weight
     found = []
     for fast in (True, False):

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from adapt.adapter.generation import generate
+from adapt.adapter.lane import Lane
 from adapt.adapter.load import load_adapter
-from adapt.adapter.loop import Trainer, learning_rate
+from adapt.adapter.schedules import learning_rate
 from adapt.adapter.scoring import response_logprobs
 from adapt.artifact.digest import digest_files
 from adapt.artifact.manifest import verify
@@ -150,15 +151,15 @@ class _StopError(Exception):
 
 def _run_until(step: int, settings: TrainSection, workspace: Path, inputs: Path, target: Path) -> None:
     """Train, and fail when `step` steps are done."""
-    take = Trainer._take
+    turn = Lane.turn
 
-    def stop(self: Trainer, batches: list[list[int]]) -> None:
+    def stop(self: Lane) -> bool:
         if self.state.step == step:
             raise _StopError
-        take(self, batches)
+        return turn(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "_take", stop)
+        patch.setattr(Lane, "turn", stop)
         with pytest.raises(_StopError):
             run(settings, workspace, inputs, target)
 
@@ -182,27 +183,29 @@ def test_a_damaged_checkpoint_is_left_aside(workspace: Path, dataset: Dataset, t
     assert "cannot be read; training starts anew" in caplog.text
 
 
-def _trainer(workspace: Path, tmp_path: Path, train: list, **settings) -> Trainer:
+def _lane(workspace: Path, tmp_path: Path, train: list, **settings) -> Lane:
     from adapt.adapter.checkpoint import Checkpoint
     from adapt.adapter.methods.door import attach
+    from adapt.adapter.methods.frozen import Base
+    from adapt.adapter.objectives.sft import Sft
     from adapt.adapter.train import _prompt
 
     made = section(workspace, **settings)
-    attached = attach(workspace / BASE, made, device="cpu", examples=[])
+    attached = attach(Base(workspace / BASE), made, device="cpu", sequences=[])
     prompt = _prompt(made, workspace / BASE)
-    return Trainer(attached, [prompt.encode(each) for each in train], [], made.train, seed=1, checkpoint=Checkpoint(tmp_path, "key"))
+    return Lane(attached, Sft(), [prompt.encode(each) for each in train], [], made.train, seed=1, checkpoint=Checkpoint(tmp_path, "key"))
 
 
-def _gradient(trainer: Trainer, step: list[list[int]]) -> torch.Tensor:
-    trainer.optimiser.zero_grad()
-    trainer.gradients(step)
-    return torch.cat([weight.grad.flatten() for weight in trainer.weights.values()])
+def _gradient(lane: Lane, step: list[list[int]]) -> torch.Tensor:
+    lane.optimiser.zero_grad()
+    lane.gradients(step)
+    return torch.cat([weight.grad.flatten() for weight in lane.weights.values()])
 
 
 def test_accumulated_passes_give_the_gradient_of_one_large_pass(workspace: Path, tmp_path: Path) -> None:
-    trainer = _trainer(workspace, tmp_path, records(6))
-    assert trainer.gradients([[0, 1, 2, 3, 4, 5]]) == pytest.approx(trainer.gradients([[0, 1], [2, 3, 4], [5]]), rel=1e-5)
-    torch.testing.assert_close(_gradient(trainer, [[0, 1, 2, 3, 4, 5]]), _gradient(trainer, [[0, 1], [2, 3, 4], [5]]), rtol=1e-3, atol=1e-6)
+    lane = _lane(workspace, tmp_path, records(6))
+    assert lane.gradients([[0, 1, 2, 3, 4, 5]]) == pytest.approx(lane.gradients([[0, 1], [2, 3, 4], [5]]), rel=1e-5)
+    torch.testing.assert_close(_gradient(lane, [[0, 1, 2, 3, 4, 5]]), _gradient(lane, [[0, 1], [2, 3, 4], [5]]), rtol=1e-3, atol=1e-6)
 
 
 def test_accumulation_trains_like_a_larger_batch(workspace: Path, dataset: Dataset, tmp_path: Path) -> None:
@@ -221,51 +224,51 @@ def test_gradients_are_those_of_peft_and_cross_entropy(workspace: Path, tmp_path
     from adapt.adapter.methods.lowrank import lora_config, with_adapter
     from adapt.base.load import load_model
 
-    trainer = _trainer(workspace, tmp_path, records(3))
+    lane = _lane(workspace, tmp_path, records(3))
     base = load_model(workspace / BASE, dtype="float32", device="cpu")
     plain = with_adapter(base, lora_config(base, LoraSpec(r=4)), seed=1)
     loss = torch.zeros(())
     weights = dict(plain.named_parameters())
     with torch.no_grad():
-        for name, weight in trainer.weights.items():
+        for name, weight in lane.weights.items():
             weight.add_(0.02)
             weights[name].copy_(weight)
-    for example in trainer.examples:
+    for example in lane.items:
         ids = torch.tensor([list(example.ids)])
         labels = ids.clone()
         labels[:, : example.prompt_length] = -100
         answer = len(example.ids) - example.prompt_length
         loss = loss + plain(input_ids=ids, labels=labels).loss * answer
-    (loss / sum(len(example.ids) - example.prompt_length for example in trainer.examples)).backward()
-    ours = _gradient(trainer, [[0, 1, 2]])
-    theirs = torch.cat([weights[name].grad.flatten() for name in trainer.weights])
+    (loss / sum(len(example.ids) - example.prompt_length for example in lane.items)).backward()
+    ours = _gradient(lane, [[0, 1, 2]])
+    theirs = torch.cat([weights[name].grad.flatten() for name in lane.weights])
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_quantized_gradients_survive_a_measurement(workspace: Path, tmp_path: Path, dropout: float) -> None:
-    trainer = _trainer(workspace, tmp_path, records(3), method="qlora", lora=LoraSpec(r=4, lora_dropout=dropout))
+    lane = _lane(workspace, tmp_path, records(3), method="qlora", lora=LoraSpec(r=4, lora_dropout=dropout))
     torch.manual_seed(0)
     with torch.no_grad():
-        for weight in trainer.weights.values():
+        for weight in lane.weights.values():
             weight.add_(0.02)
-    trainer.model.train()
+    lane.model.train()
     torch.manual_seed(5)
-    before = _gradient(trainer, [[0, 1, 2]])
-    trainer.model.eval()
-    response_logprobs(trainer.model, trainer.examples, batch_tokens=256)
-    trainer.model.train()
+    before = _gradient(lane, [[0, 1, 2]])
+    lane.model.eval()
+    response_logprobs(lane.model, lane.items, batch_tokens=256)
+    lane.model.train()
     torch.manual_seed(5)
-    torch.testing.assert_close(_gradient(trainer, [[0, 1, 2]]), before)
+    torch.testing.assert_close(_gradient(lane, [[0, 1, 2]]), before)
 
 
 def test_prompt_tokens_are_not_trained(workspace: Path, tmp_path: Path) -> None:
-    trainer = _trainer(workspace, tmp_path, records(3))
-    rows = [len(example.ids) - example.prompt_length for example in trainer.examples]
-    trainer.gradients([[0, 1, 2]])
-    assert trainer.state.answer_tokens == sum(rows)
-    scores = response_logprobs(trainer.model, trainer.examples, batch_tokens=256)
-    assert trainer.gradients([[0, 1, 2]]) == pytest.approx(-sum(score.logprob for score in scores) / sum(rows), rel=1e-4)
+    lane = _lane(workspace, tmp_path, records(3))
+    rows = [len(example.ids) - example.prompt_length for example in lane.items]
+    lane.gradients([[0, 1, 2]])
+    assert lane.state.trained == sum(rows)
+    scores = response_logprobs(lane.model, lane.items, batch_tokens=256)
+    assert lane.gradients([[0, 1, 2]]) == pytest.approx(-sum(score.logprob for score in scores) / sum(rows), rel=1e-4)
 
 
 def test_training_stops_early_and_keeps_the_best_weights(workspace: Path, dataset: Dataset, tmp_path: Path) -> None:

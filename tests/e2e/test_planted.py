@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from adapt.artifact.documents import FILE, from_batch, read_batches
-from adapt.artifact.lines import read_ledger, read_lines
+from adapt.artifact.lines import read_lines
 from adapt.artifact.progress import QuietProgress
 from adapt.corpus.build import build as build_corpus
 from adapt.dataset.build import build as build_dataset
@@ -18,6 +18,7 @@ from adapt.spec.base import BundledBase, PinnedBase
 from adapt.spec.load import load_specs
 from adapt.spec.resolved.corpus import CorpusSection
 from adapt.spec.resolved.dataset import DatasetSection
+from tests.artifact.written import read_ledger
 from tests.tiny import tiny_base
 from tests.workspace import ROOT
 

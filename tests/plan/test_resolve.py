@@ -12,8 +12,11 @@ from adapt.spec.adapter import AdapterSpec, Params
 from adapt.spec.corpus import Fields
 from adapt.spec.engine import LocalEngine
 from adapt.spec.load import BUILT_IN, merge
+from adapt.spec.objectives import OBJECTIVES
 from adapt.spec.pii import PII_KINDS
 from adapt.spec.quality import Quality
+from adapt.spec.trackers import TrackersSpec
+from tests.base.embeddings import write_embedding_model
 from tests.tiny import tiny_base
 
 SECTIONS = {
@@ -21,13 +24,16 @@ SECTIONS = {
     "dataset": {"dataset"},
     "lora": {"train"},
     "train": {"train"},
+    "steps": {"steps"},
     "evaluate": {"evaluate"},
     "prompt": {"train", "serving"},
     "base": {"dataset", "train", "evaluate", "export", "serving"},
     "seed": {"dataset", "train"},
     "serving": {"serving"},
     "server": {"serving"},
+    "rollout": set(),
     "engine": set(),
+    "trackers": set(),
 }
 CHANGES: list[tuple[str, Any]] = [
     ("corpus.path", "data/raw/other"),
@@ -55,6 +61,7 @@ CHANGES: list[tuple[str, Any]] = [
     ("corpus.boilerplate.min_files", 4),
     ("corpus.boilerplate.min_share", 0.5),
     ("corpus.adverts", "keep"),
+    ("corpus.language", "zh"),
     ("dataset.headings.en", "{heading}?"),
     ("dataset.headings.zh", "{heading}?"),
     ("dataset.chat_turns", "last"),
@@ -76,7 +83,8 @@ CHANGES: list[tuple[str, Any]] = [
     ("dataset.near_duplicates.shingle_characters", 9),
     ("dataset.near_duplicates.permutations", 32),
     ("dataset.passages", {"min_words": 9, "min_characters": 19, "action": "cut", "max_share": 0.9}),
-    ("dataset.semantic_duplicates", {"model": "m", "threshold": 0.9}),
+    ("dataset.semantic_duplicates", {"threshold": 0.9}),
+    ("dataset.semantic_duplicates", {"model": "some/model", "revision": "a" * 40}),
     ("dataset.prefer", ["length"]),
     ("dataset.decontamination.against", ["t.jinja"]),
     ("dataset.decontamination.test_split", False),
@@ -99,9 +107,24 @@ CHANGES: list[tuple[str, Any]] = [
     ("lora.target_modules", ["q_proj"]),
     ("lora.use_rslora", True),
     ("train.method", "qlora"),
+    ("train.objective", "pretrain"),
+    ("train.start_from", "sft"),
+    ("steps", {"first": {"train": {"method": "lora"}}}),
     ("train.epochs", 9),
     ("train.learning_rate", 0.5),
+    ("train.optimizer", "lion"),
+    ("train.optimizer", {"kind": "adamw", "beta1": 0.5}),
+    ("train.optimizer", {"kind": "adamw", "beta2": 0.5}),
+    ("train.optimizer", {"kind": "adamw", "epsilon": 0.1}),
+    ("train.optimizer", {"kind": "adamw_8bit"}),
+    ("train.parameter_groups", [{"pattern": "*lora_A*", "rate_factor": 2}]),
     ("train.schedule", "linear"),
+    ("train.packing", "padded"),
+    ("train.label_smoothing", 0.1),
+    ("train.neftune_alpha", 5),
+    ("train.ema_decay", 0.9),
+    ("train.offload_activations", True),
+    ("train.cotraining", "fused"),
     ("train.warmup_ratio", 0.5),
     ("train.batch_tokens", 99),
     ("train.accumulate", 3),
@@ -114,6 +137,8 @@ CHANGES: list[tuple[str, Any]] = [
     ("train.gradient_checkpointing", True),
     ("train.dtype", "float32"),
     ("train.device", "cpu"),
+    ("train.distributed", {"strategy": "ddp", "processes": 2}),
+    ("train.distributed", {"strategy": "fsdp2", "processes": 2}),
     ("evaluate.generate_records", 3),
     ("evaluate.max_new_tokens", 3),
     ("evaluate.batch_tokens", 99),
@@ -126,6 +151,8 @@ CHANGES: list[tuple[str, Any]] = [
     ("serving.enabled", False),
     ("engine.workers", 3),
     ("engine", {"kind": "ray", "address": "ray://a:1"}),
+    ("trackers.use", ["tensorboard"]),
+    ("trackers.project", "p"),
     ("server.host", "0.0.0.0"),
     ("server.port", 1),
     ("server.dtype", "float32"),
@@ -135,6 +162,14 @@ CHANGES: list[tuple[str, Any]] = [
     ("server.cpu_kv_cache_gib", 2),
     ("server.enforce_eager", True),
     ("server.shutdown_timeout_seconds", 3),
+    ("server.max_body_mib", 3),
+    ("server.image", "own/vllm:1"),
+    ("rollout.replicas", [{"name": "a", "url": "http://a:1", "folder": "b"}]),
+    ("rollout.min_agreement", 0.1),
+    ("rollout.watch_seconds", 3),
+    ("rollout.max_error_rate", 0.1),
+    ("rollout.max_latency_ratio", 9),
+    ("rollout.drain_seconds", 3),
 ]
 
 
@@ -150,7 +185,7 @@ def sections(root: Path, change: dict[str, Any] | None = None) -> dict[str, Any]
     """Every stage's section of one adapter, and the server's."""
     data = merge({**BUILT_IN, "base": {"kind": "path", "path": "tiny"}, "export": {"m": {"format": "merged"}}}, change or {})
     params = Params.model_validate(data)
-    spec = AdapterSpec.model_validate({key: value for key, value in data.items() if key not in ("server", "engine")})
+    spec = AdapterSpec.model_validate({key: value for key, value in data.items() if key not in ("server", "rollout", "engine", "trackers")})
     adapters, serving = resolve(Workspace(root), {"a": spec}, params)
     return {**plain(adapters["a"]), "serving": plain(serving)}
 
@@ -169,15 +204,66 @@ def test_a_field_changes_the_sections_that_may_read_it(root: Path, path: str, va
     assert changed == SECTIONS[path.partition(".")[0]]
 
 
+def test_another_content_of_the_embedding_model_changes_the_data_set_alone(root: Path) -> None:
+    write_embedding_model(root / "own")
+    change = nested("dataset.semantic_duplicates", {"model": "own"})
+    before = sections(root, change)
+    (root / "own/model.safetensors").write_bytes(b"weights of another training")
+    after = sections(root, change)
+    assert {name for name in before if before[name] != after[name]} == {"dataset"}
+
+
 def test_every_field_is_in_the_table(root: Path) -> None:
-    """Exports and gates have tests of their own below; a tag is changed by the value that carries it."""
+    """Exports, gates and what is measured have tests of their own below; a tag is changed by the value that carries it."""
     listed = {path for path, _ in CHANGES}
-    known = set(_leaves(plain(Params()))) - {"description", "train.method", "base.kind", "prompt.kind", "engine.kind", "export", "evaluate.gates"}
+    aside = {
+        "description",
+        "corpus.measure_quality",
+        "train.method",
+        "train.decay_ratio",
+        "base.kind",
+        "prompt.kind",
+        "engine.kind",
+        "export",
+        "evaluate.gates",
+    }
+    known = set(_leaves(plain(Params()))) - aside
     assert {path for path in known if not any(path == one or path.startswith(f"{one}.") or one.startswith(f"{path}.") for one in listed)} == set()
+
+
+def test_quality_that_nothing_reads_need_not_be_measured(root: Path) -> None:
+    unread = {"dataset": {"quality": {"kinds": []}}}
+    before, after = sections(root, unread), sections(root, {**unread, "corpus": {"measure_quality": False}})
+    assert {name for name in before if before[name] != after[name]} == {"corpus"}
+
+
+def test_the_fall_of_a_wsd_schedule_changes_the_training_alone(root: Path) -> None:
+    before, after = (sections(root, {"train": {"schedule": "wsd", "decay_ratio": ratio}}) for ratio in (0.2, 0.5))
+    assert {name for name in before if before[name] != after[name]} == {"train"}
 
 
 def test_a_description_changes_nothing(root: Path) -> None:
     assert sections(root) == sections(root, {"description": "new"})
+
+
+@pytest.mark.parametrize("kind", [kind for kind, known in OBJECTIVES.items() if known.metrics[0] != "perplexity"])
+def test_an_objective_changes_the_training_and_the_gate_that_is_its_own(root: Path, kind: str) -> None:
+    reward = {"reward": {"functions": [{"kind": "json_valid"}]}} if OBJECTIVES[kind].family == "rollout" else {}
+    before, after = sections(root), sections(root, {"train": {"objective": {"kind": kind, **reward}}})
+    assert {name for name in before if before[name] != after[name]} == {"train", "gate"}
+    assert after["gate"]["gates"][0]["metric"] == OBJECTIVES[kind].metrics[0]
+
+
+def test_a_step_changes_itself_alone(root: Path) -> None:
+    def chained(r: int, epochs: int) -> dict[str, Any]:
+        first, second = {"train": {"method": "lora"}}, {"train": {"method": "lora", "epochs": epochs}, "lora": {"r": r}}
+        return sections(root, {"steps": {"first": first, "second": second}})
+
+    before = chained(4, 1)
+    for after in (chained(8, 1), chained(4, 2)):
+        assert {name for name in before if before[name] != after[name]} == {"steps"}
+        assert before["steps"]["first"] == after["steps"]["first"]
+        assert before["steps"]["second"] != after["steps"]["second"]
 
 
 def test_a_gate_changes_the_gate_alone(root: Path) -> None:
@@ -188,7 +274,10 @@ def test_a_gate_changes_the_gate_alone(root: Path) -> None:
 @pytest.mark.parametrize(
     "export",
     [{"format": "merged", "dtype": "float32"}, {"format": "merged", "max_shard_size": "1GB"}, {"format": "quantized", "scheme": "int8"},
-     {"format": "onnx", "precision": "fp32"}, {"format": "merged", "parity": {"prompts": 2, "min_top1_agreement": 0.5, "max_mean_kl": 1}}],
+     {"format": "onnx", "precision": "fp32"}, {"format": "merged", "parity": {"prompts": 2, "min_top1_agreement": 0.5, "max_mean_kl": 1}},
+     {"format": "merged", "parity": {"max_worst_kl": 1, "max_perplexity_increase": 1}}, {"format": "adapter"},
+     {"format": "quantized", "scheme": "gptq", "calibration_records": 3}, {"format": "onnx_adapters"}, {"format": "gguf", "type": "f16"},
+     {"format": "gguf_adapter"}],
 )  # fmt: skip
 def test_an_export_changes_itself_alone(root: Path, export: dict[str, Any]) -> None:
     two = {"n": {"format": "onnx", "precision": "int4"}}
@@ -196,6 +285,16 @@ def test_an_export_changes_itself_alone(root: Path, export: dict[str, Any]) -> N
     assert before["export"]["n"] == after["export"]["n"]
     assert before["export"]["m"] != after["export"]["m"]
     assert {name for name in before if before[name] != after[name]} == {"export"}
+
+
+def test_a_merge_into_the_dequantized_base_knows_how_training_quantized_it(root: Path) -> None:
+    exports = {"full": {"format": "merged"}, "seen": {"format": "merged", "onto": "dequantized"}}
+    before = sections(root, {"export": exports, "train": {"method": "qlora"}})
+    after = sections(root, {"export": exports, "train": {"method": "qlora", "quantization_type": "int8"}})
+    assert before["export"]["seen"]["trained_on"] == {"quantization_type": "nf4", "double_quantization": True, "dtype": "bfloat16"}
+    assert after["export"]["seen"]["trained_on"] == {"quantization_type": "int8", "double_quantization": False, "dtype": "bfloat16"}
+    assert before["export"]["full"] == after["export"]["full"]
+    assert before["export"]["full"]["trained_on"] is None
 
 
 def test_the_base_is_pinned_by_content(root: Path, tmp_path: Path) -> None:
@@ -226,7 +325,7 @@ def test_what_cannot_be_pinned_is_named_with_its_spec(root: Path) -> None:
 def test_resolved_files_are_the_same_bytes_each_time(root: Path, tmp_path: Path) -> None:
     spec = AdapterSpec.model_validate({"base": {"kind": "path", "path": "tiny"}})
     for name in ("x", "y"):
-        write_resolved(tmp_path / name, *resolve(Workspace(root), {"a": spec}, Params(base=spec.base)), LocalEngine())
+        write_resolved(tmp_path / name, *resolve(Workspace(root), {"a": spec}, Params(base=spec.base)), LocalEngine(), TrackersSpec())
     assert (tmp_path / "x" / "a.yaml").read_bytes() == (tmp_path / "y" / "a.yaml").read_bytes()
     assert (tmp_path / "x" / "_serving.yaml").read_bytes() == (tmp_path / "y" / "_serving.yaml").read_bytes()
 

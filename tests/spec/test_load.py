@@ -81,3 +81,26 @@ def test_server_belongs_to_params_only(tmp_path: Path) -> None:
 def test_names_that_dvc_or_vllm_would_trip_over_are_refused(tmp_path: Path, name: str, hint: str) -> None:
     with pytest.raises(SpecError, match=f"cannot be an adapter's name\nhint: .*{hint}"):
         load(tmp_path, "", **{name: ""})
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        (
+            "corpus: {measure_quality: false}",
+            "dataset.quality bounds max_mean_word_length, max_symbols_per_word and 10 more, .*set dataset.quality.kinds",
+        ),
+        ("{corpus: {measure_quality: false}, dataset: {quality: {kinds: []}, prefer: [quality]}}", "dataset.prefer compares quality, and"),
+        ("{corpus: {language: zh}, dataset: {languages: {allow: [en]}}}", "corpus.language is zh, which dataset.languages.allow leaves out"),
+        ("corpus: {language: chinese}", "corpus.language: 'chinese'"),
+    ],
+)
+def test_what_is_read_must_be_measured(tmp_path: Path, spec: str, problem: str) -> None:
+    with pytest.raises(SpecError, match=problem):
+        load(tmp_path, "", a=spec)
+
+
+def test_a_corpus_of_one_language_without_bounds_needs_no_measures(tmp_path: Path) -> None:
+    text = "{corpus: {language: zh, measure_quality: false}, dataset: {quality: {kinds: []}, languages: {allow: [zh]}}}"
+    spec = load(tmp_path, "", a=text)["a"]
+    assert (spec.corpus.language, spec.corpus.measure_quality) == ("zh", False)

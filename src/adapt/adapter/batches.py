@@ -1,10 +1,9 @@
-"""Examples to batches of at most so many padded tokens, in an order that depends on the seed and the epoch alone."""
+"""Examples to batches of at most so many tokens, in an order that depends on the seed and the epoch alone."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from adapt.adapter.prompt import Example
@@ -21,29 +20,28 @@ WINDOW_PASSES = 16
 """Examples are sorted by length inside windows of this many forward passes, and of no fewer examples than above."""
 
 
-def pack(lengths: Sequence[int], order: Sequence[int], *, batch_tokens: int) -> Iterator[Micro]:
-    """Cut `order` into runs whose padded size, longest length times count, is at most `batch_tokens`. A longer example stands alone."""
+def pack(lengths: Sequence[int], order: Sequence[int], *, batch_tokens: int, padded: bool = True) -> Iterator[Micro]:
+    """Cut `order` into runs of at most `batch_tokens`: longest length times count when `padded`, else the sum. A longer example stands alone."""
     batch: Micro = []
-    longest = 0
+    longest = total = 0
     for position in order:
-        grown = max(longest, lengths[position])
-        if batch and grown * (len(batch) + 1) > batch_tokens:
+        longest, total = max(longest, lengths[position]), total + lengths[position]
+        if batch and (longest * (len(batch) + 1) if padded else total) > batch_tokens:
             yield batch
-            batch, grown = [], lengths[position]
+            batch, longest, total = [], lengths[position], lengths[position]
         batch.append(position)
-        longest = grown
     if batch:
         yield batch
 
 
-def pack_sorted(lengths: Sequence[int], *, batch_tokens: int) -> Iterator[Micro]:
-    """All examples, longest first, in as few padded tokens as `pack` gets to; longest first finds a lack of memory at once."""
+def pack_sorted(lengths: Sequence[int], *, batch_tokens: int, padded: bool = True) -> Iterator[Micro]:
+    """All examples, longest first, in as few tokens as `pack` gets to; longest first finds a lack of memory at once."""
     order = sorted(range(len(lengths)), key=lambda position: (-lengths[position], position))
-    return pack(lengths, order, batch_tokens=batch_tokens)
+    return pack(lengths, order, batch_tokens=batch_tokens, padded=padded)
 
 
-def plan_epoch(lengths: Sequence[int], *, batch_tokens: int, accumulate: int, seed: int, epoch: int) -> list[Step]:
-    """The steps of one epoch: shuffled examples, sorted by length inside windows, packed, grouped, and shuffled again by step.
+def plan_epoch(lengths: Sequence[int], *, batch_tokens: int, accumulate: int, seed: int, epoch: int, padded: bool = True) -> list[Step]:
+    """The steps of one epoch: shuffled examples, sorted by length inside windows where they are padded, packed, grouped, and shuffled again by step.
 
     Neighbours are grouped before steps are shuffled, so two passes of B tokens hold the examples that one pass of 2 B would hold.
     """
@@ -53,8 +51,10 @@ def plan_epoch(lengths: Sequence[int], *, batch_tokens: int, accumulate: int, se
     window = max(WINDOW_EXAMPLES, WINDOW_PASSES * batch_tokens * accumulate * len(lengths) // max(1, sum(lengths)))
     steps: list[Step] = []
     for start in range(0, len(order), window):
-        inside = sorted(order[start : start + window], key=lambda position: lengths[position])
-        passes = list(pack(lengths, inside, batch_tokens=batch_tokens))
+        inside = order[start : start + window]
+        if padded:
+            inside.sort(key=lambda position: lengths[position])
+        passes = list(pack(lengths, inside, batch_tokens=batch_tokens, padded=padded))
         steps += [passes[first : first + accumulate] for first in range(0, len(passes), accumulate)]
     shuffled.shuffle(steps)
     return steps
@@ -63,8 +63,8 @@ def plan_epoch(lengths: Sequence[int], *, batch_tokens: int, accumulate: int, se
 class Plan:
     """Every step of a training, in order; a share of an epoch is the first steps of one more."""
 
-    def __init__(self, lengths: Sequence[int], *, epochs: float, batch_tokens: int, accumulate: int, seed: int) -> None:
-        self._lengths, self._batch_tokens, self._accumulate, self._seed = lengths, batch_tokens, accumulate, seed
+    def __init__(self, lengths: Sequence[int], *, epochs: float, batch_tokens: int, accumulate: int, seed: int, padded: bool = True) -> None:
+        self._lengths, self._batch_tokens, self._accumulate, self._seed, self._padded = lengths, batch_tokens, accumulate, seed, padded
         self._taken: list[int] = []
         """Steps taken from each epoch."""
         for epoch in range(int(epochs)):
@@ -72,6 +72,8 @@ class Plan:
         if share := epochs - int(epochs):
             self._taken.append(max(1, round(share * len(self._epoch(int(epochs))))))
         self.steps = sum(self._taken)
+        self.mean_tokens = sum(lengths) / max(1, sum(len(step) for step in self._epoch(0)))
+        """Tokens in a forward pass, on average."""
 
     def after(self, done: int) -> Iterator[Step]:
         """The steps that follow the first `done`."""
@@ -81,41 +83,18 @@ class Plan:
             done = max(0, done - taken)
 
     def _epoch(self, epoch: int) -> list[Step]:
-        return plan_epoch(self._lengths, batch_tokens=self._batch_tokens, accumulate=self._accumulate, seed=self._seed, epoch=epoch)
+        return plan_epoch(
+            self._lengths, batch_tokens=self._batch_tokens, accumulate=self._accumulate, seed=self._seed, epoch=epoch, padded=self._padded
+        )
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Examples side by side, padded on the right."""
-
-    ids: Tensor
-    """(examples, tokens)."""
-    rows: Tensor
-    """(answer tokens,): places in the flattened ids whose hidden state predicts an answer token."""
-    targets: Tensor
-    """(answer tokens,): the predicted tokens."""
-    counts: list[int]
-    """Answer tokens of each example; rows and targets follow their order."""
-    tokens: int
-    """Tokens without the padding."""
-
-
-def collate(examples: Sequence[Example], *, padding: int, device: str = "cpu") -> Batch:
-    """A Batch of `examples`; `padding` is any token id, for nothing looks at it."""
+def answer_rows(examples: Sequence[Example], starts: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """(rows, targets), both (answer tokens,): the hidden states that predict an answer token, for examples that begin at row `starts`, and the
+    predicted tokens; example by example."""
     import torch
 
-    longest = max(len(example.ids) for example in examples)
-    ids = torch.full((len(examples), longest), padding, dtype=torch.long)
     rows, targets = [], []
-    for number, example in enumerate(examples):
-        tokens = torch.tensor(example.ids, dtype=torch.long)
-        ids[number, : len(tokens)] = tokens
-        rows.append(number * longest + torch.arange(example.prompt_length - 1, len(tokens) - 1))
-        targets.append(tokens[example.prompt_length :])
-    return Batch(
-        ids=ids.to(device),
-        rows=torch.cat(rows).to(device),
-        targets=torch.cat(targets).to(device),
-        counts=[len(answer) for answer in targets],
-        tokens=sum(len(example.ids) for example in examples),
-    )
+    for example, start in zip(examples, starts, strict=True):
+        rows.append(torch.arange(start + example.prompt_length - 1, start + example.length - 1))
+        targets.append(torch.tensor(example.ids[example.prompt_length :], dtype=torch.long))
+    return torch.cat(rows), torch.cat(targets)

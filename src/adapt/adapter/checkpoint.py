@@ -33,8 +33,8 @@ class State:
     """The curves so far."""
     tokens: int = 0
     """Tokens seen, prompts included, padding not."""
-    answer_tokens: int = 0
-    """Tokens whose loss was trained."""
+    trained: int = 0
+    """What the losses of all steps were divided by: answer tokens, for supervised fine-tuning."""
     train_loss: float = float("inf")
     """Loss of the last step."""
     first_loss: float | None = None

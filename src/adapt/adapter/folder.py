@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS, CONFIG, TEMPLATE, TRAINING = "adapter_model.safetensors", "adapter_config.json", "chat_template.jinja", "training.json"
+HEAD = "head.safetensors"
+"""Weights of an objective of its own: a reward, classification or value head."""
 FORMAT = "adapt_format"
 """Field of adapter_config.json that names a format of this project; peft's configs have `peft_type` instead."""
 

@@ -1,4 +1,4 @@
-"""Greedy answers in batches."""
+"""Answers in batches: the likeliest, or drawn at random."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ def generate(
     max_new_tokens: int,
     batch_tokens: int,
     end_ids: Sequence[int] = (),
+    temperature: float = 0.0,
+    seed: int = 0,
 ) -> list[list[int]]:
     """The answer to each prompt, in their order, as token ids without the end token.
 
-    The most likely token is taken each time; sampling settings that come with the model are not used. `end_ids` is `Prompt.end_ids`, by
+    The most likely token is taken each time, or with a `temperature` one of all by its likelihood, the same ones for the same `seed` and prompts;
+    sampling settings that come with the model are not used. `end_ids` is `Prompt.end_ids`, by
     default the tokenizer's own end of sequence. A batch holds at most `batch_tokens` padded tokens, answers included. Prompts are padded
     on the left, or behind virtual tokens not at all: peft counts positions through the padding there. In float32 the answers do not depend on
     what else is in the batch, in bfloat16 near-ties may fall either way.
@@ -37,9 +40,11 @@ def generate(
 
     ends = list(end_ids) or [tokenizer.eos_token_id]
     make, whole = cast(Any, GenerationConfig), cast(Any, model)  # transformers leaves these without types
-    settings = make(do_sample=False, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=ends[0])
+    drawn = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {"do_sample": False}
+    settings = make(**drawn, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=ends[0])
     answers: dict[int, list[int]] = {}
-    with torch.no_grad(), quiet_peft(), _plain_generation(model, settings):
+    with torch.no_grad(), torch.random.fork_rng(), quiet_peft(), _plain_generation(model, settings):
+        torch.manual_seed(seed)
         for positions in _batches([len(ids) + max_new_tokens for ids in prompts_ids], batch_tokens, padded=not prompts_on(model)):
             longest = max(len(prompts_ids[position]) for position in positions)
             padding = [longest - len(prompts_ids[position]) for position in positions]

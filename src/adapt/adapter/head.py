@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.nn.functional import linear
 from transformers import PreTrainedModel
 
+from adapt.adapter.attention import packed_inputs
+from adapt.adapter.states import Layout, side_by_side
 from adapt.adapter.virtual import prompted_states, prompts_on
 from adapt.errors import InputError
 
@@ -59,13 +61,15 @@ def causal_model(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
     return causal
 
 
-def hidden_states(model: PreTrainedModel | PeftModel, ids: Tensor) -> Tensor:
-    """Last hidden states (batch, tokens, size) of right-padded `ids`. No mask is needed: no token attends to padding behind it."""
+def hidden_states(model: PreTrainedModel | PeftModel, layout: Layout) -> Tensor:
+    """Last hidden states (rows, tokens, size) of the ids of `layout`. No mask is needed: no token attends to padding behind it, and packed sequences
+    are kept apart by the attention that `adapt.adapter.attention` sets."""
     if isinstance(model, PeftModel) and prompts_on(model):
-        return prompted_states(model, ids)
+        return prompted_states(model, layout.ids)
     causal = causal_model(model)
     decoder = getattr(causal, causal.base_model_prefix)
-    found: Tensor = decoder(input_ids=ids, use_cache=False).last_hidden_state
+    further = packed_inputs(layout) if layout.packed else {}
+    found: Tensor = decoder(input_ids=layout.ids, use_cache=False, **further).last_hidden_state
     return found
 
 
@@ -76,10 +80,10 @@ def find_head(model: PreTrainedModel) -> Head:
     config = model.config.get_text_config()
     scale = float(getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1.0))
     head = Head(weight=output.weight, bias=getattr(output, "bias", None), scale=scale, softcap=getattr(config, "final_logit_softcapping", None))
-    probe = torch.arange(4, device=model.device).unsqueeze(0)
+    probe = side_by_side([range(4)], str(model.device))
     with torch.no_grad():
         ours = head.logits(hidden_states(model, probe)).float()
-        theirs = whole(input_ids=probe, use_cache=False).logits.float()
+        theirs = whole(input_ids=probe.ids, use_cache=False).logits.float()
     if not torch.allclose(ours, theirs, rtol=0.05, atol=0.05 * float(theirs.abs().max())):
         raise InputError(f"{type(model).__name__} changes its logits in a way that is not known, so it cannot be trained or scored")
     return head
@@ -95,9 +99,15 @@ def row_scores(head: Head, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Ten
     return torch.cat(losses), torch.cat(firsts)
 
 
-def summed_loss(head: Head, hidden: Tensor, targets: Tensor) -> Tensor:
-    """Sum of the targets' negative log-likelihoods in nats; `hidden` gets a gradient, and so do the head's weights where they are trained."""
-    loss: Tensor = _SummedLoss.apply(hidden, head.weight, head.bias, targets, head)  # type: ignore[no-untyped-call]
+def summed_loss(head: Head, hidden: Tensor, targets: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    """Sum of the targets' negative log-likelihoods in nats; `hidden` gets a gradient, and so do the head's weights where they are trained.
+
+    With `smoothing`, that share of each target is spread evenly over the vocabulary. Where no gradient is asked for, nothing is smoothed and the sum
+    is float64.
+    """
+    if not torch.is_grad_enabled():
+        return torch.cat([_losses(head.logits(rows), wanted)[0] for rows, wanted in _chunks(head, hidden, targets)]).double().sum()
+    loss: Tensor = _SummedLoss.apply(hidden, head.weight, head.bias, targets, head, smoothing)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -115,7 +125,7 @@ def _losses(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 class _SummedLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, head: Head) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, head: Head, smoothing: float) -> Tensor:
         total = torch.zeros((), dtype=torch.float32, device=hidden.device)
         grads = []
         grad_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
@@ -123,9 +133,12 @@ class _SummedLoss(torch.autograd.Function):
         for rows, wanted in _chunks(head, hidden, targets):
             logits = head.logits(rows)
             losses, grad = _losses(logits, wanted)
+            if smoothing:
+                losses += smoothing * (logits.gather(-1, wanted.unsqueeze(-1)).squeeze(-1).float() - logits.mean(-1, dtype=torch.float32))
+                grad -= smoothing / logits.shape[-1]
             total += losses.sum()
             place = wanted.unsqueeze(-1)
-            grad.scatter_(-1, place, grad.gather(-1, place) - 1)
+            grad.scatter_(-1, place, grad.gather(-1, place) - (1 - smoothing))
             grads.append(head.backward(grad, logits))  # leaves in `grad` the gradient of the products
             if grad_weight is not None:
                 grad_weight += grad.to(rows.dtype).T @ rows
@@ -139,4 +152,4 @@ class _SummedLoss(torch.autograd.Function):
         hidden, weight, bias = ctx.saved_tensors
         share = outer[0]
         scaled = (hidden.float() * share).to(hidden.dtype)
-        return scaled, None if weight is None else weight * share, None if bias is None else bias * share, None, None
+        return scaled, None if weight is None else weight * share, None if bias is None else bias * share, None, None, None

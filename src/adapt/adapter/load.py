@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from adapt.adapter.folder import TEMPLATE, TRAINING
+from adapt.adapter.folder import HEAD, TEMPLATE, TRAINING
 from adapt.adapter.prompt import Prompt
 from adapt.artifact.manifest import verify
 from adapt.base.load import load_model, load_tokenizer, resolve_device
+from adapt.errors import InputError
 
 if TYPE_CHECKING:
     from peft import PeftModel
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from adapt.adapter.methods.door import Fitted
+    from adapt.adapter.states import Tokens
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,33 @@ class LoadedAdapter:
     prompt: Prompt
     dtype: str
     """Name of the base's number format, such as `bfloat16`."""
+    objective: Mapping[str, Any] = field(default_factory=lambda: {"kind": "sft"})
+    """What it was trained for, with its settings, as `train.objective` has them; of a classifier also `labels`, with how many records had each."""
+    head: Mapping[str, Tensor] = field(default_factory=dict)
+    """Its own weights beside the adapter: `reward`, `classification` or `value`, (outputs, size) in float32."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """A classifier's labels, in the order of its outputs."""
+        return tuple(self.objective.get("labels", ()))
+
+    def outputs(self, sequences: Sequence[Tokens], *, batch_tokens: int) -> Tensor:
+        """What its head says of token sequences, (sequences, outputs) in float32: rewards, or a logit for each of `labels`.
+
+        Raises InputError for an adapter without a head.
+        """
+        from adapt.adapter.outputs import head_outputs
+
+        weight = self.head.get("reward", self.head.get("classification"))
+        if weight is None:
+            raise InputError("the adapter has no head that scores texts", hint="train it with objective reward or classification")
+        return head_outputs(self.model, weight, sequences, batch_tokens=batch_tokens)
+
+    def embed(self, sequences: Sequence[Tokens], *, batch_tokens: int) -> Tensor:
+        """Embeddings (sequences, size) of length one, pooled as it was trained; `objectives.contrastive.embedded_ids` makes a text a sequence."""
+        from adapt.adapter.outputs import embeddings
+
+        return embeddings(self.model, sequences, pooling=self.objective.get("pooling", "mean"), batch_tokens=batch_tokens)
 
     @property
     def model(self) -> PreTrainedModel | PeftModel:
@@ -50,6 +81,8 @@ def load_adapter(adapter: Path, base: Path, *, dtype: str | None = None, device:
     The base is loaded unquantized, for a QLoRA adapter too: that is the base that serves it. `dtype` is by default the one
     that the adapter was trained with. Raises InputError when the folder is not a finished adapter or differs from its manifest.
     """
+    from safetensors.torch import load_file
+
     from adapt.adapter.methods.door import fit
 
     verify(adapter)
@@ -59,7 +92,9 @@ def load_adapter(adapter: Path, base: Path, *, dtype: str | None = None, device:
     prompt = Prompt((adapter / TEMPLATE).read_text(encoding="utf-8"), tokenizer)
     fitted = fit(load_model(base, dtype=chosen, device=resolve_device(device)), adapter)
     fitted.model.eval()
-    return LoadedAdapter(fitted=fitted, tokenizer=tokenizer, prompt=prompt, dtype=chosen)
+    head = load_file(adapter / HEAD) if (adapter / HEAD).is_file() else {}
+    objective = trained.get("objective", {"kind": "sft"})
+    return LoadedAdapter(fitted=fitted, tokenizer=tokenizer, prompt=prompt, dtype=chosen, objective=objective, head=head)
 
 
 def read_training(adapter: Path) -> dict[str, Any]:

@@ -38,6 +38,11 @@ class Example:
     prompt_length: int
     record_id: str
 
+    @property
+    def length(self) -> int:
+        """Tokens of prompt and answer."""
+        return len(self.ids)
+
 
 def alpaca_template() -> str:
     """The shipped chat template of kind `alpaca`."""

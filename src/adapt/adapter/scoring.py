@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from adapt.adapter.batches import collate, pack_sorted
+from adapt.adapter.batches import answer_rows, pack_sorted
 from adapt.adapter.prompt import Example
 
 if TYPE_CHECKING:
@@ -37,16 +37,19 @@ def response_logprobs(model: PreTrainedModel | PeftModel, examples: Sequence[Exa
 
     from adapt.adapter.attention import causal_attention
     from adapt.adapter.head import causal_model, find_head, hidden_states, row_scores
+    from adapt.adapter.states import side_by_side
 
     causal = causal_model(model)
     head = find_head(causal)
     scores: dict[int, Score] = {}
     with torch.no_grad(), causal_attention(model):
         for positions in pack_sorted([len(example.ids) for example in examples], batch_tokens=batch_tokens):
-            batch = collate([examples[position] for position in positions], padding=0, device=str(causal.device))
-            hidden = hidden_states(model, batch.ids).flatten(0, 1)[batch.rows]
-            losses, firsts = row_scores(head, hidden, batch.targets)
-            parts = zip(positions, torch.split(losses, batch.counts), torch.split(firsts, batch.counts), strict=True)
+            chosen = [examples[position] for position in positions]
+            layout = side_by_side([example.ids for example in chosen], str(causal.device))
+            rows, targets = (part.to(causal.device) for part in answer_rows(chosen, layout.starts))
+            losses, firsts = row_scores(head, hidden_states(model, layout).flatten(0, 1)[rows], targets)
+            counts = [example.length - example.prompt_length for example in chosen]
+            parts = zip(positions, torch.split(losses, counts), torch.split(firsts, counts), strict=True)
             for position, loss, first in parts:
                 scores[position] = Score(logprob=-float(loss.double().sum()), tokens=len(loss), correct=int(first.sum()))
     return [scores[position] for position in range(len(examples))]

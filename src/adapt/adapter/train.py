@@ -9,80 +9,204 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from adapt.adapter.distributed.group import group_size, join
+from adapt.adapter.distributed.launch import launch
+from adapt.adapter.distributed.ranks import ALONE, Ranks
 from adapt.adapter.folder import TEMPLATE, TRAINING, base_name, write_json
-from adapt.adapter.prompt import Example, Prompt, effective_template
+from adapt.adapter.intake import Intake, read_items
+from adapt.adapter.prompt import Prompt, effective_template
+from adapt.adapter.training import Training, TrainReport
 from adapt.artifact.digest import digest_value
-from adapt.artifact.lines import read_lines
 from adapt.artifact.manifest import section_digest, verify
-from adapt.artifact.progress import Progress
+from adapt.artifact.progress import Progress, QuietProgress
 from adapt.artifact.staging import staged
 from adapt.base.load import load_tokenizer, resolve_device
 from adapt.errors import InputError
-from adapt.records import AlpacaRecord
-from adapt.spec.common_train import CommonTrain
+from adapt.spec.methods import METHODS
 from adapt.spec.resolved.train import TrainSection
 
 if TYPE_CHECKING:
-    from adapt.adapter.loop import Trainer
+    from adapt.adapter.lane import Lane
+    from adapt.adapter.methods.frozen import Base
+    from adapt.adapter.objectives.objective import Objective
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class TrainReport:
-    """How a training went."""
-
-    steps: int
-    planned_steps: int
-    best_step: int
-    """Step whose weights were kept."""
-    train_loss: float
-    """Loss of the last step, in nats per answer token."""
-    validation_loss_before: float | None
-    """Validation loss of the base alone; None without validation records."""
-    validation_loss: float | None
-    """Validation loss of the weights that were kept."""
-    records: int
-    left_out: int
-    """Records longer than train.max_length_tokens."""
-    tokens: int
-    """Tokens seen over all epochs, prompts included."""
-    tokens_per_second: float
-    """Tokens of training steps over their time, in this process; validation and loading not counted."""
-    trainable_parameters: int
-    device: str
-    resumed_at_step: int
+def train(
+    section: TrainSection,
+    *,
+    inputs: Path,
+    base: Path,
+    out: Path,
+    curves: Path,
+    work: Path,
+    progress: Progress,
+    steps: Mapping[str, Path] | None = None,
+) -> TrainReport:
+    """Train one adapter; see `Training` for the paths, and `train_together`."""
+    return train_together([Training(section, inputs, out, curves, work, steps or {})], base=base, progress=progress)[0]
 
 
-def train(section: TrainSection, *, inputs: Path, base: Path, out: Path, curves: Path, work: Path, progress: Progress) -> TrainReport:
-    """Train on the dataset folder `inputs` (train.jsonl, validation.jsonl) over the prepared base in folder `base`.
+def train_together(
+    trainings: Sequence[Training], *, base: Path, progress: Progress, done: Callable[[Training, TrainReport], None] | None = None
+) -> list[TrainReport]:
+    """Train adapters over the prepared base in folder `base`, their steps in turn; each ends with the bytes it would have alone.
 
-    `curves` gets the loss curves, just before `out` appears. `work` is a folder for checkpoints of this adapter alone; it is empty again on success.
-    Raises InputError for unusable settings or records, and when the loss stops being finite.
+    Frozen weights are in memory once; a method that changes weights of the base has a copy of its own. An adapter's folder appears as soon as it is
+    trained, and `done` is called then, so a crash leaves the finished ones. Raises InputError for unusable settings or records, and when a loss stops
+    being finite; then the others are trained to their end before. Those with `train.distributed` are trained after the others, one by one, in
+    processes that are started for each, or in this one where it was started as one of them.
     """
-    device = _checked_device(section)
-    verify(inputs)
-    prompt = _prompt(section, base)
-    with staged(out, section=section, inputs={"dataset": inputs}, seed=section.seed) as staging:
-        examples, left_out = _encode(inputs / "train.jsonl", prompt, section, progress)
-        validation, unmeasured = _encode(inputs / "validation.jsonl", prompt, section, progress)
-        _check_records(section.train, examples, left_out, validation, unmeasured)
-        trainer = _trainer(section, examples, validation, inputs=inputs, base=base, work=work, device=device)
-        trainer.run(progress)
-        _warn_of_outcome(trainer, prompt)
-        report = _report(trainer, records=len(examples), left_out=left_out)
-        trainer.attached.load_weights(trainer.best)
-        trainer.attached.save(staging, section.base)
-        (staging / TEMPLATE).write_text(prompt.template, encoding="utf-8", newline="\n")
-        write_json(staging / TRAINING, _training(section, trainer, report, prompt, validation=len(validation), unmeasured=unmeasured))
-        _write_curves(curves, trainer)
-    trainer.checkpoint.clear()
-    return report
+    groups = [
+        [each for each in trainings if each.section.train.distributed is None],
+        *([each] for each in trainings if each.section.train.distributed),
+    ]
+    reports: dict[Path, TrainReport] = {}
+    failed: list[InputError] = []
+    for group in filter(None, groups):
+        try:
+            reports |= zip((each.out for each in group), _train_group(group, base, progress, done), strict=True)
+        except InputError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return [reports[training.out] for training in trainings]
+
+
+def _train_group(
+    trainings: Sequence[Training], base: Path, progress: Progress, done: Callable[[Training, TrainReport], None] | None
+) -> list[TrainReport]:
+    """Train several in this process, or one in several."""
+    from adapt.adapter.loop import Trainer
+    from adapt.adapter.methods.frozen import Base
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it at its first product; without it results vary
+    ranks, spec = ALONE, trainings[0].section.train.distributed
+    if spec is not None and group_size() == 1:
+        report = launch(trainings[0], base=base, progress=progress)
+        if done is not None:
+            done(trainings[0], report)
+        return [report]
+    if group_size() > 1:
+        if spec is None:
+            raise InputError(f"{group_size()} processes were started for a training in one", hint="set train.distributed, or start one process")
+        ranks = join(spec, _checked_device(trainings[0].section))
+        progress = progress if ranks.first else QuietProgress()
+    shared = Base(base)
+    with ExitStack() as stack:
+        courses = [stack.enter_context(Course(training, progress, ranks)) for training in trainings]
+        lanes = {course.lane(shared if METHODS[course.section.train.method].shares_base else Base(base)): course for course in courses}
+        Trainer(list(lanes), base=shared, done=lambda lane: lanes[lane].close(done)).run(progress)
+    return [course.report for course in courses]
+
+
+class Course:
+    """The training of one adapter, from its records to its folder. A context manager: what is not closed by then leaves nothing behind."""
+
+    def __init__(self, training: Training, progress: Progress, ranks: Ranks = ALONE) -> None:
+        """Of several processes, `ranks`, the first alone writes."""
+        self._training, self.section, self._progress, self._ranks = training, training.section, progress, ranks
+        self._unfinished = ExitStack()
+        self._trackers: Any = None
+        self._lane: Lane
+        self.report: TrainReport
+        """How it went, once it is closed."""
+
+    def __enter__(self) -> Self:
+        """Raises InputError for an unfinished dataset, and WorkspaceError when another process builds the same folder."""
+        self._device = _checked_device(self.section)
+        inputs = self._training.folders
+        for folder in inputs.values():
+            verify(folder)
+        if self._ranks.first:
+            output = staged(self._training.out, section=self.section, inputs=inputs, seed=self.section.seed)
+            self._staging = self._unfinished.enter_context(output)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._unfinished.__exit__(*error)
+
+    def lane(self, base: Base) -> Lane:
+        """Read the records, and attach the method to `base`. Raises InputError for records or settings that cannot be used."""
+        from adapt.adapter.checkpoint import Checkpoint
+        from adapt.adapter.lane import Lane
+        from adapt.adapter.methods.continuing import continue_from
+        from adapt.adapter.methods.door import attach
+        from adapt.adapter.objectives.door import Surroundings, objective_of
+
+        section, ranks = self.section, self._ranks
+        self._prompt = _prompt(section, base.folder)
+        around = Surroundings(base, self._prompt, self._training.inputs, self._training.steps, ranks.device(self._device))
+        self._objective: Objective[Any] = objective_of(section, around)
+        self._intake = read_items(self._training.inputs, self._objective, self._prompt, section.train, self._progress)
+        made_from = [verify(folder).model_dump() for folder in (self._training.inputs, *self._training.steps.values())]
+        key = digest_value([section_digest(_in_one_process(section)), *made_from, self._device])
+        self._track(key)
+        attached = attach(base, section, device=ranks.loads_on(self._device), sequences=self._objective.sequences(self._intake.items))
+        if section.train.start_from is not None:
+            continue_from(attached, self._training.steps[section.train.start_from], self._objective.weights())
+        self._trainable = sum(weight.numel() for weight in (*attached.weights.values(), *self._objective.weights().values()))
+        if ranks.shard(attached):
+            base.forget()
+        self._lane = Lane(
+            attached,
+            self._objective,
+            self._intake.items,
+            self._intake.validation,
+            section.train,
+            seed=section.seed,
+            checkpoint=Checkpoint(self._training.work, key[:32]),
+            ranks=ranks,
+        )
+        self._lane.watch = self._training.watch
+        self._lane.tell = None if self._trackers is None else self._trackers.tell
+        return self._lane
+
+    def _track(self, key: str) -> None:
+        """Begin runs in the trackers that are asked for, or go on in those of a training that was killed."""
+        if self._training.tracking is not None and self._ranks.first:
+            trackers = import_module("adapt.adapter.trackers")  # by name, so that no adapter depends on it
+            self._trackers = trackers.Trackers(self._training.tracking, self.section, self._training.work / f"trackers-{key[:32]}.json")
+            self._unfinished.callback(self._end_tracking, finished=False)
+
+    def _end_tracking(self, *, finished: bool) -> None:
+        if self._trackers is not None:
+            self._trackers.close(finished=finished)
+            self._trackers = None
+
+    def close(self, done: Callable[[Training, TrainReport], None] | None) -> None:
+        """Write the adapter folder of the lane's weights as they are, and the curves; the folder is in place on return, and when `done` is called."""
+        from adapt.adapter.curves import write_curves
+        from adapt.adapter.objectives.door import save_objective
+
+        lane, section = self._lane, self.section
+        self.report = _report(lane, self._intake, self._trainable)
+        self._ranks.gather(lane.attached)
+        if not self._ranks.first:
+            return
+        _warn_of_outcome(lane, self._prompt)
+        lane.attached.save(self._staging, section.base)
+        told = save_objective(self._objective, section, self._staging)
+        (self._staging / TEMPLATE).write_text(self._prompt.template, encoding="utf-8", newline="\n")
+        write_json(self._staging / TRAINING, _training(section, lane, self.report, self._intake, self._prompt) | told)
+        write_curves(self._training.curves, lane.state.points)
+        self._end_tracking(finished=True)
+        self._unfinished.close()
+        lane.checkpoint.clear()
+        if done is not None:
+            done(self._training, self.report)
+
+
+def _in_one_process(section: TrainSection) -> TrainSection:
+    """What a checkpoint depends on: it can be taken up by any number of processes."""
+    return section.model_copy(update={"train": section.train.model_copy(update={"distributed": None})})
 
 
 def _checked_device(section: TrainSection) -> str:
@@ -92,6 +216,8 @@ def _checked_device(section: TrainSection) -> str:
             "train.dtype is float16, and training runs on a CPU, where half precision has no loss scaling",
             hint="set train.dtype to bfloat16 or float32",
         )
+    if device == "cpu" and section.train.offload_activations:
+        raise InputError("train.offload_activations is set, and training runs on a CPU, where activations are already", hint="set it to false")
     return device
 
 
@@ -100,97 +226,52 @@ def _prompt(section: TrainSection, base: Path) -> Prompt:
     return Prompt(effective_template(section.prompt, tokenizer), tokenizer)
 
 
-def _encode(path: Path, prompt: Prompt, section: TrainSection, progress: Progress) -> tuple[list[Example], int]:
-    """The records of `path` that are short enough, and how many are not."""
-    examples, left_out = [], 0
-    with progress.task(f"tokenising {path.name}") as task:
-        for record in _records(path):
-            example = prompt.encode(record)
-            if len(example.ids) <= section.train.max_length_tokens:
-                examples.append(example)
-            else:
-                left_out += 1
-            task.advance()
-    return examples, left_out
-
-
-def _records(path: Path) -> Iterable[AlpacaRecord]:
-    if not path.is_file():
-        raise InputError(f"{path} does not exist", hint="build the dataset stage first, or run `adapt build`")
-    return read_lines(path, AlpacaRecord)
-
-
-def _check_records(settings: CommonTrain, examples: list[Example], left_out: int, validation: list[Example], unmeasured: int) -> None:
-    limit = settings.max_length_tokens
-    if not examples:
-        found = f"all {left_out} records are longer than train.max_length_tokens ({limit})" if left_out else "train.jsonl has no records"
-        hint = "raise train.max_length_tokens" if left_out else "look at the dataset's ledger"
-        raise InputError(f"there is nothing to train on: {found}", hint=hint)
-    if left_out or unmeasured:
-        log.warning("left out as longer than train.max_length_tokens (%d): %d training and %d validation records", limit, left_out, unmeasured)
-    if not validation and settings.patience is not None:
-        log.warning("there are no validation records, so train.patience has no effect and the last weights are kept")
-
-
-def _trainer(
-    section: TrainSection, examples: list[Example], validation: list[Example], *, inputs: Path, base: Path, work: Path, device: str
-) -> Trainer:
-    from adapt.adapter.checkpoint import Checkpoint
-    from adapt.adapter.loop import Trainer
-    from adapt.adapter.methods.door import attach
-
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it at its first product; without it results vary
-    key = digest_value([section_digest(section), verify(inputs).model_dump(), device])
-    attached = attach(base, section, device=device, examples=examples)
-    return Trainer(attached, examples, validation, section.train, seed=section.seed, checkpoint=Checkpoint(work, key[:32]))
-
-
-def _warn_of_outcome(trainer: Trainer, prompt: Prompt) -> None:
-    state = trainer.state
+def _warn_of_outcome(lane: Lane, prompt: Prompt) -> None:
+    state = lane.state
     if state.first_loss is not None and state.best_loss is not None and state.best_loss >= state.first_loss:
         log.warning("the validation loss never fell below that of the base: %.4f before, %.4f at best", state.first_loss, state.best_loss)
-    settings = trainer.causal.generation_config
+    settings = lane.causal.generation_config
     known = settings.eos_token_id if isinstance(settings.eos_token_id, list) else [settings.eos_token_id]
     if prompt.end_ids[0] not in (*known, prompt.tokenizer.eos_token_id):
         log.warning("answers end with %r, at which the base model's own settings do not stop", prompt.tokenizer.decode([prompt.end_ids[0]]))
 
 
-def _report(trainer: Trainer, *, records: int, left_out: int) -> TrainReport:
-    state = trainer.state
+def _report(lane: Lane, intake: Intake, trainable: int) -> TrainReport:
+    state = lane.state
     return TrainReport(
         steps=state.step,
-        planned_steps=trainer.plan.steps,
+        planned_steps=lane.plan.steps,
         best_step=state.best_step,
         train_loss=state.train_loss,
         validation_loss_before=state.first_loss,
         validation_loss=state.best_loss,
-        records=records,
-        left_out=left_out,
+        records=len(intake.items),
+        left_out=intake.left_out,
         tokens=state.tokens,
-        tokens_per_second=trainer.seconds_tokens / trainer.seconds if trainer.seconds else 0.0,
-        trainable_parameters=sum(weight.numel() for weight in trainer.weights.values()),
-        device=trainer.device,
-        resumed_at_step=trainer.resumed_at,
+        tokens_per_second=lane.seconds_tokens / lane.seconds if lane.seconds else 0.0,
+        trainable_parameters=trainable,
+        device=lane.device,
+        resumed_at_step=lane.resumed_at,
     )
 
 
-def _training(section: TrainSection, trainer: Trainer, report: TrainReport, prompt: Prompt, *, validation: int, unmeasured: int) -> dict[str, Any]:
+def _training(section: TrainSection, lane: Lane, report: TrainReport, intake: Intake, prompt: Prompt) -> dict[str, Any]:
     """Contents of training.json: nothing that depends on the time or on whether the training was interrupted."""
     return {
         "base": {"kind": section.base.source.kind, "model": base_name(section.base), "digest": section.base.digest},
         "method": section.train.method,
         "dtype": section.train.dtype,
         "device": report.device,
+        "packing": "packed" if lane.packed else "padded",
         "steps": {"planned": report.planned_steps, "taken": report.steps, "best": report.best_step},
         "losses": {"train": report.train_loss, "validation_before": report.validation_loss_before, "validation": report.validation_loss},
-        "records": {"train": report.records, "validation": validation, "left_out_train": report.left_out, "left_out_validation": unmeasured},
-        "tokens": {"seen": report.tokens, "trained": trainer.state.answer_tokens},
+        "records": {
+            "train": report.records,
+            "validation": len(intake.validation),
+            "left_out_train": intake.left_out,
+            "left_out_validation": intake.left_out_validation,
+        },
+        "tokens": {"seen": report.tokens, "trained": lane.state.trained},
         "trainable_parameters": report.trainable_parameters,
         "end_token_ids": list(prompt.end_ids),
     }
-
-
-def _write_curves(curves: Path, trainer: Trainer) -> None:
-    from adapt.adapter.curves import write_curves
-
-    write_curves(curves, trainer.state.points)

@@ -8,6 +8,7 @@ import click
 from adapt.cli.context import print_table
 
 _NOT_BUILT = "not built"
+_EXPORTS = ("export", "format", "MiB", "top-1 agreement", "mean KL", "worst KL", "effect", "perplexity", "load s", "tokens/s")
 
 
 def print_account(account: dict[str, Any]) -> None:
@@ -22,7 +23,7 @@ def print_account(account: dict[str, Any]) -> None:
         print_table(("test split", "base", "adapter"), rows)
     if account["exports"]:
         click.echo()
-        print_table(("export", "format", "MiB", "top-1 agreement", "mean KL"), [_export(*item) for item in account["exports"].items()])
+        print_table(_EXPORTS, [_export(*item) for item in account["exports"].items()])
 
 
 def _lines(account: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -72,12 +73,22 @@ def _gates(account: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "gate", f"{gate['metric']} {gate['rule'].replace('_', ' ')} {gate['bound']}: {gate['found']}, passed"
 
 
-def _export(name: str, about: dict[str, Any] | None) -> tuple[str, str, str, str, str]:
+def _export(name: str, about: dict[str, Any] | None) -> tuple[str, ...]:
     if about is None:
-        return name, _NOT_BUILT, "-", "-", "-"
-    kind = next((str(about[key]) for key in ("scheme", "precision", "dtype") if key in about), "")
-    parity = about.get("parity") or {}
-    return name, f"{about['format']} {kind}".strip(), f"{about['bytes'] / (1 << 20):.0f}", str(parity["top1_agreement"]), str(parity["mean_kl"])
+        return name, _NOT_BUILT, *("-",) * (len(_EXPORTS) - 2)
+    kind = next((str(about[key]) for key in ("scheme", "precision", "dtype", "type") if key in about), "")
+    parity, measured = about.get("parity") or {}, about.get("measured_here") or {}
+    figures = (parity.get("top1_agreement"), parity.get("mean_kl"), parity.get("worst_kl"), parity.get("effect"))
+    increase, load, speed = parity.get("perplexity_increase"), measured.get("load_seconds"), measured.get("tokens_per_second")
+    return (
+        name,
+        f"{about['format']} {kind}".strip(),
+        f"{about['bytes'] / (1 << 20):.1f}",
+        *("-" if figure is None else str(figure) for figure in figures),
+        "-" if increase is None else f"{increase:+.1%}",
+        "-" if load is None else f"{load:.1f}",
+        "-" if speed is None else f"{speed:.0f}",
+    )
 
 
 def _serving(account: dict[str, Any]) -> str:

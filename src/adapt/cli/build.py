@@ -18,8 +18,10 @@ from adapt.spec.adapter import AdapterSpec
 @click.argument("specs", nargs=-1, shell_complete=complete_names)
 @click.option("--all", "everything", is_flag=True, help="Build every spec of the workspace.")
 @click.option("--to", type=click.Choice(ORDER), default=ORDER[-1], help="Stop after stages of this kind: `dataset` trains nothing.")
+@click.option("--at-once", type=click.IntRange(min=1), default=8, show_default=True, help="Stale adapters on one base that are trained together.")
+@click.option("--force", is_flag=True, help="Train even what is forecast not to fit the memory that is there.")
 @json_option
-def build_command(specs: tuple[str, ...], everything: bool, to: str, as_json: bool) -> None:
+def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: int, force: bool, as_json: bool) -> None:
     """Build the adapters of SPECS (names or spec files): every stage that is stale, and no other.
 
     Then the server's configuration is rendered from all adapters that stand and passed their gates.
@@ -30,7 +32,9 @@ def build_command(specs: tuple[str, ...], everything: bool, to: str, as_json: bo
     loaded = all_specs(workspace)
     check_index(workspace, loaded)
     names = list(loaded) if everything else spec_names(workspace, specs, loaded)
-    built = build(workspace, {name: loaded[name] for name in names}, to=to)
+    if not force and ORDER.index(to) >= ORDER.index("train"):
+        _check_memory(workspace, names, loaded)
+    built = build(workspace, {name: loaded[name] for name in names}, to=to, at_once=at_once)
     accounts = [summarize(workspace, name, loaded[name]) for name in names]
     if as_json:
         print_json({"stages": [_plain(workspace, one) for one in built], "adapters": accounts})
@@ -38,6 +42,16 @@ def build_command(specs: tuple[str, ...], everything: bool, to: str, as_json: bo
         _print_summary(workspace, built, accounts, loaded)
     if failed := [one.stage for one in built if one.outcome == "failed"]:
         raise StageError(f"{len(failed)} of {len(built)} stages failed: {', '.join(failed)}")
+
+
+def _check_memory(workspace: Workspace, names: list[str], loaded: dict[str, AdapterSpec]) -> None:
+    """Refuse trainings that cannot fit, before anything runs."""
+    from adapt.advice.fitting import check_fits
+    from adapt.plan.resolve import resolve
+    from adapt.spec.load import load_params
+
+    adapters, _ = resolve(workspace, {name: loaded[name] for name in names}, load_params(workspace.root))
+    check_fits(workspace, adapters)
 
 
 def _plain(workspace: Workspace, one: Built) -> dict[str, Any]:
@@ -85,7 +99,7 @@ def _account_lines(account: dict[str, Any]) -> list[str]:
             lines.append(f"{account['name']}: export {name}: top-1 agreement {parity.get('top1_agreement')}, mean KL {parity.get('mean_kl')} nats")
     served = account.get("serving")
     if isinstance(served, dict):
-        lines.append(f"{account['name']}: served as {served.get('served_name')}; dist/vllm/start.sh starts the server")
+        lines.append(f"{account['name']}: served as {served.get('served_name')}; `adapt serve` starts the server")
     elif reason := account.get("not_served_because"):
         lines.append(f"{account['name']}: not served: {reason}")
     return lines

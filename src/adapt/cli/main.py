@@ -14,17 +14,28 @@ from adapt.errors import AdaptError
 
 TRACEBACK = "--traceback"
 _COMMANDS = {
+    "advise": ("adapt.cli.advise", "Which settings to train with, and why."),
     "build": ("adapt.cli.build", "Build adapters: what is stale, and nothing else."),
     "chat": ("adapt.cli.chat", "Talk to a built adapter."),
     "completion": ("adapt.cli.completion", "Print the shell's completion script."),
+    "cotrain": ("adapt.cli.cotrain", "Train several adapters over one base in memory; `adapt build` calls this."),
     "data": ("adapt.cli.data", "Explain a data set: why a row is where it is, funnel, samples, differences."),
+    "deploy": ("adapt.cli.deploy", "Bring an adapter's built version to the running servers."),
+    "deployments": ("adapt.cli.deploy", "What is live, since when, from which spec and data."),
+    "drift": ("adapt.cli.deploy", "Running servers against what was built and signed."),
     "init": ("adapt.cli.workspace", "Make a workspace."),
+    "keys": ("adapt.cli.deploy", "Make keys: for signing, for the administrator, for clients."),
+    "plan": ("adapt.cli.plan", "What a build would run, why, and what it is forecast to take."),
     "prune": ("adapt.cli.workspace", "Remove outputs that no spec declares any more."),
+    "rollback": ("adapt.cli.deploy", "Lead an adapter back to the version that served before."),
     "schema": ("adapt.cli.workspace", "Print the JSON Schema or the reference of specs."),
+    "serve": ("adapt.cli.serve", "Start the server with every adapter that passed."),
     "show": ("adapt.cli.inspect", "One adapter at a glance: data, training, metrics, exports."),
     "stage": ("adapt.cli.stage", "Run one stage; DVC calls this."),
     "status": ("adapt.cli.inspect", "Which stages are stale, and why."),
+    "sweep": ("adapt.cli.sweep", "Try settings of a spec: train variants together, compare, record as experiments."),
     "sync": ("adapt.cli.workspace", "Bring specs/_index.yaml and the schemas up to date."),
+    "verdicts": ("adapt.cli.deploy", "Which engines serve each adapter, and why the others do not."),
     "validate": ("adapt.cli.workspace", "Check specs and params.yaml."),
 }
 

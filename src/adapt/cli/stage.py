@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from adapt.artifact.process import die_with_parent
 from adapt.artifact.progress import Progress, progress_for_terminal
 from adapt.cli.context import all_specs, open_workspace
-from adapt.errors import WorkspaceError
+from adapt.cli.cotrain import train_stage
+from adapt.cli.sections import SECTIONS, prepared_base, read_section, read_yaml, spin_briefly
 from adapt.plan.runs import recorded
 from adapt.plan.stages import SERVING, Stage, split_item
 from adapt.plan.workspace import Workspace
-from adapt.spec.base import HubBase, PathBase, PinnedBase
+from adapt.spec.base import HubBase
 from adapt.spec.engine import EngineSpec
 from adapt.spec.resolved.corpus import CorpusSection
 from adapt.spec.resolved.dataset import DatasetSection
@@ -34,44 +34,27 @@ if TYPE_CHECKING:
     from adapt.dataset.synthesis.teacher import Teacher
     from adapt.engine.engine import Engine
 
-_SECTIONS: dict[str, type[StageSection]] = {
-    "corpus": CorpusSection,
-    "dataset": DatasetSection,
-    "train": TrainSection,
-    "evaluate": EvaluateSection,
-    "gate": GateSection,
-    "export": ExportSection,
-    "serving": ServingSection,
-}
+QUANTIZE_PYTHON = "QUANTIZE_PYTHON"
+"""Environment variable: the Python of the environment with llm-compressor, where it is not the workspace's own."""
 
 
 @click.command("stage")
-@click.argument("kind", type=click.Choice(["resolve", *_SECTIONS]))
+@click.argument("kind", type=click.Choice(["resolve", *SECTIONS]))
 @click.argument("item", required=False, default="")
 def stage_command(kind: str, item: str) -> None:
-    """Run the stage KIND for ITEM: an adapter's name, or <adapter>-<export> for an export."""
+    """Run the stage KIND for ITEM: an adapter's name, <adapter>-<export> for an export, or <adapter>-<step> for a step."""
     if bool(item) == (kind in ("resolve", "serving")):
         raise click.UsageError(f"stage {kind} takes {'no item' if item else 'an item'}")
     die_with_parent()
-    _spin_briefly()
+    spin_briefly()
     workspace = open_workspace()
     if kind == "resolve":
         _resolve(workspace)
         return
     stage = SERVING if kind == "serving" else split_item(kind, item)
-    section = _read_section(workspace, stage)
+    section = read_section(workspace, stage)
     with recorded(workspace, stage.name) as figures:
         figures.update(_figures(_run(workspace, stage, section, progress_for_terminal())))
-
-
-def _spin_briefly() -> None:
-    """Let OpenMP threads that wait for each other give up the core soon; must be set before torch is loaded.
-
-    By default they spin for long. Where another program wants a core too, training was seen to slow down eightfold; alone on the
-    machine, spinning briefly was as fast as spinning long (docs/benchmarks.md).
-    """
-    if not {"OMP_WAIT_POLICY", "KMP_BLOCKTIME"} & set(os.environ):
-        os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
 def _resolve(workspace: Workspace) -> None:
@@ -83,25 +66,7 @@ def _resolve(workspace: Workspace) -> None:
     check_index(workspace, specs)
     params = load_params(workspace.root)
     adapters, serving = resolve(workspace, specs, params)
-    write_resolved(workspace.resolved, adapters, serving, params.engine)
-
-
-def _read_section(workspace: Workspace, stage: Stage) -> StageSection:
-    path = stage.resolved(workspace)
-    try:
-        content = _read_yaml(path)
-        for part in stage.section:
-            content = content[part]
-        return _SECTIONS[stage.kind].model_validate(content)
-    except (KeyError, TypeError, ValidationError):
-        raise WorkspaceError(f"{path} holds no usable section for {stage.name}", hint="run `adapt stage resolve`, or `adapt build`") from None
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, yaml.YAMLError):
-        raise WorkspaceError(f"{path} is missing or broken", hint="run `adapt stage resolve`, or `adapt build`") from None
+    write_resolved(workspace.resolved, adapters, serving, params.engine, params.trackers)
 
 
 def _run(workspace: Workspace, stage: Stage, section: StageSection, progress: Progress) -> Any:
@@ -112,11 +77,7 @@ def _run(workspace: Workspace, stage: Stage, section: StageSection, progress: Pr
     if isinstance(section, DatasetSection):
         return _make_dataset(workspace, stage, section, progress)
     if isinstance(section, TrainSection):
-        from adapt.adapter.train import train
-
-        base = _base(workspace, section.base, progress)
-        work = workspace.work(stage.name)
-        return train(section, inputs=workspace.dataset(name), base=base, out=out, curves=workspace.curves(name), work=work, progress=progress)
+        return train_stage(workspace, stage, section, progress)
     if isinstance(section, EvaluateSection):
         return _evaluate(workspace, name, section, out, progress)
     if isinstance(section, GateSection):
@@ -124,12 +85,7 @@ def _run(workspace: Workspace, stage: Stage, section: StageSection, progress: Pr
 
         return judge(section, inputs=workspace.evaluation(name), out=out, progress=progress)
     if isinstance(section, ExportSection):
-        from adapt.export.export import ExportInputs, export
-
-        base = _base(workspace, section.base, progress)
-        return export(
-            section, inputs=ExportInputs(adapter=workspace.adapter(name), dataset=workspace.dataset(name), base=base), out=out, progress=progress
-        )
+        return _export(workspace, name, section, out, progress)
     if isinstance(section, ServingSection):
         return _render(workspace, section, out, progress)
     raise AssertionError(stage.kind)
@@ -146,7 +102,7 @@ def _clean(workspace: Workspace, stage: Stage, section: CorpusSection, progress:
 def _make_dataset(workspace: Workspace, stage: Stage, section: DatasetSection, progress: Progress) -> Any:
     from adapt.dataset.build import build
 
-    base, name = _base(workspace, section.base, progress), stage.adapter
+    base, name = prepared_base(workspace, section.base, progress), stage.adapter
     with _engine(workspace) as engine:
         return build(
             section,
@@ -177,21 +133,18 @@ def _engine(workspace: Workspace) -> "AbstractContextManager[Engine]":
     """The engine of params.yaml, as `resolve` wrote it down."""
     from adapt.engine.engine import open_engine
 
-    return open_engine(TypeAdapter[EngineSpec](EngineSpec).validate_python(_read_yaml(workspace.engine)))
-
-
-def _base(workspace: Workspace, base: PinnedBase, progress: Progress) -> Path:
-    from adapt.base.prepare import prepare
-
-    return prepare(base, root=workspace.root, cache=workspace.cache, progress=progress)
+    return open_engine(TypeAdapter[EngineSpec](EngineSpec).validate_python(read_yaml(workspace.engine)))
 
 
 def _evaluate(workspace: Workspace, name: str, section: EvaluateSection, out: Path, progress: Progress) -> Any:
     from adapt.evaluate.build import EvaluateInputs, build
 
-    base = _base(workspace, section.base, progress)
+    base = prepared_base(workspace, section.base, progress)
     report = build(
-        section, inputs=EvaluateInputs(adapter=workspace.adapter(name), dataset=workspace.dataset(name), base=base), out=out, progress=progress
+        section,
+        inputs=EvaluateInputs(adapter=workspace.adapter(name), dataset=workspace.dataset(name), base=base, steps=workspace.step(name, "")),
+        out=out,
+        progress=progress,
     )
     metrics = workspace.metrics(name)
     metrics.parent.mkdir(exist_ok=True)
@@ -199,26 +152,29 @@ def _evaluate(workspace: Workspace, name: str, section: EvaluateSection, out: Pa
     return report
 
 
+def _export(workspace: Workspace, name: str, section: ExportSection, out: Path, progress: Progress) -> Any:
+    from adapt.export.export import export
+    from adapt.export.forms import ExportInputs
+
+    inputs = ExportInputs(
+        adapter=workspace.adapter(name),
+        dataset=workspace.dataset(name),
+        base=prepared_base(workspace, section.base, progress),
+        quantize_python=Path(os.environ.get(QUANTIZE_PYTHON) or workspace.root / ".venv-quantize/bin/python"),
+    )
+    return export(section, inputs=inputs, out=out, progress=progress)
+
+
 def _render(workspace: Workspace, section: ServingSection, out: Path, progress: Progress) -> Any:
+    from adapt.serving.declared import served_model
     from adapt.serving.render import ServingInputs, render
 
     source = section.base.source
-    folder = None if isinstance(source, HubBase) else _base(workspace, section.base, progress)
-    if isinstance(source, HubBase):
-        model = source.model
-    elif isinstance(source, PathBase) and Path(source.path).is_absolute():
-        model = source.path
-    else:  # relative to dist/vllm, so that the rendered bytes do not depend on where the workspace lies
-        model = f"../../{_relative(workspace, folder)}"
+    folder = None if isinstance(source, HubBase) else prepared_base(workspace, section.base, progress)
+    model = served_model(source, folder=folder, root=workspace.root)
     workspace.gates.mkdir(parents=True, exist_ok=True)
     inputs = ServingInputs(gates=workspace.gates, adapters=workspace.root / "adapters", base=model, base_folder=folder)
     return render(section, inputs=inputs, out=out, progress=progress)
-
-
-def _relative(workspace: Workspace, folder: Path | None) -> str:
-    if folder is None:
-        raise AssertionError("only a hub model has no folder")
-    return folder.relative_to(workspace.root).as_posix()
 
 
 def _figures(report: Any) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 from adapt.errors import WorkspaceError
 from adapt.plan.repro import RESOLVE, Outcome, one_build_at_a_time, reproduce
 from adapt.plan.runs import read_run
-from adapt.plan.stages import ORDER, SERVING, Stage, stages_of
+from adapt.plan.stages import ORDER, SERVING, TRAINING, Stage, stages_of
+from adapt.plan.together import reproduce_together
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
 
@@ -28,11 +29,11 @@ class Built:
     """Why it failed."""
 
 
-def build(workspace: Workspace, specs: Mapping[str, AdapterSpec], *, to: str = ORDER[-1]) -> list[Built]:
+def build(workspace: Workspace, specs: Mapping[str, AdapterSpec], *, to: str = ORDER[-1], at_once: int = 1) -> list[Built]:
     """Bring the adapters of `specs` up to date, then render the server from every adapter of the workspace that stands and passed.
 
-    With `to`, only the stages up to that kind, and no server. A failure stops only what depends on it. Raises WorkspaceError when another
-    build is running or DVC cannot work.
+    With `to`, only the stages up to that kind, and no server. With `at_once` above one, stale adapters on one base are trained together. A failure
+    stops only what depends on it. Raises WorkspaceError when another build is running or DVC cannot work.
     """
     wanted = ORDER[: ORDER.index(to) + 1]
     stages = [stage for name, spec in specs.items() for stage in stages_of(name, spec) if stage.kind in wanted]
@@ -40,7 +41,10 @@ def build(workspace: Workspace, specs: Mapping[str, AdapterSpec], *, to: str = O
     ends = [stage.name for stage in stages if stage.kind == to or (whole and stage.kind == "gate")]
     with one_build_at_a_time(workspace):
         workspace.gates.mkdir(parents=True, exist_ok=True)
-        outcomes = reproduce(workspace, [RESOLVE, *ends], keep_going=True)
+        if at_once > 1 and sum(stage.kind in TRAINING for stage in stages) > 1:
+            outcomes = reproduce_together(workspace, [RESOLVE, *ends], {stage.name: stage.adapter for stage in stages}, at_once=at_once)
+        else:
+            outcomes = reproduce(workspace, [RESOLVE, *ends], keep_going=True)
         if outcomes.get(RESOLVE) == "failed":
             raise WorkspaceError("the specs could not be resolved", hint="the message above says why; `adapt validate` checks specs alone")
         if whole:

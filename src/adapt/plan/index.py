@@ -11,17 +11,34 @@ import yaml
 from adapt.errors import WorkspaceError
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
+from adapt.spec.steps import rewarding_step
+from adapt.spec.train import TrainSpec
 
 _HEADER = "# Written by `adapt sync`; do not edit.\n"
 
 
 def index_of(specs: Mapping[str, AdapterSpec]) -> dict[str, Any]:
-    """The index's content: every adapter with its raw corpus, every export with its adapter."""
+    """The index's content: every adapter with its raw corpus and the steps that it reads, every export and every step with its adapter."""
     return {
-        "adapters": {name: {"raw": spec.corpus.path or f"data/raw/{name}"} for name, spec in sorted(specs.items())},
+        "adapters": {name: {"raw": spec.corpus.path or f"data/raw/{name}", **_read_steps(name, spec.train)} for name, spec in sorted(specs.items())},
         "exports": {
             f"{name}-{export}": {"adapter": name, "export": export} for name, spec in sorted(specs.items()) for export in sorted(spec.export)
         },
+        "steps": {
+            f"{name}-{step}": {"adapter": name, "step": step, **_read_steps(name, each.train)}
+            for name, spec in sorted(specs.items())
+            for step, each in sorted(spec.steps.items())
+        },
+    }
+
+
+def _read_steps(name: str, train: TrainSpec) -> dict[str, str]:
+    """Folders of the steps that a training starts from and is rewarded by. DVC knows no optional dependency, so where there is no step a file stands
+    that the training reads in any case."""
+    rewarded = rewarding_step(train)
+    return {
+        "start": f"steps/{name}/{train.start_from}" if train.start_from is not None else f"data/dataset/{name}/train.jsonl",
+        "reward": f"steps/{name}/{rewarded}" if rewarded is not None else f"data/dataset/{name}/validation.jsonl",
     }
 
 

@@ -34,11 +34,14 @@ def _leftovers(workspace: Workspace, specs: Mapping[str, AdapterSpec]) -> Iterat
     any_name = ""
     per_adapter = [workspace.corpus(any_name), workspace.dataset(any_name), workspace.adapter(any_name), workspace.curves(any_name)]
     per_adapter += [workspace.evaluation(any_name), workspace.gates, workspace.root / "exports"]
+    per_adapter += [workspace.root / "steps", workspace.root / "training-steps"]
     for folder in per_adapter:
         yield from (path for path in _entries(folder) if path.is_dir() and path.name not in specs)
     yield from (path for path in _entries(workspace.root / "metrics") if path.suffix == ".json" and path.stem not in specs)
     for name, spec in specs.items():
         yield from (path for path in _entries(workspace.root / "exports" / name) if path.is_dir() and path.name not in spec.export)
+        for folder in (workspace.step(name, any_name), workspace.step_curves(name, any_name)):
+            yield from (path for path in _entries(folder) if path.is_dir() and path.name not in spec.steps)
     stages = _stage_names(specs)
     yield from (path for path in _entries(workspace.runs) if path.suffix == ".json" and path.stem not in stages)
     for kept in ("work", "increments"):

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -47,18 +47,31 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def reproduce(workspace: Workspace, stages: Sequence[str], *, keep_going: bool = False, alone: bool = False) -> dict[str, Outcome]:
+def reproduce(
+    workspace: Workspace,
+    stages: Sequence[str],
+    *,
+    keep_going: bool = False,
+    alone: bool = False,
+    further: Mapping[str, str] | None = None,
+    unannounced: tuple[str, ...] = (),
+) -> dict[str, Outcome]:
     """Bring `stages` and what they depend on up to date, and return what became of each; `alone` leaves what they depend on as it is.
 
     Stages go by exact names: DVC's globs would match `finance-us` for `finance`. With `keep_going`, a failure stops only
-    what depends on it. Raises WorkspaceError when DVC cannot work at all; a stage that failed is an outcome.
+    what depends on it. Stages get `further` environment variables; those whose name begins as one of `unannounced` start without a word.
+    Raises WorkspaceError when DVC cannot work at all; a stage that failed is an outcome.
     """
     _require_repository(workspace)
     _set_aside_broken_lock_file(workspace)
     _release_locks_of_the_dead(workspace)
     arguments = ["repro", *(["--keep-going"] if keep_going else []), *(["--single-item"] if alone else []), *stages]
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", _DVC, *arguments], cwd=workspace.root, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-P", "-c", _DVC, *arguments],
+        cwd=workspace.root,
+        env={**environment(), **(further or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     if process.stdout is None or process.stderr is None:
         raise AssertionError("both streams are pipes")
@@ -66,7 +79,7 @@ def reproduce(workspace: Workspace, stages: Sequence[str], *, keep_going: bool =
     relay = threading.Thread(target=_pass_on, args=(process.stderr, complaints), daemon=True)
     relay.start()
     try:
-        outcomes = _outcomes(process.stdout)
+        outcomes = _outcomes(process.stdout, unannounced)
         code = process.wait()
     except BaseException:  # an interrupt: DVC ignores it while a stage runs, and would go on to the next
         process.kill()
@@ -173,8 +186,8 @@ def _release_locks_of_the_dead(workspace: Workspace) -> None:
         aside.replace(path)
 
 
-def _environment() -> dict[str, str]:
-    """The stages must find this very `adapt`, and draw bars when a person watches this process."""
+def environment() -> dict[str, str]:
+    """Environment variables of a build: the stages must find this very `adapt`, and draw bars when a person watches this process."""
     here = str(Path(sys.executable).parent)
     forced = os.environ.get(FORCED, "1" if sys.stderr.isatty() else "0")
     own = {FORCED: forced, BUILDER: str(os.getpid()), "DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"}
@@ -183,14 +196,14 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}", **own}
 
 
-def _outcomes(stream: IO[bytes]) -> dict[str, Outcome]:
+def _outcomes(stream: IO[bytes], unannounced: tuple[str, ...]) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     for raw in stream:
         line = raw.decode("utf-8", "replace").strip()
         for pattern, outcome in _MESSAGES:
             if found := pattern.match(line):
                 outcomes[found["stage"]] = outcome
-                if outcome != "unchanged" and found["stage"] != RESOLVE:
+                if outcome != "unchanged" and found["stage"] != RESOLVE and not (outcome == "ran" and found["stage"].startswith(unannounced)):
                     _write(f"{_STARTED[outcome]} {found['stage']}\n".encode())
     return outcomes
 

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel
 
 from adapt.artifact.digest import digest_file
+from adapt.base.embedding import pin_embedding
 from adapt.base.pin import pin
 from adapt.errors import InputError, SpecError
 from adapt.plan.fingerprint import code_digest, library_versions, package_versions
@@ -22,16 +23,19 @@ from adapt.spec.base import PinnedBase
 from adapt.spec.corpus import HubSource, PythonDocsSource
 from adapt.spec.dataset import DatasetSpec
 from adapt.spec.engine import EngineSpec
+from adapt.spec.export import ExportSpec, MergedExport
+from adapt.spec.low_rank_train import QloraTrain
 from adapt.spec.prompt import FilePrompt, PinnedPrompt, PromptSpec
 from adapt.spec.resolved.adapter import ResolvedAdapter
 from adapt.spec.resolved.corpus import CorpusSection
 from adapt.spec.resolved.dataset import DatasetSection
 from adapt.spec.resolved.evaluate import EvaluateSection
-from adapt.spec.resolved.export import ExportSection
+from adapt.spec.resolved.export import ExportSection, QuantizedBase
 from adapt.spec.resolved.gate import GateSection
 from adapt.spec.resolved.serving import Member, ServingSection
 from adapt.spec.resolved.train import TrainSection
 from adapt.spec.synthesis import LocalTeacher
+from adapt.spec.trackers import TrackersSpec
 
 _HEADER = "# Written by `adapt stage resolve` from specs/ and params.yaml; do not edit.\n"
 
@@ -42,7 +46,7 @@ def resolve(workspace: Workspace, specs: Mapping[str, AdapterSpec], params: Para
     adapters = {}
     for name, spec in specs.items():
         try:
-            adapters[name] = _resolve_adapter(workspace, name, spec)
+            adapters[name] = resolve_adapter(workspace, name, spec)
         except InputError as error:
             problems.append(f"specs/{name}.yaml: {error}")
     if problems:
@@ -50,13 +54,14 @@ def resolve(workspace: Workspace, specs: Mapping[str, AdapterSpec], params: Para
     return adapters, _resolve_serving(workspace, specs, params)
 
 
-def write_resolved(out: Path, adapters: Mapping[str, ResolvedAdapter], serving: ServingSection, engine: EngineSpec) -> None:
-    """Write one file per adapter, one for the server and one for the engine into the folder `out`."""
+def write_resolved(out: Path, adapters: Mapping[str, ResolvedAdapter], serving: ServingSection, engine: EngineSpec, trackers: TrackersSpec) -> None:
+    """Write one file per adapter, one for the server, one for the engine and one for the trackers into the folder `out`."""
     out.mkdir(parents=True, exist_ok=True)
     for name, adapter in adapters.items():
         _write(out / f"{name}.yaml", adapter)
     _write(out / "_serving.yaml", serving)
     _write(out / "_engine.yaml", engine)
+    _write(out / "_trackers.yaml", trackers)
 
 
 def plain(section: BaseModel) -> dict[str, Any]:
@@ -70,19 +75,34 @@ def _write(path: Path, model: BaseModel) -> None:
     path.write_text(_HEADER + yaml.safe_dump(content, sort_keys=True, allow_unicode=True, width=1000), encoding="utf-8")
 
 
-def _resolve_adapter(workspace: Workspace, name: str, spec: AdapterSpec) -> ResolvedAdapter:
+def resolve_adapter(workspace: Workspace, name: str, spec: AdapterSpec) -> ResolvedAdapter:
+    """The sections of one adapter's stages. Raises InputError when a base or template cannot be pinned."""
     base = pin(spec.base, root=workspace.root)
-    measured = spec.evaluate.model_copy(update={"gates": ()})
+    measured, prompt = spec.evaluate.model_copy(update={"gates": ()}), _pin_prompt(workspace, spec.prompt)
     return ResolvedAdapter(
         corpus=_resolve_corpus(spec),
         dataset=_resolve_dataset(workspace, spec, base),
-        train=TrainSection(
-            **_stage("train"), base=base, prompt=_pin_prompt(workspace, spec.prompt), lora=spec.lora, train=spec.train, seed=spec.seed
-        ),
+        steps={
+            name: TrainSection(**_stage("step"), base=base, prompt=prompt, lora=step.lora, train=step.train, seed=spec.seed)
+            for name, step in spec.steps.items()
+        },
+        train=TrainSection(**_stage("train"), base=base, prompt=prompt, lora=spec.lora, train=spec.train, seed=spec.seed),
         evaluate=EvaluateSection(**_stage("evaluate"), base=base, evaluate=measured),
         gate=GateSection(**_stage("gate"), gates=spec.evaluate.gates),
-        export={key: ExportSection(**_stage("export"), base=base, export=export) for key, export in sorted(spec.export.items())},
+        export={
+            key: ExportSection(**_stage("export"), base=base, export=export, trained_on=_trained_on(spec, export))
+            for key, export in sorted(spec.export.items())
+        },
     )
+
+
+def _trained_on(spec: AdapterSpec, export: ExportSpec) -> QuantizedBase | None:
+    """How training quantized the base, for a merge that does the same."""
+    train = spec.train
+    if not (isinstance(export, MergedExport) and export.onto == "dequantized" and isinstance(train, QloraTrain)):
+        return None
+    double = train.quantization_type != "int8" and train.double_quantization is not False
+    return QuantizedBase(quantization_type=train.quantization_type, double_quantization=double, dtype=train.dtype)
 
 
 def _resolve_corpus(spec: AdapterSpec) -> CorpusSection:
@@ -115,6 +135,7 @@ def _resolve_dataset(workspace: Workspace, spec: AdapterSpec, base: PinnedBase) 
         base=base,
         seed=spec.seed,
         evaluation_sets=sets,
+        embedding=pin_embedding(dataset.semantic_duplicates, root=workspace.root) if dataset.semantic_duplicates else None,
         template=template,
     )
 

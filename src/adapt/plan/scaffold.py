@@ -24,7 +24,10 @@ IGNORED = """\
 /dist/
 /evaluation/
 /exports/
+/steps/
+/sweeps/
 /training/
+/training-steps/
 dvc.lock.broken
 """
 

@@ -4,15 +4,17 @@ The same facts stand in dvc.yaml for DVC; a test holds the two against each othe
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
+from adapt.spec.steps import named_steps, rewarding_step
 
 ENTRIES = {
     "corpus": "adapt.corpus.build",
     "dataset": "adapt.dataset.build",
+    "step": "adapt.adapter.train",
     "train": "adapt.adapter.train",
     "evaluate": "adapt.evaluate.build",
     "gate": "adapt.evaluate.judge",
@@ -28,8 +30,10 @@ OPTIONAL = {
 """Modules that a stage loads by name only when its settings ask for them, so that what they need belongs to no other workspace's stages."""
 
 
-ORDER = ("corpus", "dataset", "train", "evaluate", "gate", "export")
+ORDER = ("corpus", "dataset", "step", "train", "evaluate", "gate", "export")
 """Kinds of stages that build one adapter, in the order they run."""
+TRAINING = ("step", "train")
+"""Kinds of stages that train."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,10 @@ class Stage:
     """Name of the spec; empty for the serving stage."""
     export: str = ""
     """Name of the export, for export stages."""
+    step: str = ""
+    """Name of the step, for trainings that come before the adapter's own."""
+    reads: tuple[str, ...] = field(default=(), compare=False)
+    """Steps whose adapters it reads."""
 
     @property
     def name(self) -> str:
@@ -52,11 +60,14 @@ class Stage:
     @property
     def item(self) -> str:
         """What `adapt stage KIND ITEM` is given."""
-        return f"{self.adapter}-{self.export}" if self.export else self.adapter
+        part = self.export or self.step
+        return f"{self.adapter}-{part}" if part else self.adapter
 
     @property
     def section(self) -> tuple[str, ...]:
         """Path of the stage's section in its resolved file."""
+        if self.step:
+            return ("steps", self.step)
         return (self.kind, self.export) if self.export else (self.kind,)
 
     def resolved(self, workspace: Workspace) -> Path:
@@ -68,6 +79,7 @@ class Stage:
         folders = {
             "corpus": workspace.corpus(self.adapter),
             "dataset": workspace.dataset(self.adapter),
+            "step": workspace.step(self.adapter, self.step),
             "train": workspace.adapter(self.adapter),
             "evaluate": workspace.evaluation(self.adapter),
             "gate": workspace.gate(self.adapter),
@@ -80,12 +92,14 @@ class Stage:
         """The stages whose outputs this one reads."""
         kinds = {
             "dataset": ("corpus",),
+            "step": ("dataset",),
             "train": ("dataset",),
             "evaluate": ("train", "dataset"),
             "gate": ("evaluate",),
             "export": ("train", "dataset", "gate"),
         }
-        return tuple(Stage(kind, self.adapter) for kind in kinds.get(self.kind, ()))
+        steps = (Stage("step", self.adapter, step=name) for name in self.reads)
+        return (*(Stage(kind, self.adapter) for kind in kinds.get(self.kind, ())), *steps)
 
 
 SERVING = Stage("serving", "")
@@ -93,15 +107,23 @@ SERVING = Stage("serving", "")
 
 def stages_of(name: str, spec: AdapterSpec) -> Iterator[Stage]:
     """The stages that build one adapter and its exports, in the order they run."""
+    rewarded = rewarding_step(spec.train)
+    reads = {"train": tuple(named_steps(spec.train)), "evaluate": (rewarded,) if rewarded is not None else ()}
     for kind in ORDER[:-1]:
-        yield Stage(kind, name)
+        if kind == "step":
+            yield from (Stage(kind, name, step=step, reads=tuple(named_steps(each.train))) for step, each in spec.steps.items())
+        else:
+            yield Stage(kind, name, reads=reads.get(kind, ()))
     for export in sorted(spec.export):
         yield Stage("export", name, export)
 
 
 def split_item(kind: str, item: str) -> Stage:
-    """The stage that `adapt stage KIND ITEM` means; an export's item is `<adapter>-<export>`."""
+    """The stage that `adapt stage KIND ITEM` means; an export's item is `<adapter>-<export>`, a step's `<adapter>-<step>`."""
     if kind == "export":
         adapter, _, export = item.rpartition("-")
         return Stage(kind, adapter, export)
+    if kind == "step":
+        adapter, _, step = item.rpartition("-")
+        return Stage(kind, adapter, step=step)
     return Stage(kind, item)

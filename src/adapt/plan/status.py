@@ -58,6 +58,8 @@ def section_of(resolved: ResolvedAdapter, stage: Stage) -> StageSection:
     """The section that `stage` reads."""
     if stage.export:
         return resolved.export[stage.export]
+    if stage.step:
+        return resolved.steps[stage.step]
     section = getattr(resolved, stage.kind)
     if not isinstance(section, StageSection):
         raise AssertionError(stage.kind)
@@ -109,8 +111,16 @@ def _differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[tup
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             yield from _differences(old.get(key), new.get(key), (*path, key))
-    elif old != new:
+    elif old != new and not _is_same_number(old, new):
         yield path, old, new
+
+
+def _is_same_number(old: Any, new: Any) -> bool:
+    """dvc.lock writes 0.00001 as `1e-05`, which YAML 1.1 reads as text."""
+    try:
+        return isinstance(old, str) and isinstance(new, float) and float(old) == new
+    except ValueError:
+        return False
 
 
 def _worded(path: tuple[str, ...], old: Any, new: Any) -> str:

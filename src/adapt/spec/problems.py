@@ -109,7 +109,7 @@ def _unknown_field(place: _Place) -> str:
     known = sorted({field for model in models_in(place.parent) for field in model.model_fields})
     guess = nearest(name, known)
     hint = f"did you mean '{guess}'?" if guess else None
-    if place.path in (("server",), ("engine",)):
+    if place.path in (("server",), ("engine",), ("rollout",), ("trackers",)):
         hint = f"the {name} is one for all adapters; set it in params.yaml"
     line = f"unknown field '{name}'; allowed: {', '.join(known)}"
     return f"{line}\nhint: {hint}" if hint else line

@@ -61,3 +61,11 @@ class Quality(Section):
     """Most placeholders such as `lorem ipsum`. C4."""
     max_replacement_characters: float | None = Field(default=0.01, ge=0, le=1)
     """Most characters lost to a wrong encoding (U+FFFD), as a share."""
+
+    @property
+    def bounds(self) -> tuple[str, ...]:
+        """Names of the bounds that hold for some kind of document and look at what the measuring of quality gives."""
+        if not self.kinds:
+            return ()
+        others = ("kinds", "min_language_confidence")
+        return tuple(name for name in type(self).model_fields if name not in others and getattr(self, name) is not None)

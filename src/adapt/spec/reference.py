@@ -37,11 +37,12 @@ def _section(path: str, field: FieldInfo) -> Iterator[str]:
     models = _models_below(Annotated[field.annotation, field])
     if not models:
         yield _table([_Row(path, field)])
+    told: dict[type[BaseModel], str] = {}
     for model in models:
         tag = _tag(model)
         if tag:
             yield f"### `{path}` with `{tag[0]}: {tag[1]}`\n\n{' '.join((model.__doc__ or '').split())}\n"
-        yield _table(_rows("", model.model_fields, {}))
+        yield _table(_rows("", model.model_fields, told))
 
 
 class _Row(NamedTuple):

@@ -57,6 +57,12 @@ class GaloreTrain(CommonTrain):
     projection_scale: float = Field(default=2.0, gt=0)
     """Factor on the update of projected matrices."""
 
+    @model_validator(mode="after")
+    def _has_its_own_optimizer(self) -> Self:
+        if self.optimizer.kind != "adamw":
+            raise ValueError(f"optimizer is {self.optimizer.kind}, and galore is an AdamW of its own; set it to adamw")
+        return self
+
 
 class BottleneckTrain(CommonTrain):
     """Small layers with a bottleneck inside each decoder layer, the base frozen."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -11,8 +10,8 @@ from peft import IA3Config, LNTuningConfig, PeftModel
 from transformers import PreTrainedModel
 
 from adapt.adapter.methods.attached import Attached
+from adapt.adapter.methods.frozen import Base
 from adapt.adapter.methods.lowrank import TASK, check_modules, with_adapter
-from adapt.base.load import load_model
 from adapt.errors import InputError
 from adapt.spec.resolved.train import TrainSection
 from adapt.spec.train import Ia3Train
@@ -31,10 +30,10 @@ class _Mixed(Attached):
         return torch.autocast(self.causal.device.type, self._compute, enabled=self._compute != torch.float32)
 
 
-def attach(base: Path, section: TrainSection, *, device: str) -> Attached:
+def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
     """The base with scales of one, or with copies of its normalisation layers. Raises InputError when the base has no such modules."""
     train = section.train
-    model = load_model(base, dtype=train.dtype, device=device)
+    model = base.load(dtype=train.dtype, device=device)
     if isinstance(train, Ia3Train):
         return Attached(with_adapter(model, _ia3(model, train), seed=section.seed))
     names = normalisation_names(model)

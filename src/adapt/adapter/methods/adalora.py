@@ -16,10 +16,10 @@ from peft.tuners.adalora.layer import AdaLoraLayer
 from torch import Tensor
 
 from adapt.adapter.methods.attached import Attached
+from adapt.adapter.methods.frozen import Base
 from adapt.adapter.methods.linear import ADAPTER
 from adapt.adapter.methods.lowrank import TASK, target_modules, with_adapter
 from adapt.adapter.methods.plain import Factors, write_plain
-from adapt.base.load import load_model
 from adapt.errors import InputError
 from adapt.spec.base import PinnedBase
 from adapt.spec.low_rank_train import AdaloraTrain
@@ -29,12 +29,12 @@ _MOMENTS = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 _FEWEST_STEPS = 5
 
 
-def attach(base: Path, section: TrainSection, *, device: str) -> Attached:
+def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
     """The base with an adapter of `initial_rank_ratio` times `lora.r` in every module."""
     train, lora = section.train, section.lora
     if not isinstance(train, AdaloraTrain):
         raise AssertionError(train.method)
-    model = load_model(base, dtype=train.dtype, device=device)
+    model = base.load(dtype=train.dtype, device=device)
     config = AdaLoraConfig(
         target_r=lora.rank,
         init_r=max(lora.rank + 1, round(train.initial_rank_ratio * lora.rank)),  # peft cannot prune nothing

@@ -19,15 +19,17 @@ from transformers import PreTrainedModel
 from adapt.adapter.attention import causal_attention
 from adapt.adapter.folder import write_peft
 from adapt.adapter.head import causal_model, hidden_states
+from adapt.adapter.optimisers import make_optimiser
+from adapt.adapter.states import Layout, States
 from adapt.spec.base import PinnedBase
 from adapt.spec.common_train import CommonTrain
-
-RATE_SHARE = "rate_share"
-"""Field of an optimiser's parameter group: its learning rate as a multiple of the schedule's."""
 
 
 class Attached:
     """A base with something trainable on it. Frozen weights are in the base's number format, trained ones in float32."""
+
+    mixes_neighbours = False
+    """Whether its attention would let packed sequences see each other."""
 
     def __init__(self, model: PreTrainedModel | PeftModel, weights: Mapping[str, Parameter] | None = None) -> None:
         """`weights` are the trainable ones by name, by default every parameter of `model` that wants a gradient."""
@@ -35,9 +37,9 @@ class Attached:
         self.causal = causal_model(model)
         self.weights = dict(weights) if weights is not None else {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
-    def hidden(self, ids: Tensor) -> Tensor:
-        """Last hidden states (batch, tokens, size) of right-padded `ids` (batch, tokens), aligned with them, whatever stands before the prompt."""
-        return hidden_states(self.model, ids)
+    def states(self, layout: Layout) -> States:
+        """Last hidden states of the sequences of `layout`, whatever stands before the prompt. Packed ones need `attention` around the call."""
+        return States(hidden_states(self.model, layout).flatten(0, 1), layout.starts)
 
     def attention(self) -> AbstractContextManager[Any]:
         """The attention that training passes use."""
@@ -47,9 +49,13 @@ class Attached:
         """The number format of forward passes, where weights are not held in it."""
         return nullcontext()
 
-    def optimiser(self, settings: CommonTrain) -> torch.optim.Optimizer:
-        """An optimiser over `weights`, in their order; its rates are set before every step."""
-        return torch.optim.AdamW(self.weights.values(), lr=0.0, weight_decay=settings.weight_decay, fused=True)
+    def rate_share(self, name: str) -> float:
+        """Learning rate of weight `name` as a multiple of the schedule's."""
+        return 1.0
+
+    def optimiser(self, settings: CommonTrain, weights: Mapping[str, Parameter]) -> torch.optim.Optimizer:
+        """An optimiser over `weights`, which are those of this method and of the objective; its rates are set before every step."""
+        return make_optimiser(settings, weights, share=self.rate_share)
 
     def begin(self, steps: int) -> None:
         """Told once how many steps there will be. Raises InputError when the method cannot do with so few."""
@@ -71,15 +77,6 @@ class Attached:
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state` gave."""
-
-    def copy_weights(self) -> dict[str, Tensor]:
-        """The trainable weights as they are now, on the CPU."""
-        return {name: weight.detach().cpu().clone() for name, weight in self.weights.items()}
-
-    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
-        """Set the trainable weights."""
-        for name, weight in self.weights.items():
-            weight.data.copy_(tensors[name])
 
     def save(self, folder: Path, base: PinnedBase) -> None:
         """Write weights and adapter_config.json of the weights as they are."""

@@ -20,8 +20,8 @@ from transformers import PreTrainedModel
 
 from adapt.adapter.folder import CONFIG, FORMAT, WEIGHTS, base_name, write_json, write_tensors
 from adapt.adapter.methods.attached import Attached
+from adapt.adapter.methods.frozen import Base
 from adapt.adapter.methods.layers import attention_of, decoder_layers, feed_forward_of
-from adapt.base.load import load_model
 from adapt.errors import InputError
 from adapt.spec.base import PinnedBase
 from adapt.spec.resolved.train import TrainSection
@@ -91,12 +91,12 @@ class Bottleneck(Attached):
         write_json(folder / CONFIG, {FORMAT: NAME, "base_model_name_or_path": base_name(base), **self._inside.model_settings})
 
 
-def attach(base: Path, section: TrainSection, *, device: str) -> Attached:
+def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
     """The base with small layers from `section.seed`. Raises InputError for a base whose layers are not known."""
     train = section.train
     if not isinstance(train, BottleneckTrain):
         raise AssertionError(train.method)
-    model = load_model(base, dtype=train.dtype, device=device)
+    model = base.load(dtype=train.dtype, device=device)
     model.requires_grad_(False)
     torch.manual_seed(section.seed)
     config = {"method": train.method, "size": train.bottleneck_size, "activation": train.activation, "scale": train.bottleneck_scale}

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from adapt.adapter.folder import CONFIG, FORMAT
-from adapt.adapter.prompt import Example
 from adapt.adapter.quiet import quiet_peft
 from adapt.errors import InputError
 from adapt.spec.resolved.train import TrainSection
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from adapt.adapter.methods.attached import Attached
+    from adapt.adapter.methods.frozen import Base
+    from adapt.adapter.states import Tokens
 
 FAMILIES = {
     "lowrank": ("lora", "rslora", "dora", "lora_plus", "pissa", "olora", "vera", "loha", "lokr", "moe_lora", "longlora"),
@@ -37,7 +38,7 @@ FAMILIES = {
 
 
 class _Attach(Protocol):
-    def __call__(self, base: Path, section: TrainSection, *, device: str) -> Attached: ...
+    def __call__(self, base: Base, section: TrainSection, *, device: str) -> Attached: ...
 
 
 class Fitted(Protocol):
@@ -54,16 +55,16 @@ class Fitted(Protocol):
         """The adapter folded into the base; `model` is used up. Raises InputError when that cannot be."""
 
 
-def attach(base: Path, section: TrainSection, *, device: str, examples: Sequence[Example]) -> Attached:
-    """The base in folder `base` with the section's method on it, ready to train.
+def attach(base: Base, section: TrainSection, *, device: str, sequences: Sequence[Tokens]) -> Attached:
+    """The base with the section's method on it, ready to train.
 
-    `examples` are the training records, for methods that begin at the data. Raises InputError when base and method do not fit.
+    `sequences` are those that are trained on, for methods that begin at the data. Raises InputError when base and method do not fit.
     """
     family = next(name for name, methods in FAMILIES.items() if section.train.method in methods)
     if family == "eva":
         from adapt.adapter.methods import eva
 
-        return eva.attach(base, section, device=device, examples=examples)
+        return eva.attach(base, section, device=device, sequences=sequences)
     return _load(family)(base, section, device=device)
 
 

@@ -11,13 +11,13 @@ from peft import EvaConfig, PeftModel
 from peft.tuners.lora import initialize_lora_eva_weights
 from torch import Tensor
 
-from adapt.adapter.batches import collate, plan_epoch
+from adapt.adapter.batches import plan_epoch
 from adapt.adapter.methods.attached import Attached
+from adapt.adapter.methods.frozen import Base
 from adapt.adapter.methods.linear import fuse
 from adapt.adapter.methods.lowrank import lora_config, with_adapter
 from adapt.adapter.methods.plain import lora_factors, write_plain
-from adapt.adapter.prompt import Example
-from adapt.base.load import load_model
+from adapt.adapter.states import Tokens, side_by_side
 from adapt.errors import InputError
 from adapt.spec.base import PinnedBase
 from adapt.spec.low_rank_train import EvaTrain
@@ -37,13 +37,13 @@ class Eva(Attached):
         write_plain(folder, empty | found, base)
 
 
-def attach(base: Path, section: TrainSection, *, device: str, examples: Sequence[Example]) -> Attached:
-    """The base with an adapter that begins at the activations of the first batches of `examples`."""
+def attach(base: Base, section: TrainSection, *, device: str, sequences: Sequence[Tokens]) -> Attached:
+    """The base with an adapter that begins at the activations of the first batches of `sequences`."""
     train = section.train
     if not isinstance(train, EvaTrain):
         raise AssertionError(train.method)
-    batches = _batches(examples, train, seed=section.seed)
-    model = load_model(base, dtype=train.dtype, device=device)
+    batches = _batches(sequences, train, seed=section.seed)
+    model = base.load(dtype=train.dtype, device=device)
     eva = EvaConfig(rho=train.rank_spread, use_label_mask=False)
     peft = with_adapter(model, lora_config(model, section.lora, init_lora_weights="eva", eva_config=eva), seed=section.seed)
     targets = {name: (b.shape[0], a.shape[1]) for name, (a, b) in lora_factors(peft).items()}
@@ -64,14 +64,13 @@ def _check_directions(wanted: float, batches: list[dict[str, Tensor]], *, width:
             raise InputError(f"eva looks for {wanted:g} directions, and {what}", hint=hint)
 
 
-def _batches(examples: Sequence[Example], train: EvaTrain, *, seed: int) -> list[dict[str, Tensor]]:
-    steps = plan_epoch([len(each.ids) for each in examples], batch_tokens=train.batch_tokens, accumulate=1, seed=seed, epoch=0)
+def _batches(sequences: Sequence[Tokens], train: EvaTrain, *, seed: int) -> list[dict[str, Tensor]]:
+    steps = plan_epoch([len(tokens) for tokens in sequences], batch_tokens=train.batch_tokens, accumulate=1, seed=seed, epoch=0)
     batches = []
     for step in steps[: train.activation_batches]:
-        chosen = [examples[position] for position in step[0]]
-        ids = collate(chosen, padding=0).ids
-        lengths = torch.tensor([[len(each.ids)] for each in chosen])
-        batches.append({"input_ids": ids, "attention_mask": (torch.arange(ids.shape[1]) < lengths).long()})
+        layout = side_by_side([sequences[position] for position in step[0]])
+        lengths = torch.tensor(layout.lengths).unsqueeze(1)
+        batches.append({"input_ids": layout.ids, "attention_mask": (torch.arange(layout.ids.shape[1]) < lengths).long()})
     return batches
 
 

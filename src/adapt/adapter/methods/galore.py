@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-_BETAS, _EPSILON = (0.9, 0.999), 1e-8
-
 
 class GaloreAdamW(torch.optim.Optimizer):
     """AdamW with decoupled decay; matrices larger than `rank` in both dimensions have projected gradients, everything else plain AdamW.
@@ -22,9 +20,19 @@ class GaloreAdamW(torch.optim.Optimizer):
     projected matrices.
     """
 
-    def __init__(self, weights: Iterable[Parameter], *, weight_decay: float, rank: int, every: int, scale: float) -> None:
-        super().__init__(weights, {"lr": 0.0, "weight_decay": weight_decay})
-        self._rank, self._every, self._scale = rank, every, scale
+    def __init__(
+        self,
+        groups: Iterable[dict[str, Any]],
+        *,
+        rank: int,
+        every: int,
+        scale: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+    ) -> None:
+        """`groups` are torch's, each with its `weight_decay`."""
+        super().__init__(groups, {"lr": 0.0, "weight_decay": 0.0})
+        self._rank, self._every, self._scale, self._betas, self._epsilon = rank, every, scale, betas, epsilon
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -47,9 +55,9 @@ class GaloreAdamW(torch.optim.Optimizer):
         if "exp_avg" not in state:
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(grad), torch.zeros_like(grad)
         first, second = state["exp_avg"], state["exp_avg_sq"]
-        first.lerp_(grad, 1 - _BETAS[0])
-        second.mul_(_BETAS[1]).addcmul_(grad, grad, value=1 - _BETAS[1])
-        update = (first / (1 - _BETAS[0] ** step)) / ((second / (1 - _BETAS[1] ** step)).sqrt_() + _EPSILON)
+        first.lerp_(grad, 1 - self._betas[0])
+        second.mul_(self._betas[1]).addcmul_(grad, grad, value=1 - self._betas[1])
+        update = (first / (1 - self._betas[0] ** step)) / ((second / (1 - self._betas[1] ** step)).sqrt_() + self._epsilon)
         if projected:
             update = _unproject(update, state["basis"], weight.shape).mul_(self._scale)
         weight.mul_(1 - rate * decay).add_(update.to(weight.dtype), alpha=-rate)

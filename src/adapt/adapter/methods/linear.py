@@ -6,6 +6,7 @@ format and accumulate in place; the adapter's weights and their gradients stay i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import MethodType
 from typing import Any
 
@@ -20,9 +21,15 @@ ADAPTER = "default"
 
 def fuse(model: PeftModel) -> None:
     """Let every adapter on a plain linear layer of `model` take the fused step. Quantized layers and variants such as DoRA stay with peft."""
-    for module in model.modules():
+    for _, layer in fused_layers(model):
+        setattr(layer, "forward", MethodType(_forward, layer))  # noqa: B010
+
+
+def fused_layers(model: PeftModel) -> Iterator[tuple[str, Any]]:
+    """Adapters on plain linear layers of `model`, by the layer's name in the base."""
+    for name, module in model.get_base_model().named_modules():
         if type(module) is Linear and type(module.base_layer) is torch.nn.Linear and not module.lora_variant:
-            setattr(module, "forward", MethodType(_forward, module))  # noqa: B010
+            yield name, module
 
 
 def _forward(self: Any, x: Tensor) -> Tensor:

@@ -15,15 +15,14 @@ from peft.tuners.lora.layer import LoraLayer
 from peft.tuners.vera.layer import VeraLayer
 from transformers import PreTrainedModel
 
-from adapt.adapter.methods.attached import RATE_SHARE, Attached
+from adapt.adapter.methods.attached import Attached
+from adapt.adapter.methods.frozen import Base
 from adapt.adapter.methods.linear import ADAPTER, fuse
 from adapt.adapter.methods.plain import Factors, Shifted, write_plain
 from adapt.adapter.methods.shifted import ShiftedAttention
 from adapt.adapter.quiet import quiet_peft
-from adapt.base.load import load_model
 from adapt.errors import InputError
 from adapt.spec.base import PinnedBase
-from adapt.spec.common_train import CommonTrain
 from adapt.spec.lora import LoraSpec
 from adapt.spec.low_rank_train import LokrTrain, LongloraTrain, LoraPlusTrain, PissaTrain
 from adapt.spec.methods import fitting_instead
@@ -32,10 +31,10 @@ from adapt.spec.resolved.train import TrainSection
 TASK = "CAUSAL_LM"
 
 
-def attach(base: Path, section: TrainSection, *, device: str) -> Attached:
+def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
     """The base with a new adapter from `section.seed`. Raises InputError when `lora.target_modules` names what the model does not have."""
     train, lora = section.train, section.lora
-    model = load_model(base, dtype=train.dtype, device=device)
+    model = base.load(dtype=train.dtype, device=device)
     peft = with_adapter(model, _config(model, section), seed=section.seed)
     fuse(peft)
     if isinstance(train, LoraPlusTrain):
@@ -136,14 +135,9 @@ class _TwoRates(Attached):
     def __init__(self, model: PeftModel, ratio: float) -> None:
         super().__init__(model)
         self._ratio = ratio
-        self.weights = dict(sorted(self.weights.items(), key=lambda item: "lora_B" in item[0]))  # groups follow each other in the optimiser's order
 
-    def optimiser(self, settings: CommonTrain) -> torch.optim.Optimizer:
-        sides: list[list[Any]] = [[], []]
-        for name, weight in self.weights.items():
-            sides["lora_B" in name].append(weight)
-        groups = [{"params": side, RATE_SHARE: share} for side, share in zip(sides, (1.0, self._ratio), strict=True)]
-        return torch.optim.AdamW(groups, lr=0.0, weight_decay=settings.weight_decay, fused=True)
+    def rate_share(self, name: str) -> float:
+        return self._ratio if "lora_B" in name else 1.0
 
 
 class _Vera(Attached):

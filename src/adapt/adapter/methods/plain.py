@@ -22,21 +22,28 @@ from adapt.spec.base import PinnedBase
 
 Factors = dict[str, tuple[Tensor, Tensor]]
 """Module name in the base to A and B."""
-_PREFIX = "base_model.model."
+PREFIX = "base_model.model."
+"""What peft puts before the base's own names."""
 
 
 def write_plain(folder: Path, factors: Mapping[str, tuple[Tensor, Tensor]], base: PinnedBase) -> None:
     """Write the adapter folder's weights and config."""
-    rank = max(1, *(a.shape[0] for a, _ in factors.values()))
-    tensors = {}
-    for module, (a, b) in factors.items():
-        missing = rank - a.shape[0]
-        tensors[f"{_PREFIX}{module}.lora_A.weight"] = torch.nn.functional.pad(a.float(), (0, 0, 0, missing))
-        tensors[f"{_PREFIX}{module}.lora_B.weight"] = torch.nn.functional.pad(b.float(), (0, missing))
+    rank, tensors = plain_tensors(factors)
     write_tensors(folder / WEIGHTS, tensors)
     targets = sorted({module.rpartition(".")[2] for module in factors})
     config: Any = LoraConfig(r=rank, lora_alpha=rank, target_modules=targets, task_type="CAUSAL_LM")
     write_peft_config(folder, {**config.to_dict(), "target_modules": targets}, base)
+
+
+def plain_tensors(factors: Mapping[str, tuple[Tensor, Tensor]]) -> tuple[int, dict[str, Tensor]]:
+    """The largest rank, and A and B of every module padded to it with zeros, float32, under the names that peft gives them."""
+    rank = max(1, *(a.shape[0] for a, _ in factors.values()))
+    tensors = {}
+    for module, (a, b) in factors.items():
+        missing = rank - a.shape[0]
+        tensors[f"{PREFIX}{module}.lora_A.weight"] = torch.nn.functional.pad(a.float(), (0, 0, 0, missing))
+        tensors[f"{PREFIX}{module}.lora_B.weight"] = torch.nn.functional.pad(b.float(), (0, missing))
+    return rank, tensors
 
 
 def lora_factors(model: PeftModel) -> Factors:
@@ -48,7 +55,7 @@ def lora_layers(model: PeftModel) -> Iterator[tuple[str, Any]]:
     """Every LoRA layer by its name in the base."""
     for name, module in model.named_modules():
         if isinstance(module, LoraLayer):
-            yield name.removeprefix(_PREFIX), module
+            yield name.removeprefix(PREFIX), module
 
 
 def _weight(side: Any) -> Tensor:

@@ -13,9 +13,10 @@ import torch
 from peft import PeftConfig, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
 
 from adapt.adapter.methods.attached import Attached
+from adapt.adapter.methods.frozen import Base
 from adapt.adapter.methods.linear import ADAPTER
 from adapt.adapter.methods.lowrank import TASK, with_adapter
-from adapt.base.load import load_model, load_tokenizer
+from adapt.base.load import load_tokenizer
 from adapt.errors import InputError
 from adapt.spec.resolved.train import TrainSection
 from adapt.spec.train import DeepPromptTrain, PrefixTrain, PromptTuningTrain
@@ -27,17 +28,17 @@ _DEEP_START = 0.02
 """Standard deviation of the first keys and values of P-tuning v2; peft draws from a normal one, which drowns the prompt."""
 
 
-def attach(base: Path, section: TrainSection, *, device: str) -> Attached:
+def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
     """The base with virtual tokens from `section.seed`."""
     train = section.train
     if not isinstance(train, PromptTuningTrain | PrefixTrain | DeepPromptTrain):
         raise AssertionError(train.method)
-    model = load_model(base, dtype=train.dtype, device=device)
+    model = base.load(dtype=train.dtype, device=device)
     peft = with_adapter(model, _config(train), seed=section.seed)
     encoder: Any = peft.prompt_encoder[ADAPTER]
     encoder.float()
     if isinstance(train, PromptTuningTrain):
-        ids = _first_ids(train, base, model)
+        ids = _first_ids(train, base.folder, model)
         encoder.embedding.weight.data.copy_(cast(Any, model).get_input_embeddings()(ids.to(model.device)).float())
     elif isinstance(train, DeepPromptTrain):
         torch.nn.init.normal_(encoder.embedding.weight, std=_DEEP_START)

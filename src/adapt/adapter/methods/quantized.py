@@ -18,10 +18,10 @@ from torch import Tensor
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from adapt.adapter.methods.attached import Attached
+from adapt.adapter.methods.frozen import Base
 from adapt.adapter.methods.linear import ADAPTER
 from adapt.adapter.methods.lowrank import lora_config, with_adapter
 from adapt.adapter.methods.plain import Shifted, lora_layers
-from adapt.base.load import load_model
 from adapt.spec.low_rank_train import LoftqTrain, QloraTrain
 from adapt.spec.resolved.train import TrainSection
 
@@ -29,23 +29,23 @@ _SVD_ITERATIONS = 16
 """Subspace iterations: the values of quantization errors fall slowly."""
 
 
-def attach(base: Path, section: TrainSection, *, device: str) -> Attached:
+def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
     """The base quantized by bitsandbytes with an adapter in float32; norms, embeddings and head keep `train.dtype`."""
     train = section.train
     if not isinstance(train, QloraTrain | LoftqTrain):
         raise AssertionError(train.method)
-    model = load_model(base, dtype=train.dtype, device=device, quantization=_quantization(train))
+    model = base.load(dtype=train.dtype, device=device, quantization=_quantization(train))
     _keep_differentiable(model)
     peft = with_adapter(model, lora_config(model, section.lora), seed=section.seed)
     if isinstance(train, QloraTrain):
         return Attached(peft)
-    _start_at_the_error(peft, base)
+    _start_at_the_error(peft, base.folder)
     return Shifted(peft)
 
 
-def _start_at_the_error(model: PeftModel, base: Path) -> None:
+def _start_at_the_error(model: PeftModel, folder: Path) -> None:
     """Set B A of every adapter to the best approximation of its rank of W - Q, where Q is W quantized. peft's own does so on GPUs alone."""
-    files: list[Any] = [safe_open(path, framework="pt") for path in sorted(base.glob("*.safetensors"))]
+    files: list[Any] = [safe_open(path, framework="pt") for path in sorted(folder.glob("*.safetensors"))]
     stored = {name: file for file in files for name in file.keys()}  # noqa: SIM118
     for name, layer in lora_layers(model):
         quantized = layer.base_layer.weight

@@ -27,6 +27,8 @@ _NAME = "adapt_shifted"
 class ShiftedAttention(Attached):
     """A LoRA adapter that is trained with shifted sparse attention."""
 
+    mixes_neighbours = True
+
     def __init__(self, model: PeftModel, *, group_tokens: int) -> None:
         """Raises InputError for a base in which some layer sees a part of the past alone."""
         super().__init__(model)

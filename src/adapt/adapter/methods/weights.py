@@ -21,13 +21,15 @@ from transformers import PreTrainedModel
 
 from adapt.adapter.folder import CONFIG, FORMAT, base_name, write_json, write_tensors
 from adapt.adapter.methods.attached import Attached
+from adapt.adapter.methods.frozen import Base
 from adapt.adapter.methods.galore import GaloreAdamW
 from adapt.adapter.methods.layers import decoder_layers
-from adapt.base.load import load_model
+from adapt.adapter.optimisers import group_weights
 from adapt.errors import InputError
 from adapt.spec.base import PinnedBase
 from adapt.spec.common_train import CommonTrain
 from adapt.spec.methods import fitting_instead
+from adapt.spec.optimizer import AdamwOptimizer
 from adapt.spec.resolved.train import TrainSection
 from adapt.spec.train import FreezeTrain, GaloreTrain
 
@@ -58,22 +60,23 @@ class Weights(Attached):
 class Galore(Weights):
     """Every weight, with projected gradients for the optimiser."""
 
-    def optimiser(self, settings: CommonTrain) -> torch.optim.Optimizer:
-        if not isinstance(settings, GaloreTrain):
+    def optimiser(self, settings: CommonTrain, weights: Mapping[str, Parameter]) -> torch.optim.Optimizer:
+        if not isinstance(settings, GaloreTrain) or not isinstance(settings.optimizer, AdamwOptimizer):
             raise AssertionError(settings)
         return GaloreAdamW(
-            self.weights.values(),
-            weight_decay=settings.weight_decay,
+            group_weights(settings, weights, share=self.rate_share),
             rank=settings.projection_rank,
             every=settings.projection_every_steps,
             scale=settings.projection_scale,
+            betas=(settings.optimizer.beta1, settings.optimizer.beta2),
+            epsilon=settings.optimizer.epsilon,
         )
 
 
-def attach(base: Path, section: TrainSection, *, device: str) -> Attached:
+def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
     """The base with the method's weights trainable. Raises InputError when the base has none of them, or no module of a name."""
     train = section.train
-    model = load_model(base, dtype=train.dtype, device=device)
+    model = base.load(dtype=train.dtype, device=device)
     model.requires_grad_(False)
     names = _chosen(model, train)
     chosen = {name: weight for name, weight in model.named_parameters() if name in names}

@@ -14,6 +14,7 @@ class ResolvedAdapter(Section):
 
     corpus: CorpusSection
     dataset: DatasetSection
+    steps: dict[str, TrainSection]
     train: TrainSection
     evaluate: EvaluateSection
     gate: GateSection

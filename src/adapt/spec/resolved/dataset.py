@@ -15,5 +15,7 @@ class DatasetSection(StageSection):
     seed: int
     evaluation_sets: dict[str, str] = Field(default_factory=dict)
     """Digest of each file that `decontamination.against` names."""
+    embedding: str | None = None
+    """Digest of the folder, or commit, of the embedding model of `semantic_duplicates`; None: there is none, or it is the bundled one."""
     template: str | None = None
     """Text of the synthesis prompt; None: the built-in one."""

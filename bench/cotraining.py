@@ -1,0 +1,118 @@
+"""Times training steps of K adapters over one base that share forward passes, against the same steps one adapter after another.
+
+    python bench/cotraining.py [--quick] [--threads N] [--json FILE]
+
+The bundled model in bfloat16, LoRA of rank 16 on every linear layer, records of T tokens and one record a step: what sweeps and small sets do. Both
+sides run in one process, in turns, on lanes of the same records, steps, ranks and settings; medians of CPU seconds (user and system) of whole steps,
+updates included. The program fails when the two sides' losses after the last step differ by more than 2%.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+WARM_STEPS = 1
+
+
+def main() -> None:
+    """Measure, print the table and ratios, and write the figures to a file when asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--quick", action="store_true", help="K = 8 at 64 tokens alone")
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--cache", type=Path, default=Path(".adapt/cache"), help="where the converted base is kept")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(options.threads)
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    adapters, lengths = ((8,), (64,)) if options.quick else ((2, 4, 8), (32, 64, 128, 256))
+    figures = {}
+    print("| adapters | tokens a step each | alone, CPU s | shared, CPU s | ratio |\n| ---: | ---: | ---: | ---: | ---: |")
+    for tokens in lengths:
+        for count in adapters:
+            alone, shared = measure(count, tokens, options)
+            figures[f"k{count}_t{tokens}"] = {"alone": alone, "shared": shared, "ratio": alone / shared}
+            print(f"| {count} | {tokens} | {alone:.2f} | {shared:.2f} | {alone / shared:.2f} |", flush=True)
+    for name, figure in figures.items():
+        print(f"ratio fused_{name} {figure['ratio']:.2f}")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def measure(count: int, tokens: int, options: argparse.Namespace) -> tuple[float, float]:
+    """CPU seconds of one step of `count` adapters: alone in turn, and with shared passes."""
+    from adapt.adapter.cotraining import SharedPasses
+    from adapt.adapter.loop import reproducible
+    from adapt.adapter.methods.frozen import Base
+
+    folder = prepared(options.cache)
+    base = Base(folder)
+    sides = [[lane_of(base, number, tokens, options.steps + WARM_STEPS) for number in range(count)] for _ in range(2)]
+    shared = SharedPasses(base, sides[1])
+    times: tuple[list[float], list[float]] = ([], [])
+    with reproducible():
+        for lane in (*sides[0], *sides[1]):
+            lane.start()
+        for step in range(options.steps + WARM_STEPS):
+            for side, spent in enumerate(times):
+                before = time.process_time()
+                for lane in sides[0] if side == 0 else ():
+                    lane.turn()
+                if side == 1 and any(outcome is not True for _, outcome in shared.turn(sides[1])):
+                    raise SystemExit("a step failed")
+                if step >= WARM_STEPS:
+                    spent.append(time.process_time() - before)
+    check_equal([lane.state.train_loss for lane in sides[0]], [lane.state.train_loss for lane in sides[1]])
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def check_equal(alone: Sequence[float], shared: Sequence[float]) -> None:
+    """Fail when the two sides did not train alike."""
+    for one, other in zip(alone, shared, strict=True):
+        if abs(one - other) > 0.02 * one:
+            raise SystemExit(f"losses differ: {one:.4f} alone, {other:.4f} with shared passes; the comparison would be void")
+
+
+def prepared(cache: Path) -> Path:
+    """The folder of the bundled base."""
+    from adapt.artifact.progress import QuietProgress
+    from adapt.base.pin import pin
+    from adapt.base.prepare import prepare
+    from adapt.spec.base import BundledBase
+
+    return prepare(pin(BundledBase(), root=Path()), root=Path(), cache=cache, progress=QuietProgress())
+
+
+def lane_of(base: Any, number: int, tokens: int, steps: int) -> Any:
+    """An adapter in training on records of `tokens` random tokens, the last half of which is the answer."""
+    import random
+    from array import array
+
+    from adapt.adapter.checkpoint import Checkpoint
+    from adapt.adapter.lane import Lane
+    from adapt.adapter.methods.door import attach
+    from adapt.adapter.objectives.sft import Sft
+    from adapt.adapter.prompt import Example
+    from adapt.spec.base import BundledBase, PinnedBase
+    from adapt.spec.lora import LoraSpec
+    from adapt.spec.prompt import PinnedPrompt
+    from adapt.spec.resolved.train import TrainSection
+
+    rng = random.Random(number)
+    items = [Example(array("i", (rng.randrange(1000, 40000) for _ in range(tokens))), tokens // 2, str(place)) for place in range(steps)]
+    settings = {"epochs": 1, "batch_tokens": tokens, "patience": None, "checkpoint_every_steps": 1000, "device": "cpu", "cotraining": "fused"}
+    section = TrainSection(
+        code="0" * 64, libraries={}, base=PinnedBase(source=BundledBase(), digest="0" * 64), prompt=PinnedPrompt(kind="model"),
+        lora=LoraSpec(r=16), train={"method": "lora", **settings}, seed=number,
+    )  # fmt: skip
+    attached = attach(base, section, device="cpu", sequences=[item.ids for item in items])
+    return Lane(attached, Sft(), items, [], section.train, seed=number, checkpoint=Checkpoint(Path("unused"), "unused"))
+
+
+if __name__ == "__main__":
+    main()

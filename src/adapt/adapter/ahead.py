@@ -1,0 +1,71 @@
+"""Adapters that were trained together before their stages ask for them.
+
+Enters: trainings. Leaves: each finished adapter, with its curves and report, in its work folder, from which its stage takes it when section and
+inputs are still the same. A stage whose adapter is not there trains it, from the checkpoint if there is one.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from adapt.adapter.distributed.group import is_first
+from adapt.adapter.train import train_together
+from adapt.adapter.training import Training, TrainReport
+from adapt.artifact.digest import digest_folder
+from adapt.artifact.manifest import MANIFEST, read_manifest, section_digest
+from adapt.artifact.progress import Progress
+from adapt.artifact.staging import staged
+from adapt.errors import InputError
+
+_FOLDER, _REPORT = "ahead", "report.json"
+
+
+def train_ahead(trainings: Sequence[Training], *, base: Path, progress: Progress) -> list[TrainReport]:
+    """Train adapters together, each into its work folder. Raises what `train_together` raises; those that were finished by then stay."""
+    for training in trainings if is_first() else ():
+        shutil.rmtree(training.work / _FOLDER, ignore_errors=True)
+    return train_together([_aside(training) for training in trainings], base=base, progress=progress, done=_keep_report)
+
+
+def is_ahead(training: Training) -> bool:
+    """Whether the adapter was trained ahead from what the training reads now."""
+    try:
+        manifest = read_manifest(_aside(training).out)
+    except InputError:
+        return False
+    same_inputs = manifest.inputs == {label: digest_folder(folder) for label, folder in training.folders.items()}
+    return manifest.section == section_digest(training.section) and same_inputs and (training.work / _FOLDER / _REPORT).is_file()
+
+
+def report_of(training: Training) -> TrainReport:
+    """How a training went that is ahead."""
+    return TrainReport(**json.loads((training.work / _FOLDER / _REPORT).read_bytes()))
+
+
+def curve_of(training: Training) -> list[tuple[int, float]]:
+    """Validation loss by step of a training that is ahead."""
+    lines = (_aside(training).curves / "plots" / "metrics" / "validation" / "loss.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    return [(int(step), float(loss)) for step, loss in (line.split("\t")[-2:] for line in lines)]
+
+
+def take(training: Training) -> TrainReport:
+    """Put an adapter that was trained ahead where its stage wants it."""
+    aside, report = _aside(training), report_of(training)
+    with staged(training.out, section=training.section, inputs=training.folders, seed=training.section.seed) as staging:
+        shutil.copytree(aside.out, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
+        shutil.copytree(aside.curves, training.curves, dirs_exist_ok=True)
+    shutil.rmtree(training.work / _FOLDER)
+    return report
+
+
+def _aside(training: Training) -> Training:
+    folder = training.work / _FOLDER
+    return replace(training, out=folder / "adapter", curves=folder / "curves")
+
+
+def _keep_report(training: Training, report: TrainReport) -> None:
+    (training.out.parent / _REPORT).write_text(json.dumps(asdict(report)), encoding="utf-8")
