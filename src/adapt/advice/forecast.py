@@ -106,7 +106,10 @@ def forecasts(
 
 
 def training(workspace: Workspace, name: str, section: TrainSection, names: Sequence[str]) -> Training:
-    """The training of adapter `name` to come. Raises InputError when the size of its base is not known, or its device is not there."""
+    """The training of adapter `name` to come. Raises InputError when the size of its base is not known, its device is not there, or it runs in
+    several processes, whose memory the formula does not know."""
+    if section.train.distributed is not None:
+        raise InputError(f"no forecast for {section.train.distributed.processes} processes")
     device = device_for(section.train.device)
     shape = shape_of(section.base, workspace)
     correction = correction_for(section, workspace, names, device=device.kind)

@@ -156,7 +156,8 @@ def _compare(run: _Training, workspace: Workspace, device: Kind) -> tuple[float,
         return None
     figures = run.record["figures"]
     work = forecast_work(shape, run.section.train, run.section.lora, workload)
-    if work is None or not figures.get("tokens_per_second") or figures.get("resumed_at_step"):
+    several = run.section.train.distributed is not None
+    if work is None or several or not figures.get("tokens_per_second") or figures.get("resumed_at_step"):
         return None
     memory = forecast_memory(shape, run.section.train, run.section.lora, workload, device=device)
     seconds = figures["tokens"] / figures["tokens_per_second"]
