@@ -174,7 +174,7 @@ def test_gradients_of_every_weight_are_those_of_cross_entropy(bases: Path, tmp_p
     prompt = Prompt(effective_template(PinnedPrompt(kind="model"), tokenizer), tokenizer)
     settings = section(bases, base="llama", method="full").train
     lane = Lane(attached, Sft(), [prompt.encode(each) for each in records(3)], [], settings, seed=1, checkpoint=Checkpoint(tmp_path, "key"))
-    lane.gradients([[0, 1, 2]])
+    lane.gradients_of(lane.items_of([[0, 1, 2]]))
     plain = load_model(bases / "llama", dtype="float32", device="cpu")
     loss, answers = torch.zeros(()), 0
     for example in lane.items:

@@ -174,7 +174,7 @@ def test_noise_on_embeddings_is_bounded_by_the_length_of_its_sequence(workspace:
     layers = lane.causal.model.layers[0]
     layers.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0].detach()))
     lane.begin_step()
-    lane.gradients([[0, 1, 2]])
+    lane.gradients_of(lane.items_of([[0, 1, 2]]))
     embedding = lane.causal.get_input_embeddings()
     lengths = [item.length for item in lane.items]
     noisy = seen[-1].reshape(-1, 64)
@@ -219,7 +219,7 @@ def test_offloaded_activations_give_the_same_gradient(workspace: Path, tmp_path:
     found: list[Lane] = []
     for offload in (False, True):
         lane = _lane(workspace, tmp_path, records(3), offload_activations=offload)
-        lane.gradients([[0, 1, 2]])
+        lane.gradients_of(lane.items_of([[0, 1, 2]]))
         found.append(lane)
     assert used == [True]
     for one, other in zip(found[0].weights.values(), found[1].weights.values(), strict=True):

@@ -156,6 +156,32 @@ def test_a_tracker_that_is_not_installed_is_named_with_what_to_install(
     assert not (tmp_path / "adapter").exists()
 
 
+def _cannot_begin(tracking: Tracking, folder: Path, settings: Any, run: str | None) -> tuple[Any, str]:
+    raise ConnectionError("https://user:secret-token@tracking.example")
+
+
+def test_a_tracker_that_cannot_begin_tells_no_secret_and_leaves_no_run_open(
+    workspace: Path, tmp_path: Path, follower: _Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapt.adapter.trackers._KINDS", {"wandb": follower.open, "mlflow": _cannot_begin})
+    memory = tmp_path / "work" / "trackers.json"
+    with pytest.raises(InputError, match=r"mlflow cannot begin a run: ConnectionError$") as caught:
+        Trackers(tracked(tmp_path / "runs", "wandb", "mlflow"), section(workspace), memory)
+    assert "secret-token" not in f"{caught.value} {caught.value.hint}"
+    assert caught.value.__cause__ is None
+    assert follower.closed == [False]
+    again = Trackers(tracked(tmp_path / "runs", "wandb"), section(workspace), memory)
+    again.tell([(0, "validation/loss", 3.0)])
+    assert follower.runs == {"run-0": [(0, "validation/loss", 3.0)]}, "the run that began goes on"
+
+
+def test_what_a_tracker_refuses_is_told_as_it_is(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "swanlab", SimpleNamespace(has_run=lambda: True))
+    with pytest.raises(InputError, match="^SwanLab follows one run in a process, and several adapters train in this one") as caught:
+        Trackers(tracked(tmp_path / "runs", "swanlab"), section(workspace), tmp_path / "work" / "trackers.json")
+    assert "adapt build --at-once 1" in str(caught.value.hint)
+
+
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """No key, no server, and no connection but to this machine."""

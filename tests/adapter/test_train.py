@@ -198,13 +198,15 @@ def _lane(workspace: Path, tmp_path: Path, train: list, **settings) -> Lane:
 
 def _gradient(lane: Lane, step: list[list[int]]) -> torch.Tensor:
     lane.optimiser.zero_grad()
-    lane.gradients(step)
+    lane.gradients_of(lane.items_of(step))
     return torch.cat([weight.grad.flatten() for weight in lane.weights.values()])
 
 
 def test_accumulated_passes_give_the_gradient_of_one_large_pass(workspace: Path, tmp_path: Path) -> None:
     lane = _lane(workspace, tmp_path, records(6))
-    assert lane.gradients([[0, 1, 2, 3, 4, 5]]) == pytest.approx(lane.gradients([[0, 1], [2, 3, 4], [5]]), rel=1e-5)
+    assert lane.gradients_of(lane.items_of([[0, 1, 2, 3, 4, 5]])) == pytest.approx(
+        lane.gradients_of(lane.items_of([[0, 1], [2, 3, 4], [5]])), rel=1e-5
+    )
     torch.testing.assert_close(_gradient(lane, [[0, 1, 2, 3, 4, 5]]), _gradient(lane, [[0, 1], [2, 3, 4], [5]]), rtol=1e-3, atol=1e-6)
 
 
@@ -265,10 +267,10 @@ def test_quantized_gradients_survive_a_measurement(workspace: Path, tmp_path: Pa
 def test_prompt_tokens_are_not_trained(workspace: Path, tmp_path: Path) -> None:
     lane = _lane(workspace, tmp_path, records(3))
     rows = [len(example.ids) - example.prompt_length for example in lane.items]
-    lane.gradients([[0, 1, 2]])
+    lane.gradients_of(lane.items_of([[0, 1, 2]]))
     assert lane.state.trained == sum(rows)
     scores = response_logprobs(lane.model, lane.items, batch_tokens=256)
-    assert lane.gradients([[0, 1, 2]]) == pytest.approx(-sum(score.logprob for score in scores) / sum(rows), rel=1e-4)
+    assert lane.gradients_of(lane.items_of([[0, 1, 2]])) == pytest.approx(-sum(score.logprob for score in scores) / sum(rows), rel=1e-4)
 
 
 def test_training_stops_early_and_keeps_the_best_weights(workspace: Path, dataset: Dataset, tmp_path: Path) -> None:

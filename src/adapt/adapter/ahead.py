@@ -16,34 +16,36 @@ from adapt.adapter.distributed.group import is_first
 from adapt.adapter.train import train_together
 from adapt.adapter.training import Training, TrainReport
 from adapt.artifact.digest import digest_folder
-from adapt.artifact.manifest import MANIFEST, read_manifest, section_digest
+from adapt.artifact.manifest import MANIFEST, section_digest, verify
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
 from adapt.errors import InputError
 
-_FOLDER, _REPORT = "ahead", "report.json"
+FOLDER = "ahead"
+"""Inside the work folder of a training."""
+_REPORT = "report.json"
 
 
 def train_ahead(trainings: Sequence[Training], *, base: Path, progress: Progress) -> list[TrainReport]:
     """Train adapters together, each into its work folder. Raises what `train_together` raises; those that were finished by then stay."""
     for training in trainings if is_first() else ():
-        shutil.rmtree(training.work / _FOLDER, ignore_errors=True)
+        shutil.rmtree(training.work / FOLDER, ignore_errors=True)
     return train_together([_aside(training) for training in trainings], base=base, progress=progress, done=_keep_report)
 
 
 def is_ahead(training: Training) -> bool:
     """Whether the adapter was trained ahead from what the training reads now."""
     try:
-        manifest = read_manifest(_aside(training).out)
+        manifest = verify(_aside(training).out)
     except InputError:
         return False
     same_inputs = manifest.inputs == {label: digest_folder(folder) for label, folder in training.folders.items()}
-    return manifest.section == section_digest(training.section) and same_inputs and (training.work / _FOLDER / _REPORT).is_file()
+    return manifest.section == section_digest(training.section) and same_inputs and (training.work / FOLDER / _REPORT).is_file()
 
 
 def report_of(training: Training) -> TrainReport:
     """How a training went that is ahead."""
-    return TrainReport(**json.loads((training.work / _FOLDER / _REPORT).read_bytes()))
+    return TrainReport(**json.loads((training.work / FOLDER / _REPORT).read_bytes()))
 
 
 def curve_of(training: Training) -> list[tuple[int, float]]:
@@ -58,12 +60,12 @@ def take(training: Training) -> TrainReport:
     with staged(training.out, section=training.section, inputs=training.folders, seed=training.section.seed) as staging:
         shutil.copytree(aside.out, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
         shutil.copytree(aside.curves, training.curves, dirs_exist_ok=True)
-    shutil.rmtree(training.work / _FOLDER)
-    return report
+    shutil.rmtree(training.work / FOLDER)
+    return replace(report, ahead=True)
 
 
 def _aside(training: Training) -> Training:
-    folder = training.work / _FOLDER
+    folder = training.work / FOLDER
     return replace(training, out=folder / "adapter", curves=folder / "curves")
 
 

@@ -27,8 +27,6 @@ class State:
     """How far a training is."""
 
     step: int = 0
-    updates: int = 0
-    """Steps in which the optimiser moved; fewer than `step` when half-precision gradients overflowed."""
     points: list[Point] = field(default_factory=list)
     """The curves so far."""
     tokens: int = 0

@@ -143,10 +143,6 @@ class Lane:
         np.random.seed(seed % (1 << 32))
         set_rate(self.optimiser, learning_rate(self.state.step, self.plan.steps, self.settings))
 
-    def gradients(self, step: Step) -> float:
-        """Leave the gradient of a step's mean loss on the weights; returns that loss."""
-        return self.gradients_of(self.items_of(step))
-
     def gradients_of(self, passes: Sequence[Sequence[Item]]) -> float:
         """Leave the gradient of the mean loss of a step's forward passes on the weights; returns that loss."""
         found = self._passes.train(passes, self.scaler, seed=self.step_seed)
@@ -175,7 +171,6 @@ class Lane:
         norm = self.ranks.clip(self.weights, self.settings.max_grad_norm)
         if not self.scaler.is_enabled() or self.scaler.get_scale() < _SMALLEST_SCALE:
             self.check_finite(norm, items, "gradient")
-        self.state.updates += math.isfinite(norm)  # the scaler leaves out the others
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.attached.stepped(self.state.step)

@@ -30,12 +30,12 @@ class Trainer:
         Lanes that share forward passes run them over `base`.
         """
         self.lanes, self._base, self._done = lanes, base, done
-        self._failed: list[InputError] = []
+        self._failed: dict[Lane, InputError] = {}
 
-    def run(self, progress: Progress) -> None:
-        """Train every lane to its end, from its checkpoint if there is one.
+    def run(self, progress: Progress) -> dict[Lane, InputError]:
+        """Train every lane to its end, from its checkpoint if there is one, and return why which did not get there.
 
-        A lane whose loss is not finite drops out and the others go on; the first such InputError is raised at the end.
+        A lane whose loss is not finite drops out and the others go on.
         """
         with reproducible(), progress.task("training", total=sum(lane.plan.steps for lane in self.lanes)) as task:
             going = [lane for lane in self.lanes if self._goes_on(lane, _failure(lane, Lane.start) or True)]
@@ -49,8 +49,7 @@ class Trainer:
                     else:
                         task.advance(len(taken))
                         task.note(taken[-1].summary())
-        if self._failed:
-            raise self._failed[0]
+        return self._failed
 
     def _turns(self, lanes: Sequence[Lane]) -> Iterator[Sequence[Lane]]:
         """The lanes of a group that took a step, turn by turn, until all are over."""
@@ -65,7 +64,7 @@ class Trainer:
         if outcome is False:
             outcome = _failure(lane, Lane.finish) or _failure(lane, self._done) or False
         if isinstance(outcome, InputError):
-            self._failed.append(outcome)
+            self._failed[lane] = outcome
         return False
 
 

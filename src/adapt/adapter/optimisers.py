@@ -114,7 +114,7 @@ def state_tensors(optimiser: Optimizer, weights: Mapping[str, Parameter]) -> dic
     for name, weight in weights.items():
         for what, value in optimiser.state.get(weight, {}).items():
             if isinstance(value, Tensor):
-                found[f"{what}/{name}"] = value.detach().cpu()
+                found[f"{what}/{name}"] = value.detach().cpu().clone()  # weights may share a table
             elif isinstance(value, int):
                 found[f"{what}{_NUMBER}/{name}"] = torch.tensor(value)
     return found

@@ -89,8 +89,9 @@ class Passes:
         attached = self._attached
         losses: dict[int, Loss] = {}
         tokens = 0
+        with torch.no_grad(), attached.computing():
+            measured = self._objective.measured(attached, items)  # may generate, which pads on the left
         with torch.no_grad(), causal_attention(attached.model), attached.computing():
-            measured = self._objective.measured(attached, items)
             total = self._objective.weight(measured)
             passes = self.dealt(self.cut(measured))
             for number, some, counts in self._ranks.own(passes):

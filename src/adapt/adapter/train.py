@@ -21,7 +21,7 @@ from adapt.adapter.distributed.ranks import ALONE, Ranks
 from adapt.adapter.folder import TEMPLATE, TRAINING, base_name, write_json
 from adapt.adapter.intake import Intake, read_items
 from adapt.adapter.prompt import Prompt, effective_template
-from adapt.adapter.training import Training, TrainReport
+from adapt.adapter.training import Training, TrainingsError, TrainReport
 from adapt.artifact.digest import digest_value
 from adapt.artifact.manifest import section_digest, verify
 from adapt.artifact.progress import Progress, QuietProgress
@@ -69,21 +69,23 @@ def train_together(
         *([each] for each in trainings if each.section.train.distributed),
     ]
     reports: dict[Path, TrainReport] = {}
-    failed: list[InputError] = []
+    failures: dict[Path, InputError] = {}
     for group in filter(None, groups):
         try:
-            reports |= zip((each.out for each in group), _train_group(group, base, progress, done), strict=True)
+            found, failed = _train_group(group, base, progress, done)
         except InputError as error:
-            failed.append(error)
-    if failed:
-        raise failed[0]
+            found, failed = {}, {each.out: error for each in group}
+        reports |= found
+        failures |= failed
+    if failures:
+        raise next(iter(failures.values())) if len(trainings) == 1 else TrainingsError(failures)
     return [reports[training.out] for training in trainings]
 
 
 def _train_group(
     trainings: Sequence[Training], base: Path, progress: Progress, done: Callable[[Training, TrainReport], None] | None
-) -> list[TrainReport]:
-    """Train several in this process, or one in several."""
+) -> tuple[dict[Path, TrainReport], dict[Path, InputError]]:
+    """Train several in this process, or one in several; how they went, and why some failed, by their folders."""
     from adapt.adapter.loop import Trainer
     from adapt.adapter.methods.frozen import Base
 
@@ -93,18 +95,24 @@ def _train_group(
         report = launch(trainings[0], base=base, progress=progress)
         if done is not None:
             done(trainings[0], report)
-        return [report]
+        return {trainings[0].out: report}, {}
     if group_size() > 1:
         if spec is None:
             raise InputError(f"{group_size()} processes were started for a training in one", hint="set train.distributed, or start one process")
         ranks = join(spec, _checked_device(trainings[0].section))
         progress = progress if ranks.first else QuietProgress()
-    shared = Base(base)
+    shared, failures = Base(base), {}
+    lanes: dict[Lane, Course] = {}
     with ExitStack() as stack:
-        courses = [stack.enter_context(Course(training, progress, ranks)) for training in trainings]
-        lanes = {course.lane(shared if METHODS[course.section.train.method].shares_base else Base(base)): course for course in courses}
-        Trainer(list(lanes), base=shared, done=lambda lane: lanes[lane].close(done)).run(progress)
-    return [course.report for course in courses]
+        for training in trainings:
+            try:
+                course = stack.enter_context(Course(training, progress, ranks))
+                lanes[course.lane(shared if METHODS[course.section.train.method].shares_base else Base(base))] = course
+            except InputError as error:
+                failures[training.out] = error
+        failed = Trainer(list(lanes), base=shared, done=lambda lane: lanes[lane].close(done)).run(progress)
+        failures |= {lanes[lane].out: error for lane, error in failed.items()}
+    return {course.out: course.report for course in lanes.values() if course.out not in failures}, failures
 
 
 class Course:
@@ -113,6 +121,7 @@ class Course:
     def __init__(self, training: Training, progress: Progress, ranks: Ranks = ALONE) -> None:
         """Of several processes, `ranks`, the first alone writes."""
         self._training, self.section, self._progress, self._ranks = training, training.section, progress, ranks
+        self.out = training.out
         self._unfinished = ExitStack()
         self._trackers: Any = None
         self._lane: Lane
@@ -131,7 +140,8 @@ class Course:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._unfinished.__exit__(*error)
+        unclosed = InputError("the training did not come to its end")  # told to what is unfinished, so that it is not put in place
+        self._unfinished.__exit__(*(error if error[0] is not None else (InputError, unclosed, None)))
 
     def lane(self, base: Base) -> Lane:
         """Read the records, and attach the method to `base`. Raises InputError for records or settings that cannot be used."""

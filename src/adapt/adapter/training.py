@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adapt.errors import InputError
 from adapt.spec.resolved.train import TrainSection
 
 
@@ -33,6 +34,18 @@ class TrainReport:
     trainable_parameters: int
     device: str
     resumed_at_step: int
+    ahead: bool = False
+    """Whether it was trained before its stage asked for it, so that the stage's own time and memory are not those of the training."""
+
+
+class TrainingsError(InputError):
+    """Some of several trainings failed; the others were trained to their end."""
+
+    def __init__(self, failures: Mapping[Path, InputError]) -> None:
+        """`failures`: why, by the folder that the adapter would have got."""
+        first = next(iter(failures.values()))
+        super().__init__(first.message, hint=first.hint)
+        self.failures = dict(failures)
 
 
 @dataclass(frozen=True)

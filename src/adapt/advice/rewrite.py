@@ -10,6 +10,7 @@ import io
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from adapt.errors import InputError
 from adapt.spec.adapter import AdapterSpec
 from adapt.spec.low_rank_train import QloraTrain
 from adapt.spec.methods import LORA_FIELDS, METHODS
@@ -48,6 +49,8 @@ def rewritten(text: str, settings: Mapping[str, Any]) -> str:
             elif section.get(group) is None:
                 section[group] = CommentedMap()
             section = section[group]
+            if not isinstance(section, CommentedMap):
+                raise InputError(f"{path}: {group} holds no settings of its own", hint="name a setting of docs/spec.md")
         if name in section:
             section[name] = value
         else:  # before the others, since what follows the last one, empty lines and comments, belongs to it

@@ -12,8 +12,8 @@ from adapt.artifact.process import die_with_parent
 from adapt.artifact.progress import Progress, progress_for_terminal
 from adapt.cli.context import open_workspace
 from adapt.cli.sections import prepared_base, read_section, read_yaml, spin_briefly
-from adapt.errors import InputError, StageError
-from adapt.plan.stages import Stage, split_item
+from adapt.errors import AdaptError, InputError, StageError
+from adapt.plan.stages import TRAINING, Stage, split_item
 from adapt.plan.together import DEFER, DEFERRED
 from adapt.plan.workspace import Workspace
 from adapt.spec.resolved.train import TrainSection
@@ -35,11 +35,13 @@ def cotrain_command(stages: tuple[str, ...], at_once: int) -> None:
     die_with_parent()
     spin_briefly()
     workspace = open_workspace()
-    failed: list[InputError] = []
+    if wrong := [name for name in stages if name.partition("@")[0] not in TRAINING or not name.partition("@")[2]]:
+        raise click.UsageError(f"{wrong[0]} trains nothing; name stages such as train@finance")
+    failed: list[AdaptError] = []
     for group in _groups(workspace, [split_item(*name.split("@", 1)) for name in stages], at_once):
         try:
             _train_ahead(workspace, group, progress_for_terminal())
-        except InputError as error:
+        except AdaptError as error:
             failed.append(error)
     if failed:
         raise StageError("; ".join(map(str, failed)))
@@ -59,7 +61,7 @@ def train_stage(workspace: Workspace, stage: Stage, section: TrainSection, progr
     training = training_of(workspace, stage, section)
     if is_ahead(training):
         return take(training)
-    if listing := os.environ.get(DEFER):
+    if (listing := os.environ.get(DEFER)) and stage.name not in Path(listing).read_text(encoding="utf-8").split():
         with Path(listing).open("a", encoding="utf-8") as file:
             file.write(f"{stage.name}\n")
         raise SystemExit(DEFERRED)
@@ -96,7 +98,7 @@ def _groups(workspace: Workspace, stages: Sequence[Stage], at_once: int) -> list
     for stage in stages:
         section = read_section(workspace, stage)
         if not isinstance(section, TrainSection):
-            raise click.UsageError(f"{stage.name} trains nothing; name stages such as train@finance")
+            raise AssertionError(stage.name)
         by_base[section.base.digest].append((stage, section))
     return [group[start : start + at_once] for group in by_base.values() for start in range(0, len(group), at_once)]
 

@@ -51,21 +51,20 @@ def sweep_command(  # noqa: PLR0913
     workspace = open_workspace()
     specs, space = all_specs(workspace), parse(assignments)
     [name] = spec_names(workspace, [spec], specs)
-    if failed := [one.stage for one in build(workspace, {name: specs[name]}, to="dataset") if one.outcome in ("failed", "skipped")]:
-        raise StageError(f"the data set could not be built: {', '.join(failed)}")
+    before = "step" if specs[name].steps else "dataset"
+    if failed := [one.stage for one in build(workspace, {name: specs[name]}, to=before) if one.outcome in ("failed", "skipped")]:
+        raise StageError(f"what trials are trained from could not be built: {', '.join(failed)}")
     progress = progress_for_terminal()
     with one_build_at_a_time(workspace):
-        found = sweep(
-            workspace, name, space, trials=trials, at_once=at_once, fused=fused, prune=prune, seed=specs[name].seed, progress=progress
-        )  # fmt: skip
         runner = Trials(workspace, name, fused=fused, progress=progress)
+        found = sweep(runner, workspace.sweep(name), space, trials=trials, at_once=at_once, prune=prune, seed=specs[name].seed)
         experiments: list[str] = []
         if record and (reason := obstacle(workspace)):
             click.echo(f"warning: trials are not recorded as experiments: {reason}", err=True)
         elif record:
-            experiments = record_trials(workspace, name, runner, found, to=to)
+            experiments = record_trials(workspace, runner, found, to=to)
     if write:
-        workspace.spec(name).write_text(runner.text(found[0].settings), encoding="utf-8")
+        workspace.spec(name).write_text(runner.written(found[0].settings), encoding="utf-8")
     if as_json:
         print_json({"adapter": name, "trials": [asdict(trial) for trial in found], "experiments": experiments, "written": write})
         return

@@ -92,13 +92,14 @@ class CommonTrain(Section):
             raise ValueError(f"label_smoothing is set, and objective {self.objective.kind} has no targets to smooth; sft and pretrain have")
         if self.ema_decay is not None and getattr(self, "method", None) == "adalora":
             raise ValueError("ema_decay is set, and a mean of adalora's weights has more ranks than asked for; unset it, or choose another method")
-        if self.cotraining == "fused" and (reason := self._keeps_passes_alone()):
+        if self.cotraining == "fused" and (reason := self.keeps_passes_alone):
             raise ValueError(f"cotraining is fused, and {reason}, so no forward pass could be shared; set it to interleaved")
         for problem in distributed_problems(self):
             raise ValueError(problem)
         return self
 
-    def _keeps_passes_alone(self) -> str | None:
+    @property
+    def keeps_passes_alone(self) -> str | None:
         """Why forward passes cannot be shared with other trainings."""
         method = getattr(self, "method", None)
         if isinstance(method, str) and not METHODS[method].shares_passes:

@@ -40,8 +40,8 @@ def distributed_problems(train: "CommonTrain") -> Iterator[str]:
         return
     if objective in ("ppo", "grpo"):
         yield f"distributed is set, and objective {objective} learns from answers that one process samples; unset it"
-    if objective == "contrastive" and train.accumulate < spec.processes:
-        yield f"distributed.processes is {spec.processes}, and a forward pass of contrastive is not cut; set accumulate to {spec.processes} or more"
+    if objective in ("contrastive", "kto") and train.accumulate < spec.processes:
+        yield f"distributed.processes is {spec.processes}, and a forward pass of {objective} is not cut; set accumulate to {spec.processes} or more"
     if spec.strategy != "fsdp2":
         return
     if method in NOT_SHARDED:

@@ -9,14 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
+from adapt.adapter.ahead import FOLDER
 from adapt.errors import WorkspaceError
 from adapt.plan.repro import environment
 from adapt.plan.workspace import Workspace
 from adapt.sweep.trials import Trial, Trials
-
-FOLDER = "ahead"
 
 
 def obstacle(workspace: Workspace) -> str | None:
@@ -26,10 +24,11 @@ def obstacle(workspace: Workspace) -> str | None:
     return None
 
 
-def record(workspace: Workspace, name: str, runner: Trials, trials: Sequence[Trial], *, to: str) -> list[str]:
+def record(workspace: Workspace, runner: Trials, trials: Sequence[Trial], *, to: str) -> list[str]:
     """Record the trials that ended, each up to its stage of kind `to`; returns the experiments' names. Raises WorkspaceError when DVC fails."""
-    spec, names = workspace.spec(name), []
-    with _kept(spec):
+    name, names = runner.name, []
+    spec = workspace.spec(name)
+    with _as_before(workspace, name):
         for trial in trials:
             if trial.outcome != "done":
                 continue
@@ -39,18 +38,30 @@ def record(workspace: Workspace, name: str, runner: Trials, trials: Sequence[Tri
             shutil.copytree(training.work / FOLDER, ahead)
             spec.write_text(runner.text(trial.settings), encoding="utf-8")
             names.append(_run(workspace, f"sweep-{name}-{training.work.name[:8]}", f"{to}@{name}"))
-    _dvc(workspace, "repro", f"{to}@{name}")
     return names
 
 
 @contextmanager
-def _kept(path: Path) -> Iterator[None]:
-    """Give the file its present content again at the end."""
-    content = path.read_bytes()
+def _as_before(workspace: Workspace, name: str) -> Iterator[None]:
+    """Give spec, dvc.lock and metrics their present content again at the end, and the outputs that of dvc.lock; remove what had not been built."""
+    kept = {
+        path: path.read_bytes() if path.exists() else None for path in (workspace.spec(name), workspace.root / "dvc.lock", workspace.metrics(name))
+    }
+    outs = [workspace.adapter(name), workspace.curves(name), workspace.evaluation(name)]
+    built = [out for out in outs if out.exists()]
     try:
         yield
     finally:
-        path.write_bytes(content)
+        for path, content in kept.items():
+            if content is None:
+                path.unlink(missing_ok=True)
+            else:
+                path.write_bytes(content)
+        for out in outs:
+            if out not in built:
+                shutil.rmtree(out, ignore_errors=True)
+        if built:
+            _dvc(workspace, "checkout", "--force", *(workspace.shown(out) for out in built))
 
 
 def _run(workspace: Workspace, experiment: str, stage: str) -> str:

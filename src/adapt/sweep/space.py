@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import isfinite
 from typing import Any
 
 import yaml
@@ -73,10 +74,18 @@ def grid(space: Space) -> list[Settings]:
 def _values(assignment: str, text: str) -> Choices | Range:
     if found := _RANGE.fullmatch(text):
         low, high = (_number(assignment, found[bound]) for bound in ("low", "high"))
-        if not low < high or (found["kind"] == "log" and low <= 0) or (found["kind"] == "int" and (low % 1 or high % 1)):
+        if (
+            not low < high
+            or not all(map(isfinite, (low, high)))
+            or (found["kind"] == "log" and low <= 0)
+            or (found["kind"] == "int" and (low % 1 or high % 1))
+        ):
             raise InputError(f"-S {assignment}: not a range", hint="give the smaller bound first; log takes positive bounds, int whole ones")
         return Range(found["kind"], low, high)
-    values = tuple(yaml.safe_load(part) if not _is_number(part) else _plain(float(part)) for part in _parts(text))
+    try:
+        values = tuple(yaml.safe_load(part) if not _is_number(part) else _plain(float(part)) for part in _parts(text))
+    except yaml.YAMLError:
+        raise InputError(f"-S {assignment}: a value that is no YAML", hint="close brackets and quotes: [q_proj, v_proj]") from None
     if not values or any(value is None and part.strip() not in ("null", "~") for value, part in zip(values, _parts(text), strict=True)):
         raise InputError(f"-S {assignment}: an empty value", hint="separate values by commas: 8,16,32")
     if len(set(map(str, values))) < len(values):

@@ -10,18 +10,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from adapt.artifact.progress import Progress
 from adapt.errors import InputError
-from adapt.plan.workspace import Workspace
 from adapt.sweep.chart import draw
 from adapt.sweep.search import Search
 from adapt.sweep.space import Settings, Space, grid, is_grid
 from adapt.sweep.trials import Trial, Trials
 
 
-def sweep(  # noqa: PLR0913
-    workspace: Workspace, name: str, space: Space, *, trials: int | None, at_once: int, fused: bool, prune: bool, seed: int, progress: Progress
-) -> list[Trial]:
+def sweep(runner: Trials, folder: Path, space: Space, *, trials: int | None, at_once: int, prune: bool, seed: int) -> list[Trial]:
     """Train the trials of `space` and return them, the lowest validation loss first, those that did not end last.
 
     `trials` of them by a search, or the whole grid where it is None. Raises InputError for a range without a number of trials, for settings that
@@ -29,12 +25,12 @@ def sweep(  # noqa: PLR0913
     """
     if trials is None and not is_grid(space):
         raise InputError("a range has no end of values, and --trials is not given", hint="say how many to try: --trials 20")
-    runner = Trials(workspace, name, fused=fused, progress=progress)
+    runner.check(space)
     found = _search(runner, space, trials, at_once, Search(space, seed=seed, prune=prune)) if trials is not None else _grid(runner, space, at_once)
-    found.sort(key=lambda trial: (trial.validation_loss is None, trial.validation_loss or 0.0, trial.number))
+    found.sort(key=lambda trial: (trial.outcome != "done", trial.validation_loss or 0.0, trial.number))
     if all(trial.outcome != "done" for trial in found):
-        raise InputError(f"none of {len(found)} trials came to its end: {found[0].reason}", hint="try smaller learning rates")
-    _write(workspace.sweep(name), name, found)
+        raise InputError(f"none of {len(found)} trials came to its end: {found[0].reason}", hint="mend what it says, or try other values")
+    _write(folder, runner.name, found)
     return found
 
 

@@ -9,22 +9,25 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from functools import partial
+from pathlib import Path
+from typing import Literal
 
 from adapt.adapter.ahead import curve_of, is_ahead, report_of, train_ahead
-from adapt.adapter.training import Training
+from adapt.adapter.training import Training, TrainingsError
 from adapt.advice.rewrite import rewritten
 from adapt.artifact.manifest import section_digest
 from adapt.artifact.progress import Progress
 from adapt.base.prepare import prepare
-from adapt.errors import InputError
+from adapt.errors import AdaptError, InputError, WorkspaceError
 from adapt.plan.resolve import resolve_adapter
 from adapt.plan.workspace import Workspace
+from adapt.spec.adapter import AdapterSpec
 from adapt.spec.load import load_specs
 from adapt.spec.resolved.train import TrainSection
 from adapt.spec.steps import named_steps
 from adapt.sweep.search import PrunedError
-from adapt.sweep.space import Settings
+from adapt.sweep.space import Settings, Space
 
 Outcome = Literal["done", "pruned", "failed"]
 
@@ -54,69 +57,73 @@ class Trials:
     """Makes and trains trials of one spec."""
 
     def __init__(self, workspace: Workspace, name: str, *, fused: bool, progress: Progress) -> None:
-        self._workspace, self._name, self._progress = workspace, name, progress
+        self._workspace, self.name, self._progress = workspace, name, progress
         self._text = workspace.spec(name).read_text(encoding="utf-8")
-        self._mode: Mapping[str, Any] = {"train.cotraining": "fused"} if fused else {}
+        self._fused = fused
         self.folder = workspace.private / "sweeps" / name
 
+    def check(self, space: Space) -> None:
+        """Raise InputError where trials of `space` could not be compared."""
+        if not (self._workspace.dataset(self.name) / "validation.jsonl").stat().st_size:
+            raise InputError("the data set has no validation records, and trials are compared by them", hint="raise dataset.split.validation")
+        if self._load(self._text).train.start_from is not None and any(path.startswith("lora.") for path in space):
+            raise InputError("this training starts from a step, whose adapter has one shape", hint="sweep settings of train alone")
+
+    def written(self, settings: Settings) -> str:
+        """The spec's text with `settings` in it."""
+        return rewritten(self._text, settings)
+
     def text(self, settings: Settings) -> str:
-        """The spec's text with the trial's settings in it."""
-        return rewritten(self._text, {**self._mode, **settings})
+        """The spec's text that the trial is trained from: with shared forward passes where they are asked for and the settings allow them."""
+        text = self.written(settings)
+        shares = self._fused and self._load(text).train.keeps_passes_alone is None
+        return rewritten(text, {"train.cotraining": "fused"}) if shares else text
 
     def section(self, settings: Settings) -> TrainSection:
         """What the trial's training reads. Raises SpecError for settings that make no valid spec."""
-        path = self.folder / "specs" / f"{self._name}.yaml"
+        return resolve_adapter(self._workspace, self.name, self._load(self.text(settings))).train
+
+    def _load(self, text: str) -> AdapterSpec:
+        path = self.folder / "specs" / f"{self.name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.text(settings), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
         try:
-            spec = load_specs(self._workspace.root, [path])[self._name]
+            return load_specs(self._workspace.root, [path])[self.name]
         finally:
             shutil.rmtree(path.parent)
-        return resolve_adapter(self._workspace, self._name, spec).train
 
     def training(self, settings: Settings) -> Training:
         """The trial's training; its folders belong to its section."""
         section, workspace = self.section(settings), self._workspace
         work = self.folder / section_digest(section)[:16]
-        steps = {step: workspace.step(self._name, step) for step in named_steps(section.train)}
-        return Training(section, workspace.dataset(self._name), work / "adapter", work / "curves", work, steps)
+        steps = {step: workspace.step(self.name, step) for step in named_steps(section.train)}
+        return Training(section, workspace.dataset(self.name), work / "adapter", work / "curves", work, steps)
 
     def run(self, trials: Mapping[int, Settings], watch: Watch | None = None) -> list[Trial]:
         """Train `trials`, by number, together, those aside that were trained before. `watch` hears of every measurement and may end a trial."""
         trainings = {number: self.training(settings) for number, settings in trials.items()}
-        ended: dict[int, InputError] = {}
-        missing = {number: training for number, training in trainings.items() if not is_ahead(training)}
+        missing: dict[Path, Training] = {}
+        for number, training in trainings.items():  # a search may ask for the same settings twice
+            if training.work not in missing and not is_ahead(training):
+                missing[training.work] = replace(training, watch=partial(watch, number) if watch is not None else None)
+        ended: dict[Path, AdaptError] = {}
         if missing:
-            watched = [replace(training, watch=_watching(number, watch, ended)) for number, training in missing.items()]
-            base = prepare(watched[0].section.base, root=self._workspace.root, cache=self._workspace.cache, progress=self._progress)
+            first = next(iter(missing.values()))
+            base = prepare(first.section.base, root=self._workspace.root, cache=self._workspace.cache, progress=self._progress)
             try:
-                train_ahead(watched, base=base, progress=self._progress)
-            except InputError as error:
-                for number, training in missing.items():
-                    if not is_ahead(training):
-                        ended.setdefault(number, error)
-        return [_trial(number, settings, trainings[number], ended.get(number)) for number, settings in trials.items()]
+                train_ahead(list(missing.values()), base=base, progress=self._progress)
+            except TrainingsError as error:
+                ended = {out.parent.parent: why for out, why in error.failures.items()}
+            except (InputError, WorkspaceError) as error:
+                ended = dict.fromkeys(missing, error)
+        return [_trial(number, settings, trainings[number], ended.get(trainings[number].work)) for number, settings in trials.items()]
 
 
 Watch = Callable[[int, int, float], None]
 """Told the number of a trial, the step and the validation loss; raises an InputError to end the trial."""
 
 
-def _watching(number: int, watch: Watch | None, ended: dict[int, InputError]) -> Callable[[int, float], None] | None:
-    if watch is None:
-        return None
-
-    def watched(step: int, loss: float) -> None:
-        try:
-            watch(number, step, loss)
-        except InputError as error:
-            ended[number] = error
-            raise
-
-    return watched
-
-
-def _trial(number: int, settings: Settings, training: Training, error: InputError | None) -> Trial:
+def _trial(number: int, settings: Settings, training: Training, error: AdaptError | None) -> Trial:
     if not is_ahead(training):
         shutil.rmtree(training.work, ignore_errors=True)
         return Trial(number, settings, "pruned" if isinstance(error, PrunedError) else "failed", None, None, (), str(error or "it was not trained"))

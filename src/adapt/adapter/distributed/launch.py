@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -40,7 +41,9 @@ def launch(training: Training, *, base: Path, progress: Progress) -> TrainReport
         raise AssertionError("a training in one process needs no launch")
     if resolve_device(training.section.train.device) == "cuda":
         check_devices(spec.processes)
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # here, so that nobody else can take the port
+    listening = socket.create_server(("127.0.0.1", 0))  # of our own, since the store's would be open to the network
+    port = listening.getsockname()[1]
+    store = TCPStore("127.0.0.1", port, is_master=True, wait_for_workers=False, master_listen_fd=listening.detach())
     with tempfile.TemporaryDirectory(prefix="adapt-ranks-") as name:
         folder = Path(name)
         write_job(folder / JOB, training, base)

@@ -18,6 +18,7 @@ from adapt.adapter.head import Head
 from adapt.adapter.objectives.objective import Loss, Objective
 from adapt.adapter.prompt import Prompt
 from adapt.adapter.states import States, Tokens
+from adapt.errors import InputError
 from adapt.records import AlpacaRecord
 from adapt.spec.objective import ContrastiveObjective
 
@@ -64,9 +65,14 @@ class Contrastive(Objective[Match]):
 
 
 def embedded_ids(text: str, prompt: Prompt) -> tuple[int, ...]:
-    """A text's token ids, with those that the tokenizer puts around texts and an end token, whose state sums the text up."""
+    """A text's token ids, with those that the tokenizer puts around texts and an end token, whose state sums the text up.
+
+    Raises InputError for a tokenizer without one.
+    """
     ids = list(prompt.tokenizer(text).input_ids)
     end = prompt.tokenizer.eos_token_id
+    if end is None:
+        raise InputError("the base's tokenizer has no end-of-sequence token, with which texts end", hint="choose another base, or objective sft")
     return tuple(ids if ids[-1:] == [end] else [*ids, end])
 
 

@@ -67,6 +67,8 @@ class Kto(Objective[Judged]):
     h is an answer's log-ratio to the start, z the divergence from it.
     """
 
+    divisible = False  # the divergence is the mean of a pass
+
     def __init__(self, spec: KtoObjective, *, batch_tokens: int) -> None:
         self._beta, self._good, self._bad = spec.beta, spec.desirable_weight, spec.undesirable_weight
         self._batch_tokens = batch_tokens
