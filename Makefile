@@ -16,7 +16,7 @@ build: $(VENV)/.core ## set up, then build the finance adapter on the bundled mo
 test: $(VENV)/.dev ## set up, then run the tests: no GPU, no network, no bundled model
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-slow: $(VENV)/.slow ## the tests on the bundled model, on a Ray cluster, and with the embedding model
+test-slow: $(VENV)/.slow ## the tests on the bundled model, and those that take minutes, on a Ray cluster, and with the embedding model
 	$(BIN)/python -m pytest -m slow
 
 test-vllm: $(VENV)/.dev serving-env ## the tests that start a real vLLM server

@@ -199,6 +199,7 @@ def one_of_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [method for method in METHODS if method not in NOT_SHARDED])
 def test_every_method_that_may_be_sharded_can(
     bases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, method: str

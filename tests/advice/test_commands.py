@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 
 from adapt.advice import machine
+from adapt.advice.forecast import training
+from adapt.cli.context import all_specs
 from adapt.cli.main import main
-from tests.adapter.trainings import write_dataset
+from adapt.plan.resolve import resolve
+from adapt.plan.workspace import Workspace
+from adapt.spec.load import load_params
+from tests.adapter.trainings import record, records, write_dataset
 from tests.tiny import tiny_base
 from tests.workspace import PARAMS, ROOT
 
@@ -81,6 +86,35 @@ def test_advice_rests_on_the_data_set_where_there_is_one(workspace: Path, capsys
     assert {one["setting"]: one["value"] for one in found["recommendations"]}["lora.r"] == 8
 
 
+def test_records_that_are_left_out_ask_for_a_larger_maximum(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workspace / "specs" / "alpha.yaml").write_text("train: {max_length_tokens: 32}\n", encoding="utf-8")
+    write_dataset(workspace / "data" / "dataset" / "alpha")
+    found = json.loads(adapt(capsys, "advise", "alpha", "--json")[1])
+    longest = found["situation"]["longest_tokens"]
+    assert longest > 32
+    assert found["changes"]["train.max_length_tokens"] == longest
+    assert adapt(capsys, "advise", "alpha", "--write")[0] == 0
+    assert "train.max_length_tokens" not in json.loads(adapt(capsys, "advise", "alpha", "--json")[1])["changes"]
+
+
+def test_long_records_ask_for_long_context(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    long = [record(f"Tell of bond {number}.", "a loan to the company " * 2000) for number in range(4)]
+    write_dataset(workspace / "data" / "dataset" / "alpha", train=long)
+    settings = {
+        one["setting"]: one["value"] for one in json.loads(adapt(capsys, "advise", "alpha", "--gpu", "24GiB", "--json")[1])["recommendations"]
+    }
+    assert settings["train.method"] == "longlora"
+    assert settings["train.max_length_tokens"] > 8192
+
+
+def test_one_long_record_among_many_decides_nothing(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_dataset(workspace / "data" / "dataset" / "alpha", train=[*records(24), record("What is a bond?", "A loan. " * 2000)])
+    found = json.loads(adapt(capsys, "advise", "alpha", "--json")[1])
+    assert found["situation"]["longest_tokens"] < 100
+    assert "train.max_length_tokens" not in found["changes"]
+    assert "a few records are longer than train.max_length_tokens, 1024, and are left out" in found["remarks"]
+
+
 def test_two_machines_at_once_are_wrong_use(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert adapt(capsys, "advise", "alpha", "--gpu", "24GiB", "--memory", "8GiB")[0] == 2
 
@@ -126,6 +160,22 @@ def test_a_build_that_cannot_fit_is_refused_with_settings_that_would(
     _, out, err = adapt(capsys, "plan", "beta")
     assert "(does not fit)" in out
     assert "train@beta does not fit the memory that is there" in err
+
+
+def test_a_build_of_several_that_fit_only_one_by_one_says_how_many(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("alpha", "beta"):
+        (workspace / "specs" / f"{name}.yaml").write_text("train: {method: full}\n", encoding="utf-8")
+    adapters, _ = resolve(Workspace(workspace), all_specs(Workspace(workspace)), load_params(workspace))
+    alone = training(Workspace(workspace), "beta", adapters["beta"].train, ["alpha", "beta"]).peak
+    monkeypatch.setattr(machine, "available_memory", lambda root=None: int(1.001 * alone / machine.USABLE["cpu"]))
+    code, _, err = adapt(capsys, "build", "--all")
+    assert code == 1
+    assert "train@alpha, train@beta train over one base, 2 at once, which is forecast to need " in err
+    assert "`adapt build --at-once 1` fits; `adapt build --force` builds all the same" in err
+    for arguments in (("--all", "--at-once", "1"), ("beta",)):
+        assert "is not a DVC repository" in adapt(capsys, "build", *arguments)[2]  # it got as far as DVC
 
 
 def test_a_build_that_nothing_helps_says_so(workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

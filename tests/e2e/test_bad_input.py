@@ -31,9 +31,12 @@ BAD_SPECS: dict[str, tuple[str | bytes, str]] = {
     "unknown base kind": ("base: {kind: hubb}", "specs/a.yaml: base.kind: 'hubb' is not a kind; choose from: bundled, path, hub"),
     "unknown export format": (
         "export: {m: {format: merge}}",
-        "specs/a.yaml: export.m.format: 'merge' is not a format; choose from: merged, quantized, onnx",
+        "specs/a.yaml: export.m.format: 'merge' is not a format; choose from: adapter, merged, quantized, onnx, onnx_adapters, gguf, gguf_adapter",
     ),
-    "export without format": ("export: {m: {dtype: float32}}", "specs/a.yaml: export.m: format is required; choose from: merged, quantized, onnx"),
+    "export without format": (
+        "export: {m: {dtype: float32}}",
+        "specs/a.yaml: export.m: format is required; choose from: adapter, merged, quantized, onnx, onnx_adapters, gguf, gguf_adapter",
+    ),
     "bad export name": ("export: {My-Model: {format: merged}}", "'My-Model': does not have the form ^[a-z][a-z0-9_]*$"),
     "rank zero": ("lora: {r: 0}", "specs/a.yaml: lora.r: 0: must be 1 or more"),
     "rank too large": ("lora: {r: 1024}", "specs/a.yaml: lora.r: 1024: must be 512 or less"),
@@ -139,9 +142,20 @@ def adapt(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str
     return int(stopped.value.code or 0), capsys.readouterr().err
 
 
+INDEX = """# Written by `adapt sync`; do not edit.
+adapters:
+  a:
+    raw: data/raw/a
+    reward: data/dataset/a/validation.jsonl
+    start: data/dataset/a/train.jsonl
+exports: {}
+steps: {}
+"""
+
+
 @pytest.mark.parametrize(("content", "message"), BAD_SPECS.values(), ids=BAD_SPECS)
 def test_bad_spec(workspace: Path, capsys: pytest.CaptureFixture[str], content: str | bytes, message: str) -> None:
-    (workspace / "specs" / "_index.yaml").write_text("# Written by `adapt sync`; do not edit.\nadapters:\n  a:\n    raw: data/raw/a\nexports: {}\n")
+    (workspace / "specs" / "_index.yaml").write_text(INDEX)
     (workspace / "specs" / "a.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
     before = digest_files(workspace)
     code, err = adapt(capsys, "stage", "resolve")

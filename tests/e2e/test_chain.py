@@ -24,6 +24,8 @@ evaluate: {gates: [{metric: mean_reward, minimum: -100}]}
 TRAININGS = {"step@alpha-sft", "step@alpha-reward", "train@alpha"}
 AFTER = {"evaluate@alpha", "gate@alpha"}
 
+pytestmark = pytest.mark.slow
+
 
 def preferences(count: int) -> str:
     """JSON lines of unlike questions with a better and a worse answer."""

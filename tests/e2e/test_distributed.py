@@ -8,6 +8,8 @@ import pytest
 
 from tests.workspace import PARAMS, run, tiny_workspace
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:

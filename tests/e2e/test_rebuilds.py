@@ -103,7 +103,7 @@ def test_a_removed_spec_leaves_nothing_behind(workspace: Path) -> None:
     assert (workspace / "adapters" / "beta").is_dir()
     run(workspace, "adapt", "prune")
     assert [path for path in tree(workspace) if "beta" in path] == []
-    assert "beta" not in (workspace / "dvc.lock").read_text(encoding="utf-8")
+    assert "@beta" not in (workspace / "dvc.lock").read_text(encoding="utf-8")
     assert set(served(workspace)["adapters"]) == {"alpha"}
     assert run(workspace, "adapt", "build", "--all").stdout == "all up to date\n"
     assert run(workspace, "adapt", "prune").stdout == "nothing to prune\n"

@@ -15,7 +15,7 @@ import torch
 from adapt.adapter.prompt import Prompt
 from adapt.artifact.progress import QuietProgress
 from adapt.base.load import load_tokenizer
-from adapt.errors import InputError
+from adapt.errors import InputError, WorkspaceError
 from adapt.export import compressor
 from adapt.export.compressed import TOKENS, CompressedRunner, calibration, compress
 from adapt.export.forms import ExportInputs
@@ -58,6 +58,12 @@ def test_environment_without_the_library_is_said(tmp_path: Path) -> None:
 def test_failure_shows_the_last_lines(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"llm-compressor ended with 1:\n[\s\S]*out of plums"):
         compressed(tmp_path, interpreter(tmp_path, "raise SystemExit('out of plums')"))
+
+
+@pytest.mark.parametrize("body", ["raise MemoryError", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])
+def test_lack_of_memory_is_said(tmp_path: Path, body: str) -> None:
+    with pytest.raises(WorkspaceError, match="llm-compressor ran out of memory"):
+        compressed(tmp_path, interpreter(tmp_path, body))
 
 
 def test_base_that_does_not_suit_the_scheme_is_a_users_error(tmp_path: Path) -> None:

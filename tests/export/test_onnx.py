@@ -19,7 +19,7 @@ import adapt
 import adapt.export.onnx as room
 from adapt.artifact.digest import digest_files
 from adapt.artifact.progress import QuietProgress
-from adapt.errors import InputError
+from adapt.errors import InputError, WorkspaceError
 from adapt.export.forms import ExportInputs
 from adapt.spec.export import OnnxExport, Parity
 from tests.export.conftest import run
@@ -120,6 +120,13 @@ def test_unknown_architecture_is_a_users_error(fake_builder: Callable[[str], Non
 def test_failure_of_the_builder_shows_its_last_lines(fake_builder: Callable[[str], None], tmp_path: Path) -> None:
     fake_builder("print('Reading layer 0')\nraise SystemExit('no weights')")
     with pytest.raises(RuntimeError, match=r"model builder ended with 1:\nReading layer 0\nno weights"):
+        build(tmp_path)
+
+
+@pytest.mark.parametrize("body", ["raise MemoryError", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"])
+def test_lack_of_memory_is_said(fake_builder: Callable[[str], None], tmp_path: Path, body: str) -> None:
+    fake_builder(body)
+    with pytest.raises(WorkspaceError, match="model builder ran out of memory"):
         build(tmp_path)
 
 

@@ -66,12 +66,14 @@ def test_adapters_are_swapped_on_one_graph(two: tuple[Path, Path, Path], inputs:
     assert (wanted["one"] - wanted["two"]).abs().max() > 0.1
 
 
+@pytest.mark.slow
 def test_graph_is_the_same_bytes_for_every_adapter(two: tuple[Path, Path, Path], inputs: ExportInputs, tmp_path: Path) -> None:
     run(FP32, ExportInputs(adapter=two[2], dataset=inputs.dataset, base=inputs.base), tmp_path / "out")
     assert digest_files(tmp_path / "out" / "base") == digest_files(two[0] / "base")
     assert digest_file(tmp_path / "out" / "adapter.onnx_adapter") == digest_file(two[1] / "adapter.onnx_adapter")
 
 
+@pytest.mark.slow
 def test_adapter_on_the_quantized_base_carries_its_effect(inputs: ExportInputs, tmp_path: Path) -> None:
     report = run(OnnxAdaptersExport(format="onnx_adapters", precision="int4", parity=LOOSE), inputs, tmp_path / "out")
     assert report.parity.effect == pytest.approx(1, abs=0.1)

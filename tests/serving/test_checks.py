@@ -137,6 +137,7 @@ def test_adapter_without_its_template_is_left_out(scene: Scene) -> None:
         ({"init_lora_weights": "corda"}, "init_lora_weights is 'corda'"),
         ({"init_lora_weights": "loftq"}, "init_lora_weights is 'loftq'"),
         ({"modules_to_save": ["lm_head", "embed_tokens"]}, "it replaces whole modules (embed_tokens, lm_head), which vLLM does not serve"),
+        ({"init_lora_weights": "lora_ga"}, "init_lora_weights is 'lora_ga', which changed the base while training"),
         ({"r": 513}, "its rank is 513, and vLLM serves up to 512"),
         ({"rank_pattern": {"q_proj": 600}}, "its rank is 600, and vLLM serves up to 512"),
         ({"r": 0}, "names the rank 0; a whole number from 1 is allowed"),

@@ -1,12 +1,15 @@
 """The commands about servers, as a person types them."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from adapt.cli.main import main
+from adapt.serving.keys import read_access, remove_client
+from adapt.serving.live import Live
 from tests.serving.adapters import Scene, base_folder
 
 
@@ -57,6 +60,56 @@ def test_serve_on_a_network_wants_an_api_key(workspace: Scene, capsys: pytest.Ca
     status, key, _ = run(capsys, "keys", "client", "mobile")
     assert (status, len(key.strip()) > 30) == (0, True)
     assert "the serving environment is not there" in run(capsys, "serve")[2]
+
+
+def test_address_beside_the_spec_wants_an_api_key_too(workspace: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (("--host", "0.0.0.0"), ("--host=::",)):
+        status, _, said = run(capsys, "serve", *arguments)
+        assert (status, "--host is " in said, "there is no API key" in said) == (1, True, True)
+    assert "the serving environment is not there" in run(capsys, "serve", "--host", "127.0.0.2")[2]
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("--middleware=os.system", "--middleware cannot be passed on"),
+        ("--midd", "--midd cannot be passed on: --middleware is the door"),
+        ("--lora_modules", "--lora-modules cannot be passed on"),
+        ("--config", "--config cannot be passed on"),
+        ("--hos=0.0.0.0", "--hos cannot be passed on: --host is an option of `adapt serve`"),
+        ("--ssl-keyfile=a", "put a proxy with TLS in front"),
+    ],
+)
+def test_arguments_that_go_around_the_door_are_refused(workspace: Scene, capsys: pytest.CaptureFixture[str], argument: str, expected: str) -> None:
+    status, _, said = run(capsys, "serve", argument, "a")
+    assert (status, expected in said) == (1, True)
+    assert not (workspace.root / ".adapt" / "serving").exists()
+
+
+def test_prepare_reaches_every_replica_and_a_key_is_taken_from_each_that_has_it(workspace: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    replicas = "".join(f"    - {{name: {name}, url: 'http://127.0.0.1:1', folder: live-{name}}}\n" for name in ("a", "b"))
+    (workspace.root / "params.yaml").write_text(f"base: {{kind: path, path: base}}\nrollout:\n  replicas:\n{replicas}")
+    assert run(capsys, "serve", "--prepare")[0] == 0
+    folders = [workspace.root / f"live-{name}" for name in ("a", "b")]
+    assert [list(Live(folder, workspace.out).aliases()) for folder in folders] == [["finance"]] * 2
+    run(capsys, "keys", "client", "mobile")
+    remove_client(folders[0], "mobile")
+    assert run(capsys, "keys", "client", "mobile", "--remove")[0] == 0
+    assert [read_access(folder)["clients"] for folder in folders] == [{}, {}]
+    with Live(folders[0], workspace.out).locked():
+        assert "is being changed by another command" in run(capsys, "keys", "client", "mobile")[2]
+
+
+def test_sigterm_interrupts_a_deployment(workspace: Scene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*arguments: Any, **options: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    run(capsys, "keys", "make")
+    monkeypatch.setattr("adapt.serving.deploy.deploy", ended)
+    usual = signal.getsignal(signal.SIGTERM)
+    status, _, said = run(capsys, "deploy", "finance")
+    assert (status, said.strip()) == (1, "aborted")
+    assert signal.getsignal(signal.SIGTERM) is usual
 
 
 def test_keys_that_others_can_read_are_not_used(workspace: Scene, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from adapt.errors import GateError, InputError, WorkspaceError
+from adapt.serving.client import Answer
 from adapt.serving.deploy import Release, Target, deploy, rollback
 from adapt.serving.drift import deployments, drift
 from adapt.serving.live import Live
 from adapt.serving.plugin.listing import package_digest
 from adapt.serving.start import prepare
 from adapt.spec.serving import RolloutSpec
-from tests.serving.adapters import lora_tensors
+from tests.serving.adapters import adapter_config, lora_tensors
 from tests.serving.plugin.published import Published, publish
 
 GOLDEN = ({"messages": [{"role": "user", "content": "q"}], "base": "plain", "adapter": "special answer"},)
@@ -31,6 +32,7 @@ class FakeReplica:
         self.told: list[tuple[str, str]] = []
         self.seen: list[dict[str, float] | None] = []
         self.down = False
+        self.cut = False
         self.overrides: dict[str, Any] = {}
 
     def is_ready(self) -> bool:
@@ -43,7 +45,8 @@ class FakeReplica:
         base = {key: facts["base"][key] for key in ("digest", "revision")}
         return {
             "aliases": self.live.aliases(),
-            "versions": dict.fromkeys(self.live.store().names()),
+            "versions": {version: None for shares in self.live.aliases().values() for version in shares},
+            "stored": self.live.store().names(),
             "base": base,
             **{key: facts[key] for key in ("tokenizer", "template", "max_lora_rank")},
             "code": package_digest(self.live.configuration / "plugin" / "adapt_serving"),
@@ -52,11 +55,11 @@ class FakeReplica:
     def models(self) -> list[dict[str, Any]]:
         return [{"id": "base"}]
 
-    def ask(self, model: str, messages: Any, *, max_tokens: int) -> str:
+    def ask(self, model: str, messages: Any, *, max_tokens: int) -> Answer:
         if self.down:
             raise WorkspaceError("no server answers")
         self.told.append(("ask", model))
-        return self.answers.get(model, self.otherwise)
+        return Answer(self.answers.get(model, self.otherwise), cut=self.cut)
 
     def unload(self, version: str) -> None:
         self.told.append(("unload", version))
@@ -140,6 +143,16 @@ def test_failing_requests_roll_back(server: Stage) -> None:
     assert server.live.history("finance")[-1]["action"] == "failed"
 
 
+@pytest.mark.parametrize(("status", "allowed"), [("0", True), ("400", True), ("404", False), ("500", False)])
+def test_names_that_the_server_lost_count_as_failures_and_clients_that_left_do_not(server: Stage, status: str, allowed: bool) -> None:
+    server.replica.samples = [{}, {("adapt_requests_total", server.release.version, status): 1.0}]
+    if allowed:
+        server.deploy()
+        return
+    with pytest.raises(GateError, match=r"1 of 1 requests to .* failed"):
+        server.deploy()
+
+
 @pytest.mark.parametrize(("requests", "allowed"), [(19, True), (20, False)])
 def test_slow_answers_roll_back_once_there_are_enough_to_judge(server: Stage, requests: float, allowed: bool) -> None:
     first, version = server.first, server.release.version
@@ -194,10 +207,43 @@ def test_deploying_what_is_live_changes_nothing(server: Stage) -> None:
     assert server.replica.told == told
 
 
-def test_version_without_golden_prompts_is_not_deployed(server: Stage) -> None:
-    server.release = Release("finance", server.release.source, ())
+def test_version_without_golden_prompts_is_not_deployed_until_it_has_some(server: Stage) -> None:
+    built = server.release
+    server.release = Release("finance", built.source, ())
     with pytest.raises(InputError, match=r"has no golden prompts.*\nhint: set evaluate.generate_records"):
         server.deploy()
+    server.release = built
+    assert server.deploy()[0]["changed"] is True
+    assert server.live.golden(built.version) == list(GOLDEN)
+
+
+@pytest.mark.parametrize(("answer", "cut", "allowed"), [("special", True, True), ("special", False, False), ("special \ufffd", True, True)])
+def test_answers_are_compared_no_further_than_the_tokens_reached(server: Stage, answer: str, cut: bool, allowed: bool) -> None:
+    server.replica.otherwise, server.replica.cut = answer, cut
+    if allowed:
+        assert server.deploy(rollout=QUICK.model_copy(update={"min_agreement": 0.9}))[0]["agreement"] == 1.0
+        return
+    with pytest.raises(GateError, match="brings back 50% of the expected answers"):
+        server.deploy(rollout=QUICK.model_copy(update={"min_agreement": 0.9}))
+
+
+def test_new_server_is_opened_to_its_administrator_before_it_is_asked(server: Stage, tmp_path: Path) -> None:
+    live = Live(tmp_path / "new", server.live.configuration)
+    replica = FakeReplica(live, "new")
+    opened: list[bool] = []
+    replica.state = lambda: {"known": opened.append((live.folder / "access.json").is_file())}  # type: ignore[method-assign]
+    server.deploy(targets=[Target(replica, live)])  # type: ignore[arg-type]
+    assert opened == [True]
+
+
+def test_server_that_dies_while_the_old_version_drains_keeps_the_new_one(server: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(version: str) -> None:
+        raise WorkspaceError("server: no server answers")
+
+    monkeypatch.setattr(server.replica, "unload", gone)
+    assert server.deploy()[0]["changed"] is True
+    assert server.shares() == {server.release.version: 1.0}
+    assert server.said[-1] == f"server: {server.first} may still be loaded: server: no server answers"
 
 
 def test_rollback_goes_back_one_version_at_a_time(server: Stage) -> None:
@@ -220,6 +266,40 @@ def test_rollback_passes_over_versions_that_would_not_be_served(server: Stage) -
     assert server.shares() == {server.release.version: 1.0}
     with pytest.raises(InputError, match="'legal' is not live; there are: finance"):
         rollback("legal", [server.target], say=server.said.append)
+
+
+def test_rollback_never_leads_to_a_version_that_failed(server: Stage) -> None:
+    server.deploy()
+    second = server.release.version
+    server.release = server.rebuild(0.75)
+    third = server.release.version
+    server.replica.samples = [{}, {("adapt_requests_total", third, "500"): 1.0}]
+    with pytest.raises(GateError, match="failed"):
+        server.deploy()
+    assert [entry["action"] for entry in server.live.history("finance")] == ["start", "deploy", "deploy", "failed"]
+    assert server.shares() == {second: 1.0}
+    rollback("finance", [server.target], say=server.said.append)
+    assert server.shares() == {server.first: 1.0}
+
+
+def test_rollback_after_a_first_deployment_that_failed_finds_nothing(server: Stage, tmp_path: Path) -> None:
+    live = Live(tmp_path / "new", server.live.configuration)
+    target = Target(FakeReplica(live, "new"), live)  # type: ignore[arg-type]
+    target.replica.samples = [{}, {("adapt_requests_total", server.release.version, "500"): 1.0}]  # type: ignore[attr-defined]
+    with pytest.raises(GateError, match="failed"):
+        server.deploy(targets=[target])
+    later = server.rebuild(0.75)
+    target.replica.samples = [{}]  # type: ignore[attr-defined]
+    server.release = later
+    server.deploy(targets=[target])
+    with pytest.raises(InputError, match="there is no version of 'finance' to go back to"):
+        rollback("finance", [target], say=server.said.append)
+
+
+def test_torn_line_of_the_history_is_passed_over(server: Stage) -> None:
+    with (server.live.folder / "history.jsonl").open("a") as file:
+        file.write('{"at": "2026')
+    assert [entry["action"] for entry in server.live.history("finance")] == ["start"]
 
 
 def test_deployments_say_what_is_live_since_when_and_from_what(server: Stage) -> None:
@@ -246,3 +326,36 @@ def test_prepare_never_replaces_what_serves(server: Stage) -> None:
     prepare(server.live, server.published.keys, [server.release], say=server.said.append)
     assert server.shares() == {server.first: 1.0}
     assert server.said == [f"finance is served as {server.first}; built is {server.release.version}: `adapt deploy finance`"]
+
+
+def test_prepare_replaces_what_this_configuration_would_refuse(server: Stage) -> None:
+    wide = server.published.rebuilt(tensors=lora_tensors(32), config=adapter_config(32))
+    server.live.shift("finance", {wide: 1.0}, action="deploy")
+    prepare(server.live, server.published.keys, [server.release], say=server.said.append)
+    assert server.shares() == {server.release.version: 1.0}
+    reason = "its rank is 32, and the server's slots hold 8"
+    assert server.said == [f"finance is served as {server.release.version}, since this configuration would refuse {wide}: {reason}"]
+    (server.release.source / "adapter_config.json").write_text("{}")
+    server.live.shift("finance", {wide: 1.0}, action="deploy")
+    (server.published.adapters / server.release.version / "model.sig").unlink()
+    with pytest.raises(InputError, match=rf"{server.release.version} would not be served"):
+        prepare(server.live, server.published.keys, [server.release], say=server.said.append)
+    assert server.shares() == {wide: 1.0}
+
+
+def test_prepare_takes_names_away_that_are_not_built_any_more(server: Stage) -> None:
+    prepare(server.live, server.published.keys, [], say=server.said.append)
+    assert server.live.aliases() == {}
+    assert server.said[0].startswith("finance is not served any more")
+    prepare(server.live, server.published.keys, [server.release], say=server.said.append)
+    assert server.shares() == {server.release.version: 1.0}
+
+
+def test_refused_build_leaves_what_is_in_place(server: Stage) -> None:
+    server.deploy()
+    place = server.published.adapters / server.release.version
+    (server.release.source / "adapter_config.json").write_text("{}")
+    (place / "model.sig").write_bytes(b"{}")
+    with pytest.raises(InputError, match="would not be served"):
+        server.live.publish(server.release.source, key=server.published.keys.signing, golden=GOLDEN)
+    assert (place / "adapter_model.safetensors").is_file()

@@ -103,13 +103,37 @@ def test_streams_end_with_the_reason_and_the_tokens_where_asked(echo: Echo) -> N
         (chat(max_tokens="x"), "invalid literal"),
         (chat(temperature=9), "temperature between 0 and 2"),
         (chat(max_tokens=99), "the prompt has 1 tokens; with 99 of an answer that is more than 99"),
+        (chat(max_tokens=float("inf")), "cannot convert float infinity"),
+        (chat(stream=True, stream_options=[1]), "stream_options must be an object"),
+        (chat(n=2), "n is not known to this engine"),
+        (chat(stop=["a"]), "stop is not known to this engine"),
+        (chat(logprobs=True), "logprobs is not known to this engine"),
+        (chat(tools=[{"type": "function"}]), "tools is not known to this engine"),
         ({"model": "base", "messages": ["a"]}, "messages must be a list of objects"),
+        ({"model": "base", "messages": "a"}, "messages must be a list of objects"),
+        ({"messages": []}, "lacks or misuses 'model'"),
     ],
 )
 def test_requests_that_cannot_be_answered_are_refused(echo: Echo, body: dict[str, Any], expected: str) -> None:
     status, answer = ask(LocalServer(echo, max_model_len=99), "/v1/chat/completions", body)
     assert status == 400
     assert expected in answer["error"]["message"]
+
+
+def test_several_prompts_at_once_are_refused(echo: Echo) -> None:
+    status, answer = ask(LocalServer(echo, max_model_len=99), "/v1/completions", {"model": "base", "prompt": ["a", "b"]})
+    assert (status, answer["error"]["message"]) == (400, "prompt must be one text; this engine answers one at a time")
+    assert ask(LocalServer(echo, max_model_len=99), "/tokenize", {"prompt": ["a"]})[0] == 400
+
+
+def test_fields_that_ask_for_nothing_are_no_reason_to_refuse(echo: Echo) -> None:
+    body = chat(n=1, stop=None, logprobs=False, presence_penalty=0.0, tools=[], user="ann")
+    assert ask(LocalServer(echo, max_model_len=99), "/v1/chat/completions", body)[0] == 200
+
+
+def test_an_answer_of_no_given_length_fits_the_model(echo: Echo) -> None:
+    assert ask(LocalServer(echo, max_model_len=50), "/v1/completions", {"model": "base", "prompt": "abc"})[0] == 200
+    assert echo.wishes == [Wish(49, 1.0, 1.0)]
 
 
 def test_refused_versions_and_other_routes_are_not_found(echo: Echo) -> None:

@@ -45,7 +45,9 @@ def test_compose_mounts_exist_and_never_hold_private_keys(scene: Scene) -> None:
         "/srv/adapt/base": (scene.root / "base").resolve(),
     }
     assert all(mount.endswith(":ro") for mount in service["volumes"])
-    assert service["ports"] == ["127.0.0.1:8000:8000"]
+    assert service["ports"] == ["127.0.0.1:8000:8000"], "so that start.sh may do without keys"
+    assert service["environment"]["ADAPT_WITHOUT_KEYS"] == "1"
+    assert "ADAPT_WITHOUT_KEYS" not in (folder / "kubernetes.yaml").read_text(), "inside a cluster the port is open"
 
 
 @pytest.mark.parametrize("source", [None, HUB])

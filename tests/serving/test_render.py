@@ -12,6 +12,7 @@ from adapt.artifact.digest import digest_file, digest_folder
 from adapt.artifact.manifest import verify
 from adapt.errors import InputError
 from adapt.serving.declared import served_model
+from adapt.serving.keys import add_client
 from adapt.serving.options import option_problems
 from adapt.spec.base import BundledBase, HubBase, PathBase
 from tests.serving.adapters import TEMPLATE, Scene, adapter_config, base_folder, lora_tensors
@@ -205,7 +206,8 @@ def started(scene: Scene, *arguments: str, **environment: str) -> subprocess.Com
     fake.parent.mkdir(exist_ok=True)
     live = scene.root / ".adapt" / "serving"
     live.mkdir(parents=True, exist_ok=True)
-    (live / "access.json").touch()
+    if not (live / "access.json").exists():
+        (live / "access.json").write_text('{"admin": [], "clients": {}}')
     told = 'printf "$$ kv=$VLLM_CPU_KVCACHE_SPACE bind=$VLLM_CPU_OMP_THREADS_BIND offline=$HF_HUB_OFFLINE "\n'
     told += 'echo "plugins=$VLLM_PLUGINS live=$ADAPT_LIVE path=$PYTHONPATH"'
     fake.write_text(f'#!/bin/sh\npwd\n{told}\nfor a in "$@"; do echo "[$a]"; done\n')
@@ -227,6 +229,36 @@ def test_start_script_runs_the_server_in_its_own_folder(scene: Scene) -> None:
     assert (given["live"].endswith("/dist/vllm/../../.adapt/serving"), given["path"].endswith("/dist/vllm/plugin")) == (True, True)
     module = ["[-m]", "[vllm.entrypoints.openai.api_server]", "[--config]", "[serve.yaml]"]
     assert arguments == [*module, "[--enforce-eager]", "[--port]", "[81]", "[with space]"]
+
+
+@pytest.mark.parametrize("arguments", [("--host", "0.0.0.0"), ("--host=0.0.0.0",), ("--hos", "::"), ("--port", "81", "--host", "example.org")])
+def test_start_script_listens_beyond_this_machine_only_with_a_key(scene: Scene, arguments: tuple[str, ...]) -> None:
+    base_folder(scene.root / "base")
+    scene.render()
+    done = started(scene, *arguments)
+    assert (done.returncode, "there is no API key" in done.stderr) == (1, True)
+    assert started(scene, *arguments, ADAPT_WITHOUT_KEYS="1").returncode == 0
+    add_client(scene.root / ".adapt" / "serving", "mobile")
+    assert started(scene, *arguments).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("127.0.0.5", 0), ("::1", 0), ("localhost", 0), ("0.0.0.0", 1), ("::", 1), ("10.0.0.1", 1), ("127.example.org", 1)]
+)
+def test_start_script_looks_at_the_rendered_address_too(scene: Scene, host: str, status: int) -> None:
+    base_folder(scene.root / "base")
+    scene.render(host=host)
+    assert started(scene).returncode == status
+    assert started(scene, "--host", "127.0.0.1").returncode == 0
+
+
+@pytest.mark.parametrize("argument", ["--middleware=a", "--midd", "--config", "--lora_modules=a", "--lora-mod", "--ssl-keyfile"])
+def test_start_script_passes_on_nothing_that_goes_around_the_door(scene: Scene, argument: str) -> None:
+    base_folder(scene.root / "base")
+    scene.render()
+    done = started(scene, argument, "a")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert argument.partition("=")[0].replace("_", "-") in done.stderr
 
 
 def test_start_script_records_cuda_graphs_where_there_is_a_gpu(scene: Scene) -> None:

@@ -1,10 +1,12 @@
 """What each engine makes of an adapter, as the stage says it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapt.errors import StageError
 from tests.serving.adapters import Scene, adapter_config, base_folder
 from tests.serving.servers import NEEDS_VLLM, PYTHON
 
@@ -63,6 +65,17 @@ def test_damaged_adapter_is_served_nowhere(scene: Scene) -> None:
     verdicts = found(scene)
     assert servable(verdicts) == set()
     assert "differs from its manifest: training.json" in verdicts["transformers"]["why"]
+
+
+def test_vllm_that_does_not_answer_is_said(scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from adapt.serving import verdicts
+
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nexec sleep 20\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(verdicts, "_SECONDS", 0.2)
+    with pytest.raises(StageError, match=r"vLLM did not answer within 0\.2 seconds"):
+        verdicts.rehearse(tmp_path, python=slow)
 
 
 @pytest.mark.parametrize("mark", ["takes", "refuses"])

@@ -53,6 +53,13 @@ def test_alpha_follows_the_rank_unless_set(tmp_path: Path) -> None:
     assert (specs["a"].lora.alpha, specs["b"].lora.alpha) == (24, 5)
 
 
+def test_name_that_a_server_gives_to_the_base_is_no_adapters(tmp_path: Path) -> None:
+    with pytest.raises(
+        SpecError, match=r"specs/base.yaml: a server calls the base model 'base', so no adapter can have that name\nhint: rename the file"
+    ):
+        load(tmp_path, "", base="")
+
+
 def test_all_problems_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         load(tmp_path, "seed: -1", a="lora: {r: 0}\ntrain: {epochs: 0}", b="colour: red")

@@ -51,8 +51,15 @@ class Trackers:
             kept = json.loads(memory.read_bytes())
         self._sent: int = kept.get("sent", -1)
         self._runs: dict[str, str] = kept.get("runs", {})
-        self._trackers = {kind: self._open(kind, tracking, settings_of(section)) for kind in tracking.trackers}
-        self._remember()
+        self._trackers: dict[str, Tracker] = {}
+        try:
+            for kind in tracking.trackers:
+                self._trackers[kind] = self._open(kind, tracking, settings_of(section))
+        except InputError:
+            self.close(finished=False)
+            raise
+        finally:  # a run that began goes on when the training is tried again
+            self._remember()
 
     def tell(self, points: Sequence[Point]) -> None:
         """Send what was not sent before. A tracker that fails is told nothing more; the training goes on."""
@@ -83,10 +90,13 @@ class Trackers:
                 f"trackers.use names {kind}, and its package is not installed ({error})",
                 hint="pip install 'adapt-build[trackers]', or leave it out of trackers.use in params.yaml",
             ) from None
-        except Exception as error:  # libraries of others, with errors of their own
+        except InputError:
+            raise
+        except Exception as error:  # libraries of others, whose messages may hold an address with its password, or a key
             raise InputError(
-                f"{kind} cannot begin a run: {error}", hint="see to its environment variables, or leave it out of trackers.use"
-            ) from error
+                f"{kind} cannot begin a run: {type(error).__name__}",
+                hint="see to its environment variables and to the server that they name, or leave it out of trackers.use",
+            ) from None
         return opened
 
     def _try(self, kind: str, call: Callable[[], None]) -> None:
@@ -181,7 +191,10 @@ def _swanlab(tracking: Tracking, folder: Path, settings: Settings, run: str | No
     swanlab: Any = import_module("swanlab")
 
     if swanlab.has_run():
-        raise InputError("SwanLab follows one run in a process, and several adapters train in this one")
+        raise InputError(
+            "SwanLab follows one run in a process, and several adapters train in this one",
+            hint="build them one by one with `adapt build --at-once 1`, or leave swanlab out of trackers.use",
+        )
     run = run or secrets.token_hex(4)
     nothing = swanlab.Settings.Probe(hardware=False, runtime=False, requirements=False, conda=False, git=False, swanlab=False, monitor=False)
     opened = swanlab.init(

@@ -65,7 +65,7 @@ def advise(situation: Situation) -> Advice:
     batch, candidate = _batch(situation, method.name, rank.value if reads_rank else None)
     found = [_method(method), *([rank] if reads_rank else []), *_quantization(situation, method.name), _dtype(), *batch]
     found += [_steps(situation, candidate), _epochs(situation), _rate(situation, method.name)]
-    if situation.longest_tokens > 1024:
+    if situation.longest_tokens > situation.max_length_tokens:
         found.append(_longest(situation))
     return Advice(tuple(found), candidate, tuple(_remarks(situation, candidate)))
 
@@ -168,7 +168,8 @@ def _rate(situation: Situation, method: str) -> Recommendation:
 
 def _longest(situation: Situation) -> Recommendation:
     reason = f"the longest record has {situation.longest_tokens} tokens, and longer ones than this are left out"
-    return Recommendation("train.max_length_tokens", situation.longest_tokens, reason, None, ("1024: leaves records out",))
+    rejected = (f"{situation.max_length_tokens}: leaves records out",)
+    return Recommendation("train.max_length_tokens", situation.longest_tokens, reason, None, rejected)
 
 
 def _remarks(situation: Situation, candidate: Candidate) -> list[str]:
@@ -177,6 +178,8 @@ def _remarks(situation: Situation, candidate: Candidate) -> list[str]:
         remarks.append(f"nothing fits: the least is forecast at {_gib(candidate)}, and there are {situation.device.memory / 2**30:.1f} GiB")
     if situation.shape.positions and situation.longest_tokens > situation.shape.positions:
         remarks.append(f"the base was made for {situation.shape.positions} tokens, and the longest record has {situation.longest_tokens}")
+    if situation.left_out:
+        remarks.append(f"a few records are longer than train.max_length_tokens, {situation.max_length_tokens}, and are left out")
     if situation.is_foreign:
         remarks.append("the tokenizer spells the records out in bytes: train with objective pretrain on running text first, or take another base")
     if situation.records < 100:

@@ -1,6 +1,7 @@
 """What past builds of this workspace recorded on this machine: corrections of the analytic forecast, and forecasts of stages that have none.
 
-Enters: run records (seconds, peak memory), and dvc.lock, which holds the section that each run had. Leaves: factors and rates.
+Enters: run records (seconds, peak memory), and dvc.lock, which holds the section that each run had. Leaves: factors and rates. A stage that only took
+an adapter trained ahead tells nothing: its figures are of the training, its seconds and peak of copying a folder.
 """
 
 from __future__ import annotations
@@ -98,8 +99,8 @@ def past_stage(stage: Stage, workspace: Workspace, names: Sequence[str], *, raw:
     """
     others = [Stage(stage.kind, name, stage.export) for name in names if name != stage.adapter]
     for like in (stage, *others):
-        record = read_run(workspace, like.name)
-        if record and "error" not in record:
+        record = _telling(workspace, like)
+        if record is not None:
             then = _raw_then(workspace, like.adapter) or raw.get(like.adapter, 0)
             growth = raw[stage.adapter] / then if stage.kind in _SCALED and then and raw.get(stage.adapter) else 1.0
             above = max(0, int(record["peak_mib"]) - _PROCESS_MIB)
@@ -128,14 +129,21 @@ def _locked(workspace: Workspace) -> Mapping[str, Mapping[str, Any]]:
         return {}
 
 
+def _telling(workspace: Workspace, stage: Stage) -> Mapping[str, Any] | None:
+    """The last record of `stage`, where its seconds and its peak are those of its work; None without one."""
+    record = read_run(workspace, stage.name)
+    figures = record.get("figures")
+    return None if "error" in record or not isinstance(figures, dict) or figures.get("ahead") else record
+
+
 def _trainings(workspace: Workspace, names: Sequence[str]) -> Iterator[_Training]:
     """Trainings that ended well, each with the section that it had."""
     locked = _locked(workspace)
     for name in names:
         stage = Stage("train", name)
-        record, params = read_run(workspace, stage.name), locked.get(stage.name, {}).get("params", {})
+        record, params = _telling(workspace, stage), locked.get(stage.name, {}).get("params", {})
         sections = [content["train"] for content in params.values() if isinstance(content, dict) and "train" in content]
-        if sections and record and "error" not in record and isinstance(record.get("figures"), dict):
+        if sections and record is not None:
             try:
                 yield _Training(stage.name, TrainSection.model_validate(sections[0]), record)
             except ValidationError:  # of a version whose sections were others

@@ -32,6 +32,7 @@ class Situation:
     records: int
     median_tokens: int
     longest_tokens: int
+    """Of the records that are worth a place."""
     tokens_per_character: float = 0.25
     objective: str = "sft"
     served: bool = True
@@ -40,6 +41,10 @@ class Situation:
     """Other adapters on that server."""
     merged: bool = False
     """Whether an export folds it into the base."""
+    max_length_tokens: int = 1024
+    """What the spec has now."""
+    left_out: int = 0
+    """Records longer than `longest_tokens`, among those that were looked at."""
 
     @property
     def is_foreign(self) -> bool:

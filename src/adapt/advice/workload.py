@@ -62,8 +62,10 @@ class Workload:
     """Optimiser steps of an epoch, over all records."""
     records: int
     validation_tokens: int
-    lengths: tuple[Lengths, ...] = ()
-    """Of the records that were looked at."""
+    looked_at: tuple[Lengths, ...]
+    """Records that stand for all, those longer than `max_length_tokens` among them."""
+    lengths: tuple[Lengths, ...]
+    """Those of them that are trained on."""
     scale: float = 1.0
     """All records, as a multiple of those."""
     assumed: bool = False
@@ -101,13 +103,14 @@ def planned(
     epoch = plan_epoch(wholes, batch_tokens=tokens, accumulate=settings.accumulate, seed=seed, epoch=0, padded=padded)
     passes = [_pass([kept[position] for position in micro], padded=padded) for step in epoch for micro in step]
     scale = records / max(1, len(lengths))
-    return Workload(tuple(passes), max(1.0, len(epoch) * scale), records, validation_tokens, tuple(kept), max(1.0, scale), assumed)
+    steps = max(1.0, len(epoch) * scale)
+    return Workload(tuple(passes), steps, records, validation_tokens, tuple(lengths), tuple(kept), max(1.0, scale), assumed)
 
 
 def replanned(workload: Workload, settings: CommonTrain, *, device: Kind, seed: int) -> Workload:
     """The same records in passes of other settings."""
     return planned(
-        workload.lengths,
+        workload.looked_at,
         settings,
         device=device,
         records=workload.records,

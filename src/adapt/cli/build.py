@@ -33,7 +33,7 @@ def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: in
     check_index(workspace, loaded)
     names = list(loaded) if everything else spec_names(workspace, specs, loaded)
     if not force and ORDER.index(to) >= ORDER.index("train"):
-        _check_memory(workspace, names, loaded)
+        _check_memory(workspace, names, loaded, at_once)
     built = build(workspace, {name: loaded[name] for name in names}, to=to, at_once=at_once)
     accounts = [summarize(workspace, name, loaded[name]) for name in names]
     if as_json:
@@ -44,14 +44,14 @@ def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: in
         raise StageError(f"{len(failed)} of {len(built)} stages failed: {', '.join(failed)}")
 
 
-def _check_memory(workspace: Workspace, names: list[str], loaded: dict[str, AdapterSpec]) -> None:
+def _check_memory(workspace: Workspace, names: list[str], loaded: dict[str, AdapterSpec], at_once: int) -> None:
     """Refuse trainings that cannot fit, before anything runs."""
     from adapt.advice.fitting import check_fits
     from adapt.plan.resolve import resolve
     from adapt.spec.load import load_params
 
     adapters, _ = resolve(workspace, {name: loaded[name] for name in names}, load_params(workspace.root))
-    check_fits(workspace, adapters)
+    check_fits(workspace, adapters, at_once=at_once)
 
 
 def _plain(workspace: Workspace, one: Built) -> dict[str, Any]:

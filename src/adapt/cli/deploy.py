@@ -1,6 +1,10 @@
 """`adapt deploy`, `rollback`, `deployments`, `drift`, `verdicts` and `keys`: what servers can and do answer with, and who may ask."""
 
 import dataclasses
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 import click
 
@@ -42,11 +46,26 @@ def deploy_command(name: str, canary: float | None, watch: float | None, as_json
     if watch is not None:
         rollout = rollout.model_copy(update={"watch_seconds": watch})
     release = release_of(workspace, name)
-    done = deploy(release, targets_of(workspace), keys=keys_of(workspace), rollout=rollout, canary=canary, say=say)
+    with _interrupted_by_sigterm():
+        done = deploy(release, targets_of(workspace), keys=keys_of(workspace), rollout=rollout, canary=canary, say=say)
     if as_json:
         print_json(done)
     else:
         print_table(("server", "version", "changed"), [(entry["replica"], entry["version"], "yes" if entry["changed"] else "no") for entry in done])
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Let a service manager's signal roll back as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    usual = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
 
 
 @click.command("rollback")
@@ -150,7 +169,9 @@ def keys_make_command() -> None:
     workspace = open_workspace()
     keys = keys_of(workspace)
     made = keys.make()
-    open_access(keys, live_of(workspace).folder)
+    live = live_of(workspace)
+    with live.locked():
+        open_access(keys, live.folder)
     click.echo(f"{workspace.shown(keys.folder)}: {'made' if made else 'already there'}")
 
 
@@ -160,14 +181,18 @@ def keys_make_command() -> None:
 def keys_client_command(client: str, remove: bool) -> None:
     """Make an API key for CLIENT and print it, once; servers keep only its digest. From the first key on, requests need one."""
     from adapt.cli.deployed import targets_of
-    from adapt.serving.keys import add_client, remove_client, share_client
+    from adapt.serving.keys import add_client, read_access, remove_client, share_client
 
-    first, *others = targets_of(open_workspace())
+    first, *others = (target.live for target in targets_of(open_workspace()))
     if remove:
-        for target in (first, *others):
-            remove_client(target.live.folder, client)
+        holders = [live for live in (first, *others) if client in read_access(live.folder)["clients"]]
+        for live in holders or [first]:  # an earlier attempt may have reached some of them
+            with live.locked():
+                remove_client(live.folder, client)
         return
-    key = add_client(first.live.folder, client)
-    for target in others:
-        share_client(first.live.folder, target.live.folder, client)
+    with first.locked():
+        key = add_client(first.folder, client)
+    for live in others:
+        with live.locked():
+            share_client(first.folder, live.folder, client)
     click.echo(key)

@@ -6,22 +6,32 @@ from typing import TYPE_CHECKING
 import click
 
 from adapt.cli.context import open_workspace
-from adapt.errors import WorkspaceError
+from adapt.errors import InputError, WorkspaceError
 from adapt.plan.workspace import Workspace
 from adapt.spec.load import load_params
 from adapt.spec.serving import ServerSpec
 
 if TYPE_CHECKING:
+    from adapt.serving.keys import Keys
     from adapt.serving.live import Live
+
+_REFUSED = {
+    "--host": "is an option of `adapt serve`; write it out",
+    "--middleware": "is the door of the server, and serve.yaml names it",
+    "--config": "is serve.yaml of the configuration",
+    "--lora-modules": "would load adapters whose signature nobody looked at; `adapt deploy` brings them in",
+}
+"""Options of vLLM that would go around the door or the check of the address."""
 
 
 @click.command("serve", context_settings={"ignore_unknown_options": True})
 @click.option("--engine", type=click.Choice(["vllm", "transformers"]), default="vllm", show_default=True, help="What answers.")
 @click.option("--prepare", "only_prepare", is_flag=True, help="Sign and publish adapters, make keys, and start nothing.")
 @click.option("--wait", default=600.0, show_default=True, type=click.FloatRange(1), help="Longest start, in seconds.")
+@click.option("--host", help="Address to bind to, instead of server.host.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port, instead of server.port.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def serve_command(engine: str, only_prepare: bool, wait: float, port: int | None, arguments: tuple[str, ...]) -> int:
+def serve_command(engine: str, only_prepare: bool, wait: float, host: str | None, port: int | None, arguments: tuple[str, ...]) -> int:
     """Start the server with every adapter that passed its gates; further ARGUMENTS go to vLLM.
 
     On a machine without vLLM, `--engine transformers` answers on the same routes, one request at a time.
@@ -34,31 +44,58 @@ def serve_command(engine: str, only_prepare: bool, wait: float, port: int | None
     from adapt.serving.launch import is_loopback, reachable
     from adapt.serving.start import prepare, run_server
 
+    _check_arguments(arguments)
     workspace = open_workspace()
     server = load_params(workspace.root).server
     keys, live = keys_of(workspace), live_of(workspace)
-    prepare(live, keys, releases_of(workspace), say=say)
     if only_prepare:
-        say(f"{live.folder}: ready for start.sh and `adapt deploy`")
+        _prepare_all(workspace, keys)
         return 0
-    if not is_loopback(server.host) and not read_access(live.folder)["clients"]:
-        raise WorkspaceError(
-            f"server.host is {server.host}, and there is no API key: anyone on the network could ask", hint="make one with `adapt keys client NAME`"
-        )
-    at = port or server.port
-    replica = Replica("server", f"http://{reachable(server.host)}:{at}", keys.token)
+    prepare(live, keys, releases_of(workspace), say=say)
+    address, at = host or server.host, port or server.port
+    if not is_loopback(address) and read_access(live.folder)["open"]:
+        where = f"--host is {address}" if host else f"server.host is {address}"
+        raise WorkspaceError(f"{where}, and there is no API key: anyone on the network could ask", hint="make one with `adapt keys client NAME`")
+    replica = Replica("server", f"http://{reachable(address)}:{at}", keys.token)
     if replica.is_ready():
         raise WorkspaceError(f"something answers at {replica.url} already", hint="stop it, or choose another port with --port")
     if engine == "transformers":
         if arguments:
             raise click.UsageError("further arguments are vLLM's")
-        _run_locally(workspace, live, server, port=at)
+        _run_locally(workspace, live, server, host=address, port=at)
         return 0
     python = _python(workspace)
-    return run_server(live, replica, python=python, arguments=["--port", str(at), *arguments], seconds=wait, say=say)
+    return run_server(live, replica, python=python, arguments=["--host", address, "--port", str(at), *arguments], seconds=wait, say=say)
 
 
-def _run_locally(workspace: Workspace, live: "Live", server: ServerSpec, *, port: int) -> None:
+def _check_arguments(arguments: tuple[str, ...]) -> None:
+    """Refuse arguments that would go around the door. vLLM also takes an option by its beginning, and with underscores."""
+    for argument in arguments:
+        given = argument.partition("=")[0].replace("_", "-")
+        if not given.startswith("--") or given == "--":
+            continue
+        if given.startswith("--ssl"):
+            raise InputError(f"{given}: the server speaks plain HTTP", hint="put a proxy with TLS in front; docs/how-to/serve.md shows one")
+        for option, why in _REFUSED.items():
+            if option.startswith(given):
+                raise InputError(f"{given} cannot be passed on: {option} {why}")
+
+
+def _prepare_all(workspace: Workspace, keys: "Keys") -> None:
+    """Prepare the folder of this machine's server, and those of rollout.replicas."""
+    from adapt.cli.deployed import live_of, releases_of, say, targets_of
+    from adapt.serving.start import prepare
+
+    own, releases = live_of(workspace), releases_of(workspace)
+    keys.make()
+    others = [target.live for target in targets_of(workspace)]
+    folders = {live.folder.resolve(): live for live in (own, *others)}
+    for live in folders.values():
+        prepare(live, keys, releases, say=say)
+        say(f"{live.folder}: ready for start.sh and `adapt deploy`")
+
+
+def _run_locally(workspace: Workspace, live: "Live", server: ServerSpec, *, host: str, port: int) -> None:
     """Serve through transformers until a signal ends it."""
     import uvicorn
 
@@ -67,6 +104,7 @@ def _run_locally(workspace: Workspace, live: "Live", server: ServerSpec, *, port
     from adapt.base.prepare import prepare
     from adapt.cli.deployed import say
     from adapt.cli.speaker import TransformersSpeaker
+    from adapt.serving.launch import reachable
     from adapt.serving.local import LocalServer
     from adapt.serving.plugin.gate import Gate
     from adapt.serving.plugin.places import CONFIGURATION, LIVE
@@ -77,8 +115,8 @@ def _run_locally(workspace: Workspace, live: "Live", server: ServerSpec, *, port
     speaker = TransformersSpeaker(base, live.configuration, live.store(), dtype=dtype)
     places = {LIVE: str(live.folder), CONFIGURATION: str(live.configuration)}
     gate = Gate(LocalServer(speaker, max_model_len=server.max_model_len), places)
-    say(f"ready at http://{server.host}:{port}/v1; Ctrl-C ends the server")
-    uvicorn.run(gate, host=server.host, port=port, log_level="warning")
+    say(f"ready at http://{reachable(host)}:{port}/v1; Ctrl-C ends the server")
+    uvicorn.run(gate, host=host, port=port, log_level="warning")
 
 
 def _python(workspace: Workspace) -> Path:

@@ -5,14 +5,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from queue import Queue
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from adapt.serving.local import Wish
 from adapt.serving.options import BASE_NAME
 from adapt.serving.plugin.store import Store
-
-if TYPE_CHECKING:
-    pass
 
 
 class TransformersSpeaker:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from adapt.adapter.prompt import Prompt
 from adapt.artifact.progress import Progress
-from adapt.errors import InputError
+from adapt.errors import InputError, WorkspaceError
 from adapt.export import compressor
 from adapt.export.golden import Golden, read_records
 from adapt.export.logprobs import rows_file
 from adapt.export.merge import copy_tokenizer, open_to_read
+from adapt.export.onnx import is_out_of_memory
 from adapt.export.runner import ANSWERED, CONTEXT
 from adapt.spec.export import QuantizedExport
 
@@ -106,6 +107,8 @@ def _run(python: Path | None, job: Mapping[str, Any], work: Path) -> dict[str, A
         lines = done.stdout.splitlines()[-_LAST_LINES:]
         if any("No module named 'llmcompressor'" in line for line in lines):
             raise InputError(f"{python} has no llm-compressor", hint=_HINT)
+        if is_out_of_memory(done.returncode, lines):
+            raise WorkspaceError("llm-compressor ran out of memory", hint="close other programs, or build where there is more")
         raise RuntimeError(f"llm-compressor ended with {done.returncode}:\n" + "\n".join(lines))
     result: dict[str, Any] = json.loads((work / compressor.RESULT).read_bytes())
     return result

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import adapt
 from adapt.artifact.progress import Progress
-from adapt.errors import InputError
+from adapt.errors import InputError, WorkspaceError
 from adapt.export.golden import Golden
 from adapt.export.logprobs import normalised
 from adapt.export.runner import ANSWERED, CONTEXT
@@ -35,6 +36,7 @@ _INT4 = ("algo_config=k_quant", "matmul_mixed_precision=last_matmul:int8,mixed_l
 _SILENT = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TQDM_DISABLE": "1"}
 _UNSUPPORTED = "is not currently supported"
 _LAST_LINES = 20
+_OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "bad_alloc", "not enough memory", "bad allocation")
 
 
 def build_onnx(merged: Path, folder: Path, *, precision: Precision, cache: Path, progress: Progress, packed: bool = True) -> None:
@@ -54,7 +56,14 @@ def build_onnx(merged: Path, folder: Path, *, precision: Precision, cache: Path,
     unsupported = next((line for line in lines if _UNSUPPORTED in line), None)
     if unsupported is not None:
         raise InputError("onnxruntime-genai cannot build a model of this architecture", hint="export it as merged or quantized")
+    if is_out_of_memory(code, lines):
+        raise WorkspaceError("onnxruntime-genai's model builder ran out of memory", hint="close other programs, or build where there is more")
     raise RuntimeError(f"onnxruntime-genai's model builder ended with {code}:\n" + "\n".join(lines))
+
+
+def is_out_of_memory(code: int, lines: Sequence[str]) -> bool:
+    """Whether a program's exit status and last lines are those of one that the system killed for memory, or refused more."""
+    return code == -signal.SIGKILL or any(sign in line for line in lines for sign in _OUT_OF_MEMORY)
 
 
 def _run_anywhere(path: Path) -> None:

@@ -16,8 +16,8 @@ from adapt.serving.weights import is_zero
 from adapt.spec.methods import MAX_SERVED_RANK, METHODS
 from adapt.spec.objectives import OBJECTIVES
 
-PLAIN_INITIALISATIONS = frozenset({"gaussian", "eva", "orthogonal", "mica", "lora_ga"})
-"""Named initialisations that leave the base as it is. The others (PiSSA, OLoRA, CorDA, LoftQ) subtract from it, which a server does not."""
+PLAIN_INITIALISATIONS = frozenset({"gaussian", "eva", "orthogonal", "mica"})
+"""Named initialisations that leave the base as it is. The others (PiSSA, OLoRA, CorDA, LoftQ, LoRA-GA) subtract from it, which a server does not."""
 FEATURES = {
     "use_dora": "DoRA",
     "lora_bias": "a bias on lora_B",

@@ -1,6 +1,7 @@
 """A running server as an administrator sees it: asks models, reads its metrics, loads and drops versions."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -9,6 +10,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from adapt.errors import WorkspaceError
 
 _SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said."""
+
+    text: str
+    cut: bool
+    """Whether it would have gone on: the number of tokens ended it."""
 
 
 class Replica:
@@ -35,19 +45,20 @@ class Replica:
         value: list[dict[str, Any]] = self._send("GET", "/v1/models")["data"]
         return value
 
-    def ask(self, model: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int) -> str:
-        """The greedy answer of `model`."""
+    def ask(self, model: str, messages: Sequence[Mapping[str, str]], *, max_tokens: int) -> Answer:
+        """The greedy answer of `model`. Raises WorkspaceError when there is none."""
         body = {"model": model, "messages": list(messages), "temperature": 0, "max_tokens": max_tokens}
         answer = self._send("POST", "/v1/chat/completions", body)
-        return str(answer["choices"][0]["message"]["content"] or "")
+        choice = answer["choices"][0]
+        return Answer(str(choice["message"]["content"] or ""), cut=choice.get("finish_reason") == "length")
 
     def unload(self, version: str) -> None:
         """Have the server forget a version; one that it has not loaded is no error."""
         self._request("POST", "/v1/unload_lora_adapter", {"lora_name": version})
 
     def metrics(self) -> dict[tuple[str, str, str], float]:
-        """Samples of our metrics by name, version and status (empty where a metric has none)."""
-        response = self._request("GET", "/metrics")
+        """Samples of our metrics by name, version and status (empty where a metric has none). Raises WorkspaceError when it does not show them."""
+        response = self._answered("GET", "/metrics")
         found: dict[tuple[str, str, str], float] = {}
         for family in text_string_to_metric_families(response.text):
             for sample in family.samples:
@@ -57,11 +68,14 @@ class Replica:
         return found
 
     def _send(self, method: str, path: str, body: Any = None) -> Any:
+        return self._answered(method, path, body).json()
+
+    def _answered(self, method: str, path: str, body: Any = None) -> httpx.Response:
         response = self._request(method, path, body)
         if response.status_code != 200:
             hint = "run `adapt serve --prepare` and start the server again" if response.status_code in (401, 404) else "look into the server's log"
             raise WorkspaceError(f"{self.name}: {path} answered {response.status_code}: {_message(response)}", hint=hint)
-        return response.json()
+        return response
 
     def _request(self, method: str, path: str, body: Any = None) -> httpx.Response:
         try:

@@ -10,12 +10,12 @@ from adapt.artifact.digest import digest_file
 from adapt.artifact.manifest import read_manifest
 from adapt.serving.candidate import TEMPLATE, Candidate
 from adapt.serving.options import BASE_NAME
+from adapt.serving.plugin.facts import base_files
 from adapt.serving.weights import BaseWeights
 from adapt.spec.base import BaseSpec, HubBase, PathBase, PinnedBase
 from adapt.spec.resolved.serving import ServingSection
 
 TOKENIZER = "tokenizer.json"
-_READ_BY_SERVER = ("*.safetensors", "config.json", TOKENIZER, "tokenizer_config.json")
 
 
 def served_model(source: BaseSpec, *, folder: Path | None, root: Path) -> str:
@@ -34,7 +34,7 @@ def served_model(source: BaseSpec, *, folder: Path | None, root: Path) -> str:
 
 def server_facts(section: ServingSection, *, model: str, base: Path | None, weights: BaseWeights | None, rank: int, folder: Path) -> dict[str, Any]:
     """Contents of server.json. `model` is the base as vLLM is told, `base` its folder if it is at hand, `folder` where the chat template lies."""
-    files = sorted({path for pattern in _READ_BY_SERVER for path in base.glob(pattern)}) if base is not None else []
+    files = base_files(base) if base is not None else {}
     modules = {module: weights.shape_of(module) for module in weights.linear_modules()} if weights is not None else None
     template = folder / TEMPLATE
     return {
@@ -42,7 +42,7 @@ def server_facts(section: ServingSection, *, model: str, base: Path | None, weig
             "name": BASE_NAME,
             "model": model,
             **_identity(section.base),
-            "files": {path.name: digest_file(path) for path in files},
+            "files": {name: digest_file(path) for name, path in files.items()},
         },
         "tokenizer": _tokenizer(base),
         "template": digest_file(template) if template.is_file() else None,

@@ -80,8 +80,8 @@ def _roll_out(release: Release, target: Target, *, keys: Keys, rollout: RolloutS
     if before == {version: 1.0}:
         say(f"{replica.name}: {version} is live already")
         return {"replica": replica.name, "version": version, "changed": False}
-    replica.state()  # a server that does not answer, or is not ours, before anything is changed
-    open_access(keys, live.folder)
+    open_access(keys, live.folder)  # a new server's folder does not know its administrator yet
+    replica.state()  # a server that does not answer, or reads another folder, before anything that is served is changed
     live.publish(release.source, key=keys.signing, golden=release.golden)
     try:
         agreed = _probe(release, target, rollout, say)
@@ -93,7 +93,10 @@ def _roll_out(release: Release, target: Target, *, keys: Keys, rollout: RolloutS
     except BaseException as error:
         _take_back(release, target, before, error, say)
         raise
-    _drain(replica, before or {}, version, rollout.drain_seconds, say)
+    try:
+        _drain(replica, before or {}, version, rollout.drain_seconds, say)
+    except WorkspaceError as error:  # the new version serves, which is what was asked for
+        say(f"{replica.name}: {', '.join(before or {})} may still be loaded: {error.message}")
     return {"replica": replica.name, "version": version, "changed": True, "before": before, "agreement": round(agreed, 3)}
 
 
@@ -112,7 +115,7 @@ def _probe(release: Release, target: Target, rollout: RolloutSpec, say: Say) -> 
         )
         for entry in golden
     ]
-    if all(answer == base for answer, base in pairs):
+    if all(answer.text == base.text for answer, base in pairs):
         raise GateError(f"{target.replica.name}: {release.version} answers every golden prompt as the base does, so it is not in effect")
     agreed = agreement([entry["adapter"] for entry in golden], [answer for answer, _ in pairs])
     say(f"{target.replica.name}: {len(golden)} golden prompts, {agreed:.0%} of the expected answers' beginnings came back")
@@ -156,22 +159,33 @@ def _mixed(before: Shares | None, version: str, share: float) -> Shares:
     return {name: weight / total * (1 - share) for name, weight in others.items()} | {version: share}
 
 
+def _led_to(history: list[dict[str, Any]]) -> list[str]:
+    """Versions that a name led to in full, as a stack: a roll-back takes away what it left, and so does a roll-out that failed after it shifted."""
+    line: list[str] = []
+    shifted = False
+    for entry in history:
+        action, shares = entry["action"], entry["shares"]
+        if action == "failed":
+            while line and (line[-1] not in shares if shares else shifted):
+                line.pop()
+                shifted = False
+        elif len(shares) == 1:
+            (version,) = shares
+            if action == "rollback" and version in line:
+                del line[len(line) - line[::-1].index(version) :]
+            elif line[-1:] != [version]:
+                line.append(version)
+        shifted = action == "deploy" and len(shares) == 1
+    return line
+
+
 def _version_before(name: str, target: Target) -> str:
     live, store = target.live, target.live.store()
     current = live.aliases().get(name)
     if current is None:
         raise InputError(f"{target.replica.name}: {name!r} is not live; there are: {', '.join(sorted(live.aliases())) or 'none'}")
-    line: list[str] = []  # what `name` led to in full, as a stack: a roll-back takes away what it left
-    for entry in live.history(name):
-        if entry["action"] == "failed" or len(entry["shares"]) != 1:
-            continue
-        (version,) = entry["shares"]
-        if entry["action"] == "rollback" and version in line:
-            del line[len(line) - line[::-1].index(version) :]
-        elif line[-1:] != [version]:
-            line.append(version)
     reasons = {}
-    for version in reversed(line):
+    for version in reversed(_led_to(live.history(name))):
         if current == {version: 1.0}:
             continue
         try:

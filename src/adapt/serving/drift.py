@@ -85,7 +85,7 @@ def _loaded(models: list[dict[str, Any]], state: dict[str, Any]) -> list[tuple[s
     return [
         (f"loaded {model['id']}", "a version in the server's folder", _shown(model.get("root")))
         for model in models
-        if model["id"] != BASE_NAME and not (VERSION.fullmatch(model["id"]) and model["id"] in state["versions"])
+        if model["id"] != BASE_NAME and not (VERSION.fullmatch(model["id"]) and model["id"] in state.get("stored", ()))
     ]
 
 

@@ -1,8 +1,10 @@
 """Keys of a workspace: the pair that signs adapters, the administrator's token, and API keys of clients.
 
-The private key and the token stay under `.adapt/keys`, readable by their owner alone; a server's folder gets the public key and digests.
+The private key and the token stay under `.adapt/keys`, readable by their owner alone; a server's folder gets the public key and digests. These tell
+nothing, so anybody may read them: the server may run as another user than the one who deploys.
 """
 
+import hashlib
 import json
 import os
 import secrets
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -17,9 +20,10 @@ from adapt.errors import InputError
 from adapt.serving.atomic import write_whole
 from adapt.serving.plugin.access import digest_token
 
-SIGNING, TOKEN, PUBLIC = "signing.pem", "admin.token", "workspace.pem"
+SIGNING, TOKEN = "signing.pem", "admin.token"
 _PRIVATE = 0o600
 _TOKEN_BYTES = 32
+_FINGERPRINT_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,18 @@ class Keys:
 
     @property
     def public(self) -> bytes:
-        """The public key, PEM."""
-        private = serialization.load_pem_private_key(self.signing.read_bytes(), password=None)
+        """The public key, PEM. Raises InputError when the private one is none."""
+        path = self.signing
+        try:
+            private = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise InputError(f"{path} is no private key without a password", hint="delete it and make a new pair with `adapt keys make`") from None
         return private.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+    @property
+    def trust_file(self) -> str:
+        """What the public key's file is called at a server: by the key, so that a new pair does not take the place of the one before."""
+        return f"{hashlib.sha256(self.public).hexdigest()[:_FINGERPRINT_DIGITS]}.pem"
 
     def make(self) -> bool:
         """Make what is missing; whether anything was."""
@@ -62,55 +75,60 @@ class Keys:
 
 
 def open_access(keys: Keys, live: Path) -> None:
-    """Let the holder of `keys` administrate the server of the folder `live`, and let its signatures count; clients stay as they are."""
-    access = read_access(live)
-    digest = digest_token(keys.token.encode())
-    if digest not in access["admin"]:
-        write_whole(live / "access.json", _text({**access, "admin": [*access["admin"], digest]}), mode=_PRIVATE)
-    public = live / "trust" / PUBLIC
-    if not public.is_file() or public.read_bytes() != keys.public:
+    """Let the holder of `keys`, and nobody else, administrate the server of the folder `live`; its signatures count beside those of earlier keys.
+
+    Clients stay as they are.
+    """
+    _write_access(live, {**read_access(live), "admin": [digest_token(keys.token.encode())]})
+    public = live / "trust" / keys.trust_file
+    if not public.is_file():
         write_whole(public, keys.public)
 
 
 def add_client(live: Path, client: str) -> str:
-    """Make an API key for `client` in place of an older one; returns it, and keeps its digest alone."""
+    """Make an API key for `client` in place of an older one; returns it, and keeps its digest alone. From now on a key is needed, for good."""
     key = secrets.token_urlsafe(_TOKEN_BYTES)
-    access = read_access(live)
-    clients = {**access["clients"], client: digest_token(key.encode())}
-    write_whole(live / "access.json", _text({**access, "clients": clients}), mode=_PRIVATE)
+    _add(live, client, digest_token(key.encode()))
     return key
 
 
 def share_client(live: Path, other: Path, client: str) -> None:
     """Let the key that `client` has at the server of `live` count at another server too."""
-    access = read_access(other)
-    clients = {**access["clients"], client: read_access(live)["clients"][client]}
-    write_whole(other / "access.json", _text({**access, "clients": clients}), mode=_PRIVATE)
+    _add(other, client, read_access(live)["clients"][client])
 
 
 def remove_client(live: Path, client: str) -> None:
-    """Take a client's key away. Raises InputError when there is none."""
+    """Take a client's key away; when it was the last one, nobody but the administrator may ask. Raises InputError when there is none."""
     access = read_access(live)
     if client not in access["clients"]:
         raise InputError(f"no client is called {client!r}; there are: {', '.join(sorted(access['clients'])) or 'none'}")
     clients = {name: digest for name, digest in access["clients"].items() if name != client}
-    write_whole(live / "access.json", _text({**access, "clients": clients}), mode=_PRIVATE)
+    _write_access(live, {**access, "open": False, "clients": clients})
 
 
 def read_access(live: Path) -> dict[str, Any]:
-    """access.json of a server's folder; empty where there is none. Raises InputError when it is broken."""
+    """access.json of a server's folder: `admin`, `clients`, and `open`, whether one without a key may ask. Raises InputError when it is broken."""
     path = live / "access.json"
     try:
         content = json.loads(path.read_bytes())
-        return {"admin": list(content["admin"]), "clients": dict(content["clients"])}
+        clients = dict(content["clients"])
+        return {"admin": list(content["admin"]), "clients": clients, "open": content.get("open", True) is True and not clients}
     except FileNotFoundError:
-        return {"admin": [], "clients": {}}
-    except (ValueError, KeyError, TypeError):
+        return {"admin": [], "clients": {}, "open": True}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{path} is broken", hint="delete it and run `adapt serve --prepare`; clients need new keys") from None
 
 
-def _text(access: object) -> bytes:
-    return (json.dumps(access, indent=2, sort_keys=True) + "\n").encode()
+def _add(live: Path, client: str, digest: str) -> None:
+    access = read_access(live)
+    _write_access(live, {**access, "open": False, "clients": {**access["clients"], client: digest}})
+
+
+def _write_access(live: Path, access: dict[str, Any]) -> None:
+    """Replace access.json where it differs."""
+    path, content = live / "access.json", (json.dumps(access, indent=2, sort_keys=True) + "\n").encode()
+    if not path.is_file() or path.read_bytes() != content or path.stat().st_mode & 0o777 == _PRIVATE:
+        write_whole(path, content)
 
 
 def _write_new(path: Path, content: bytes) -> bool:

@@ -54,20 +54,23 @@ class Live:
         finally:
             lock.release()
 
-    def store(self) -> Store:
+    def store(self, within: Path | None = None) -> Store:
         """What the server would load, by its own rules; that the base on disk is unchanged is left to the server.
 
-        Raises WorkspaceError when nothing is rendered.
+        `within` is the folder of adapters, unset the server's. Raises WorkspaceError when nothing is rendered.
         """
         try:
-            return Store(self.places.adapters, self.places.trust, Server.read(self.configuration, reads_base=False))
+            return Store(within or self.places.adapters, self.places.trust, Server.read(self.configuration, reads_base=False))
         except (OSError, ValueError):
             raise WorkspaceError(f"{self.configuration} holds no configuration of a server", hint="run `adapt build`") from None
 
     def publish(self, source: Path, *, key: Path, golden: Sequence[Mapping[str, Any]]) -> None:
-        """Sign a rendered version and put it in place, unless a good one is there. Raises InputError when the server would refuse it."""
-        name, store = source.name, self.store()
-        if self._is_good(store, name):
+        """Sign a rendered version and put it in place, unless a good one with these golden prompts is there.
+
+        Raises InputError when the server would refuse it; what is in place stays there then.
+        """
+        name = source.name
+        if self.reason_against(name) is None and (not golden or self.golden(name) == list(golden)):
             return
         place = self.places.adapters / name
         aside = self.places.adapters / f".incoming-{os.getpid()}" / name
@@ -77,14 +80,21 @@ class Live:
             if golden:
                 (aside / "golden.json").write_text(json.dumps(list(golden), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
             sign(aside, aside / SIGNATURE, key=key)
-            shutil.rmtree(place, ignore_errors=True)
+            if reason := self.reason_against(name, within=aside.parent):
+                raise InputError(f"{name} would not be served: {reason}", hint="build it again with `adapt build`, or sign with a trusted key")
+            if place.is_dir():
+                place.rename(aside.parent / "replaced")
             aside.rename(place)
         finally:
             shutil.rmtree(aside.parent, ignore_errors=True)
+
+    def reason_against(self, version: str, *, within: Path | None = None) -> str | None:
+        """Why the server would not load a version of the folder `within`, unset that of the server; None when it would."""
         try:
-            store.check(name)
+            self.store(within).check(version)
         except RefusedError as refusal:
-            raise InputError(f"{name} would not be served: {refusal}", hint="build it again with `adapt build`, or sign with a trusted key") from None
+            return str(refusal)
+        return None
 
     def golden(self, version: str) -> list[dict[str, Any]]:
         """Prompts with the answers that base and adapter gave when the version was measured."""
@@ -123,11 +133,13 @@ class Live:
             lines = (self.folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
-        return [entry for entry in map(json.loads, lines) if entry["adapter"] == name]
+        return [entry for line in lines if (entry := _parsed(line)) and entry["adapter"] == name]
 
-    def _is_good(self, store: Store, name: str) -> bool:
-        try:
-            store.check(name)
-        except RefusedError:
-            return False
-        return True
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    """A line of the history; None for one that was cut off while it was written."""
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

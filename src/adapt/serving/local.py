@@ -17,6 +17,11 @@ from adapt.serving.plugin.refusal import LogOnce, RefusedError
 
 _DEFAULT_TOKENS = 256
 _KINDS = {"/v1/chat/completions": ("chat.completion", "chat.completion.chunk"), "/v1/completions": ("text_completion", "text_completion")}
+_UNUSABLE = (ValueError, TypeError, KeyError, OverflowError)
+"""What a request of the wrong shape leads to."""
+_READ = frozenset({"model", "messages", "prompt", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stream", "stream_options", "user"})
+_WITHOUT_EFFECT: dict[str, Any] = {"n": 1, "best_of": 1, "repetition_penalty": 1, "top_k": -1, "tool_choice": "none", "add_generation_prompt": True}
+"""Values of further fields that ask for nothing; of every other field these are null, false, 0, and what is empty."""
 
 
 @dataclass(frozen=True)
@@ -76,30 +81,32 @@ class LocalServer:
 
     async def _tokenize(self, body: Mapping[str, Any], send: Send) -> None:
         try:
-            ids = self._speaker.encode(body["messages"] if "messages" in body else str(body.get("prompt", "")))
-        except ValueError as error:
-            await send_json(send, 400, _error(400, str(error)))
+            ids = self._speaker.encode(_prompt(body, "messages" if "messages" in body else "prompt"))
+        except _UNUSABLE as error:
+            await send_json(send, 400, _error(400, _said(error)))
             return
         await send_json(send, 200, {"tokens": ids, "count": len(ids), "max_model_len": self._max_model_len})
 
     async def _answer(self, path: str, body: Mapping[str, Any], send: Send) -> None:
         try:
-            wish = _wish(body)
-            ids = self._speaker.encode(body["messages"] if path.endswith("chat/completions") else str(body["prompt"]))
+            _refuse_unread(body)
+            model = str(body["model"])
+            ids = self._speaker.encode(_prompt(body, "messages" if path.endswith("chat/completions") else "prompt"))
+            wish = _wish(body, room=self._max_model_len - len(ids))
             if len(ids) + wish.max_tokens > self._max_model_len:
                 raise ValueError(f"the prompt has {len(ids)} tokens; with {wish.max_tokens} of an answer that is more than {self._max_model_len}")
-        except (ValueError, TypeError, KeyError) as error:
-            await send_json(send, 400, _error(400, f"{error}" if isinstance(error, ValueError) else f"the request lacks or misuses {error}"))
+        except _UNUSABLE as error:
+            await send_json(send, 400, _error(400, _said(error)))
             return
         async with self._turn:
-            pieces = _in_thread(self._speaker.speak(str(body["model"]), ids, wish))
+            pieces = _in_thread(self._speaker.speak(model, ids, wish))
             try:
                 first = await anext(pieces, ("", 0))
             except RefusedError as refusal:
-                self._log.warn(str(body["model"]), str(refusal))
+                self._log.warn(model, str(refusal))
                 await send_json(send, 404, _error(404, "the model does not exist"))
                 return
-            answer = _Answer(path, str(body["model"]), len(ids), wish)
+            answer = _Answer(path, model, len(ids), wish)
             if body.get("stream") is True:
                 await answer.stream(first, pieces, send, usage=bool((body.get("stream_options") or {}).get("include_usage")))
             else:
@@ -157,11 +164,34 @@ async def _in_thread(pieces: Iterator[tuple[str, int]]) -> AsyncIterator[tuple[s
         yield piece
 
 
-def _wish(body: Mapping[str, Any]) -> Wish:
-    """Settings of an answer, with vLLM's defaults. Raises ValueError for what cannot be."""
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, ValueError) else f"the request lacks or misuses {error}"
+
+
+def _prompt(body: Mapping[str, Any], field: str) -> Any:
+    """The conversation, or the plain text. Raises ValueError for other kinds, several texts at once among them; KeyError when it lacks."""
+    prompt = body[field]
+    if not isinstance(prompt, list if field == "messages" else str):
+        raise ValueError(
+            "messages must be a list of objects" if field == "messages" else "prompt must be one text; this engine answers one at a time"
+        )
+    return prompt
+
+
+def _refuse_unread(body: Mapping[str, Any]) -> None:
+    """Raise ValueError for a field that asks for what only vLLM does, rather than answer as if it were not there."""
+    for field, value in sorted(body.items()):
+        if field not in _READ and value not in (None, False, 0, [], {}, "") and value != _WITHOUT_EFFECT.get(field):
+            raise ValueError(f"{field} is not known to this engine, which reads {', '.join(sorted(_READ))}; vLLM may know it")
+    if not isinstance(body.get("stream_options"), dict | None):
+        raise ValueError("stream_options must be an object")
+
+
+def _wish(body: Mapping[str, Any], *, room: int) -> Wish:
+    """Settings of an answer, with vLLM's defaults; `room` is how many tokens the model's length leaves. Raises ValueError for what cannot be."""
     given = body.get("max_completion_tokens", body.get("max_tokens"))
     wish = Wish(
-        max_tokens=_DEFAULT_TOKENS if given is None else int(given),
+        max_tokens=max(min(_DEFAULT_TOKENS, room), 1) if given is None else int(given),
         temperature=float(1.0 if body.get("temperature") is None else body["temperature"]),
         top_p=float(1.0 if body.get("top_p") is None else body["top_p"]),
     )

@@ -10,13 +10,13 @@ from typing import Any
 
 import yaml
 
-from adapt.spec.serving import ServerSpec
+from adapt.spec.serving import NAME_OF_BASE, ServerSpec
 
 LEGAL_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Values that vLLM's `max-lora-rank` takes."""
 MIDDLEWARE = "adapt_serving.gate.Gate"
 """The door of the server; see `adapt.serving.plugin`."""
-BASE_NAME = "base"
+BASE_NAME = NAME_OF_BASE
 """What requests call the base model."""
 ALLOWED: dict[str, type] = {
     "model": str,

@@ -47,7 +47,7 @@ def compose(server: ServerSpec, *, model: str) -> dict[str, Any]:
         "image": server.image,
         "entrypoint": [f"{CONFIGURATION}/start.sh"],
         "command": ["--host", "0.0.0.0", "--port", str(server.port)],
-        "environment": {"VLLM_PYTHON": "python3", "ADAPT_LIVE": LIVE},
+        "environment": {"VLLM_PYTHON": "python3", "ADAPT_LIVE": LIVE, "ADAPT_WITHOUT_KEYS": "1"},  # the port below is this machine's
         "volumes": mounts,
         "ports": [f"127.0.0.1:{server.port}:{server.port}"],
         "ipc": "host",

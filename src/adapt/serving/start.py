@@ -17,7 +17,7 @@ from adapt.errors import StageError, WorkspaceError
 from adapt.serving.client import Replica
 from adapt.serving.deploy import Release
 from adapt.serving.keys import Keys, open_access
-from adapt.serving.live import Live
+from adapt.serving.live import Live, Shares
 from adapt.serving.plugin.places import LIVE
 
 _POLL_SECONDS = 0.5
@@ -25,7 +25,11 @@ Say = Callable[[str], None]
 
 
 def prepare(live: Live, keys: Keys, releases: Sequence[Release], *, say: Say) -> None:
-    """Sign and publish what has no stable name yet, and give it one. A version that serves is never replaced here: that is `deploy`."""
+    """Sign and publish what has no stable name yet, and give it one; `releases` are all that were built.
+
+    A version that serves is replaced here only when the configuration would refuse it, for otherwise that is `deploy`; a name that was not built,
+    since it is disabled, failed its gates or is gone, leads nowhere from now on. Raises InputError when what was built would be refused too.
+    """
     keys.make()
     with live.locked():
         open_access(keys, live.folder)
@@ -33,11 +37,25 @@ def prepare(live: Live, keys: Keys, releases: Sequence[Release], *, say: Say) ->
             live.places.adapters.mkdir(exist_ok=True)
         aliases = live.aliases()
         for release in releases:
-            if release.name not in aliases:
-                live.publish(release.source, key=keys.signing, golden=release.golden)
-                live.shift(release.name, {release.version: 1.0}, action="start")
-            elif aliases[release.name] != {release.version: 1.0}:
-                say(f"{release.name} is served as {', '.join(aliases[release.name])}; built is {release.version}: `adapt deploy {release.name}`")
+            _give_name(live, keys, release, aliases.get(release.name, {}), say)
+        for name in sorted(aliases.keys() - {release.name for release in releases}):
+            live.shift(name, None, action="removed", reason="it was not built for serving")
+            say(f"{name} is not served any more: models.json of the configuration does not have it, or says under left_out why it is not served")
+
+
+def _give_name(live: Live, keys: Keys, release: Release, shares: Shares, say: Say) -> None:
+    """Lead the stable name to the built version, unless versions that the server would load have it."""
+    refused = {version: reason for version in shares if (reason := live.reason_against(version)) is not None}
+    if not shares or refused:
+        live.publish(release.source, key=keys.signing, golden=release.golden)
+    reasons = "; ".join(f"{version}: {reason}" for version, reason in refused.items())
+    if not shares:
+        live.shift(release.name, {release.version: 1.0}, action="start")
+    elif refused and shares != {release.version: 1.0}:
+        live.shift(release.name, {release.version: 1.0}, action="start", reason=reasons)
+        say(f"{release.name} is served as {release.version}, since this configuration would refuse {reasons}")
+    elif shares != {release.version: 1.0}:
+        say(f"{release.name} is served as {', '.join(shares)}; built is {release.version}: `adapt deploy {release.name}`")
 
 
 def run_server(live: Live, replica: Replica, *, python: Path, arguments: Sequence[str], seconds: float, say: Say) -> int:

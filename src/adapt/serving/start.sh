@@ -3,6 +3,7 @@
 #
 #   VLLM_PYTHON   interpreter of the serving environment (default: python), such as /srv/adapt/.venv-serving/bin/python
 #   ADAPT_LIVE    folder of signed adapters, aliases and keys (default: .adapt/serving of the workspace); `adapt serve --prepare` makes it
+#   ADAPT_WITHOUT_KEYS   1: listen beyond this machine although there is no API key, for something else keeps others out
 set -eu
 
 live=${ADAPT_LIVE:-}
@@ -34,6 +35,53 @@ live=${live:-$(pwd)/../../.adapt/serving}
 if [ ! -f "$live/access.json" ]; then
     echo "start.sh: there are no signed adapters, aliases and keys in '$live'" >&2
     echo "hint: run \`adapt serve --prepare\` in the workspace, or set ADAPT_LIVE" >&2
+    exit 1
+fi
+
+# vLLM's parser also takes an option by its beginning, with underscores, and with its value behind a =.
+host=$(sed -n 's/^host: //p' serve.yaml | tr -d "\"'")
+follows=
+for argument in "$@"; do
+    if [ -n "$follows" ]; then
+        host=$argument
+        follows=
+        continue
+    fi
+    given=$(printf '%s' "${argument%%=*}" | tr _ -)
+    case $given in
+    --ssl*)
+        echo "start.sh: $given: the server speaks plain HTTP" >&2
+        echo "hint: put a proxy with TLS in front" >&2
+        exit 1
+        ;;
+    --?*) ;;
+    *) continue ;;
+    esac
+    for closed in --middleware --config --lora-modules; do
+        case $closed in
+        "$given"*)
+            echo "start.sh: $given cannot be given: $closed is set by this folder" >&2
+            exit 1
+            ;;
+        esac
+    done
+    case --host in
+    "$given"*)
+        case $argument in
+        *=*) host=${argument#*=} ;;
+        *) follows=1 ;;
+        esac
+        ;;
+    esac
+done
+case $host in
+127.*[!0-9.]*) beyond=1 ;; # a name, not an address
+127.* | localhost | ::1) beyond= ;;
+*) beyond=1 ;;
+esac
+if [ -n "$beyond" ] && [ "${ADAPT_WITHOUT_KEYS:-}" != 1 ] && ! grep -q '"open": false' "$live/access.json"; then
+    echo "start.sh: it would listen at $host, and there is no API key: anyone on the network could ask" >&2
+    echo "hint: make one with \`adapt keys client NAME\`; ADAPT_WITHOUT_KEYS=1 where something else keeps others out" >&2
     exit 1
 fi
 

@@ -54,7 +54,10 @@ def rehearse(configuration: Path, *, python: Path) -> dict[str, str | None]:
     """By version why vLLM itself refuses it, None when it takes it; under `serve.yaml` the same of the options. Raises StageError without vLLM."""
     environment = os.environ | {"PYTHONPATH": str(configuration / "plugin"), "VLLM_PLUGINS": "", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
     command = [str(python), "-m", "adapt_serving.rehearsal"]
-    done = subprocess.run(command, cwd=configuration, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    try:
+        done = subprocess.run(command, cwd=configuration, env=environment, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise StageError(f"vLLM did not answer within {_SECONDS} seconds", hint="try again when the machine is less busy") from None
     try:
         found: dict[str, str | None] = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):

@@ -35,7 +35,7 @@ class Window:
 
     def _check(self, now: Samples) -> None:
         statuses = _statuses(now, self._start, self._version)
-        failed = sum(count for status, count in statuses.items() if int(status) >= 500)
+        failed = sum(count for status, count in statuses.items() if _is_failure(int(status)))
         total = sum(statuses.values())
         if failed and failed / total > self._rollout.max_error_rate:
             raise GateError(
@@ -47,6 +47,11 @@ class Window:
                 f"{self._replica.name}: {self._version} takes {found / usual:.1f} times as long as the version before",
                 hint="rollout.max_latency_ratio sets the bound",
             )
+
+
+def _is_failure(status: int) -> bool:
+    """404 counts: the door lets only live names through, so the server behind it lacks what it should have. 0 is a client that went away."""
+    return status >= 500 or status == 404
 
 
 def in_flight(replica: Replica, version: str) -> float:

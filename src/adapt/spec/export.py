@@ -24,7 +24,7 @@ _BOUNDS: dict[str, tuple[float, float, float, float]] = {
     **dict.fromkeys(("bfloat16", "bf16"), (0.93, 0.01, 0.5, 0.05)),
     **dict.fromkeys(("int8", "w8a8", "fp8", "q8_0"), _BITS_8),
     **dict.fromkeys(("int4", "gptq", "awq", "q4_0"), _BITS_4),
-    **dict.fromkeys(("nf4", "fp4"), (0.55, 0.75, 15.0, 1.0)),
+    "nf4": (0.55, 0.75, 15.0, 1.0),
 }
 """Bounds by number format: top-1 agreement, mean KL, worst KL, increase of perplexity. What SmolLM2-135M gave, with a margin; larger models
 lose less."""

@@ -12,6 +12,7 @@ from adapt.spec.adapter import ADAPTER_NAME, AdapterSpec, Params
 from adapt.spec.capability import capability_problems
 from adapt.spec.common_train import CommonTrain
 from adapt.spec.problems import DISCRIMINATORS, spec_problems
+from adapt.spec.serving import NAME_OF_BASE
 from adapt.spec.yaml import read_yaml
 
 PARAMS = "params.yaml"
@@ -121,6 +122,8 @@ def _load_spec(root: Path, path: Path, defaults: Mapping[str, Any]) -> AdapterSp
         raise SpecError(
             [f"{shown}: '{path.stem}' cannot be an adapter's name\nhint: use lower-case letters, digits and single hyphens, beginning with a letter"]
         )
+    if path.stem == NAME_OF_BASE:
+        raise SpecError([f"{shown}: a server calls the base model '{NAME_OF_BASE}', so no adapter can have that name\nhint: rename the file"])
     own = _read(path, shown)
     spec = _validated(AdapterSpec, _with_inherited(own, defaults), {shown: own, PARAMS: defaults})
     if problems := capability_problems(spec, own):

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from adapt.spec.section import Section
 
+NAME_OF_BASE = "base"
+"""What requests call the base model, so that no adapter can have that name."""
+
 
 class ServingSpec(Section):
     """Whether an adapter is served."""

@@ -46,6 +46,18 @@ def test_a_user_keeps_the_version_and_a_growing_share_takes_nobody_away(tmp_path
     assert with_b < {user for user in users if large.choose("finance", user) == B}
 
 
+def test_a_file_that_could_not_be_read_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = aliases(tmp_path / "a.json", {"finance": {A: 1}})
+
+    def fails(path: Path) -> bytes:
+        raise OSError(5, "input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "read_bytes", fails)
+        assert found.choose("finance", None) is None
+    assert found.choose("finance", None) == A
+
+
 def test_no_share_means_no_request(tmp_path: Path) -> None:
     found = aliases(tmp_path / "a.json", {"finance": {A: 0.0, B: 1.0}})
     assert {found.choose("finance", f"user {number}") for number in range(200)} == {B}
@@ -66,6 +78,7 @@ def test_a_broken_file_changes_nothing_and_is_said_once(tmp_path: Path, caplog: 
     ("text", "expected"),
     [
         ("[]", "it is not a JSON object"),
+        ("[" * 100_000, "it is nested too deeply"),
         ('{"finance": {}}', "'finance' has no versions"),
         ('{"finance": {"legal@aaaaaaaaaaaa": 1}}', "'legal@aaaaaaaaaaaa' is no version of 'finance'"),
         ('{"finance": {"../x": 1}}', "'../x' is no version of 'finance'"),

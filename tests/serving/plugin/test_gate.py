@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adapt.serving.keys import add_client, remove_client
+from adapt.serving.keys import add_client, open_access, read_access, remove_client
 from adapt.serving.plugin.gate import Gate
 from tests.serving.adapters import lora_tensors
 from tests.serving.plugin.published import Published, publish
@@ -24,6 +24,8 @@ class Inner:
         self.seen: list[dict[str, Any]] = []
         self.chunks: list[bytes] = []
         self.fails = False
+        self.status = 200
+        self.error = ""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         body = (await receive()).get("body", b"")
@@ -32,10 +34,10 @@ class Inner:
         if self.fails:
             raise RuntimeError("broken")
         answer = {"model": asked.get("model"), "choices": [{"text": f'"model":"{asked.get("model")}"'}], "usage": USAGE}
-        whole = json.dumps(answer, separators=(",", ":")).encode()
+        whole = json.dumps({"error": {"message": self.error}} if self.error else answer, separators=(",", ":")).encode()
         kind = b"text/event-stream; charset=utf-8" if self.chunks else b"application/json"
         length = [] if self.chunks else [(b"content-length", str(len(whole)).encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind), *length]})
+        await send({"type": "http.response.start", "status": self.status, "headers": [(b"content-type", kind), *length]})
         for chunk in self.chunks:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"" if self.chunks else whole})
@@ -134,8 +136,21 @@ def test_administrator_reaches_every_route_and_every_version(door: Door) -> None
     assert door.ask(other, token=token)[0] == 200, "the resolver refuses it, not the door"
     state = door.send("GET", "/adapt/state", token=token)[1]
     assert state["versions"][door.published.versions["finance"]] is None
-    assert state["versions"][other] == "it was trained with another template than the one served"
+    assert state["versions"].keys() == {version for shares in state["aliases"].values() for version in shares}
+    assert other in state["stored"], "named, and not read"
     assert state["aliases"] == door.published.live.aliases()
+
+
+def test_copy_of_a_version_that_the_server_dropped_is_removed(door: Door) -> None:
+    version, token = door.published.versions["finance"], door.published.keys.token
+    copy = (store := door.published.store()).load(version)
+    door.inner.status = 404
+    assert door.send("POST", "/v1/unload_lora_adapter", {"lora_name": version}, token=token)[0] == 404
+    assert copy.is_dir()
+    door.inner.status = 200
+    assert door.send("POST", "/v1/unload_lora_adapter", {"lora_name": version}, token=token)[0] == 200
+    assert not copy.exists()
+    assert store.load(version) == copy
 
 
 def test_models_are_listed_by_stable_name(door: Door) -> None:
@@ -171,8 +186,24 @@ def test_keys_are_asked_for_once_there_is_one(door: Door) -> None:
         assert door.ask("finance", token=door.published.keys.token)[0] == 200
         assert key not in (live / "access.json").read_text()
     finally:
-        remove_client(live, "mobile")
+        reopen(live)
+
+
+def reopen(live: Path) -> None:
+    """As before the first key, for the other tests of this module."""
+    (live / "access.json").write_text(json.dumps({**read_access(live), "clients": {}, "open": True}))
+
+
+def test_taking_the_last_key_away_closes_the_server(tmp_path: Path) -> None:
+    door = Door(publish(tmp_path, "finance"))
+    live = door.published.live.folder
     assert door.ask("finance")[0] == 200
+    key = add_client(live, "mobile")
+    remove_client(live, "mobile")
+    assert (door.ask("finance")[0], door.ask("finance", token=key)[0]) == (401, 401)
+    assert door.ask("finance", token=door.published.keys.token)[0] == 200
+    open_access(door.published.keys, live)
+    assert door.ask("finance")[0] == 401, "preparing it again does not open it"
 
 
 def test_browsers_may_ask_which_headers_are_allowed(door: Door) -> None:
@@ -182,7 +213,7 @@ def test_browsers_may_ask_which_headers_are_allowed(door: Door) -> None:
         assert door.send("OPTIONS", "/v1/chat/completions")[0] == 200
         assert door.send("OPTIONS", "/v1/load_lora_adapter")[0] == 401
     finally:
-        remove_client(live, "browser")
+        reopen(live)
 
 
 def test_unusable_access_file_lets_nobody_in(tmp_path: Path) -> None:
@@ -226,7 +257,7 @@ def test_streams_are_renamed_however_they_are_cut(door: Door, size: int) -> None
     assert [event["choices"][0]["delta"]["content"] for event in events] == ["a", f'"model":"{version}"', "好"]
     assert text.endswith("data: [DONE]\n\n")
     assert text.count("\n\n") == 4
-    assert door.inner.seen[0]["stream_options"] == {"include_usage": True}
+    assert door.inner.seen[0]["stream_options"] == {"include_usage": True, "continuous_usage_stats": False}
 
 
 def test_tokens_of_a_stream_are_shown_to_who_asked_for_them(door: Door) -> None:
@@ -245,7 +276,7 @@ def counted(version: str) -> Callable[[], tuple[float, ...]]:
     labels = {"adapter": "legal", "version": version}
     return lambda: (
         sample("adapt_requests_total", status="200", **labels),
-        sample("adapt_requests_total", status="0", **labels),
+        sample("adapt_requests_total", status="500", **labels),
         sample("adapt_tokens_total", kind="prompt", **labels),
         sample("adapt_tokens_total", kind="answer", **labels),
         sample("adapt_request_seconds_count", **labels),
@@ -277,3 +308,48 @@ def test_a_request_that_breaks_off_is_not_passed_on(door: Door) -> None:
 
     asyncio.run(door.gate({"type": "http", "method": "POST", "path": "/v1/completions", "headers": []}, receive, send))
     assert (sent[0]["status"], door.inner.seen) == (400, [])
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "counted_as"),
+    [(400, "LoRA adapter 'legal' was found but could not be loaded.", "500"), (400, "max_tokens is too large", "400"), (404, "no such model", "404")],
+)
+def test_versions_that_vllm_cannot_load_are_counted_as_failures(door: Door, status: int, error: str, counted_as: str) -> None:
+    labels = {"adapter": "legal", "version": door.published.versions["legal"], "status": counted_as}
+    before = sample("adapt_requests_total", **labels)
+    door.inner.status, door.inner.error = status, error
+    assert door.ask("legal")[0] == status
+    assert sample("adapt_requests_total", **labels) == before + 1
+
+
+def test_errors_within_a_stream_are_counted_as_failures(door: Door) -> None:
+    labels = {"adapter": "legal", "version": door.published.versions["legal"], "status": "500"}
+    before = sample("adapt_requests_total", **labels)
+    door.inner.chunks = [b'data: {"choices":[{"delta":{"content":"an \\"error\\""}}]}\n\n', b"data: [DONE]\n\n"]
+    door.send("POST", "/v1/completions", {"model": "legal", "stream": True})
+    assert sample("adapt_requests_total", **labels) == before
+    door.inner.chunks = [b'data: {"error": {"message": "broken", "code": 500}}\n\n', b"data: [DONE]\n\n"]
+    door.send("POST", "/v1/completions", {"model": "legal", "stream": True})
+    assert sample("adapt_requests_total", **labels) == before + 1
+
+
+@pytest.mark.parametrize(
+    "options", [{"include_usage": True, "continuous_usage_stats": True}, {"include_usage": False, "continuous_usage_stats": True}]
+)
+def test_tokens_of_a_stream_are_counted_once(door: Door, options: dict[str, bool]) -> None:
+    version = door.published.versions["legal"]
+    labels = {"adapter": "legal", "version": version, "kind": "answer"}
+    before = sample("adapt_tokens_total", **labels)
+    events = [{"model": version, "choices": [{"text": "a"}], "usage": {"prompt_tokens": 5, "completion_tokens": count}} for count in (1, 2, 3)]
+    events.append({"model": version, "choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 3}})
+    door.inner.chunks = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in events]
+    _, text = door.send("POST", "/v1/completions", {"model": "legal", "stream": True, "stream_options": options})
+    assert sample("adapt_tokens_total", **labels) == before + 3
+    assert door.inner.seen[0]["stream_options"]["include_usage"] is True
+    assert ('"choices": []' in text) is options["include_usage"]
+
+
+@pytest.mark.parametrize("stream", [1, "true", 0.0, []])
+def test_unclear_stream_is_refused(door: Door, stream: Any) -> None:
+    status, answer = door.send("POST", "/v1/completions", {"model": "finance", "stream": stream})
+    assert (status, answer["error"]["message"], door.inner.seen) == (400, "stream must be true or false", [])

@@ -1,14 +1,21 @@
 """Which adapters a server loads: only whole, signed ones that fit it."""
 
+import asyncio
 import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from adapt.serving.keys import Keys
+from adapt.errors import InputError
+from adapt.serving.keys import Keys, open_access, read_access
+from adapt.serving.plugin.access import digest_token
 from adapt.serving.plugin.refusal import RefusedError
+from adapt.serving.plugin.resolver import SignedResolver
+from adapt.serving.plugin.store import forget
 from tests.serving.adapters import MODULES, adapter_config, lora_tensors, matrix
 from tests.serving.plugin.published import Published, publish
 
@@ -33,6 +40,63 @@ def test_signed_adapter_is_loaded_from_a_private_copy_of_two_files(published: Pu
         file: (folder_of(published) / file).read_bytes() for file in (WEIGHTS, "adapter_config.json")
     }
     assert store.load(name) == copy
+
+
+def test_requests_that_arrive_together_share_one_copy(published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, name = published.store(), published.versions["finance"]
+    entered: list[str] = []
+    verify = store._verify
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        entered.append(name)
+        time.sleep(0.05)
+        return verify(*arguments, **options)
+
+    monkeypatch.setattr(store, "_verify", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        copies = set(pool.map(store.load, [name] * 4))
+    assert (len(copies), entered) == (1, [name])
+
+
+def test_copy_of_a_dropped_version_is_removed_and_made_again(published: Published) -> None:
+    store, name = published.store(), published.versions["finance"]
+    copy = store.load(name)
+    forget("../" + copy.parent.name)
+    assert copy.is_dir()
+    forget(name)
+    assert not copy.exists()
+    assert store.load(name) == copy
+    assert (copy / WEIGHTS).is_file()
+
+
+def test_verdict_is_remembered_until_a_file_or_a_key_changes(published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, name = published.store(), published.versions["finance"]
+    checked: list[str] = []
+    check = store.check
+    monkeypatch.setattr(store, "check", lambda version: (checked.append(version), check(version)))
+    assert [store.reason(name) for _ in range(3)] == [None] * 3
+    assert checked == [name]
+    (folder_of(published) / WEIGHTS).write_bytes(b"other")
+    assert store.reason(name) == f"{WEIGHTS} is not what was signed"
+    (key,) = published.live.places.trust.iterdir()
+    key.unlink()
+    assert store.reason(name) == "its signature was made with a key that is not trusted here"
+    assert store.reason("finance@000000000000") == "there is no folder of that name"
+
+
+def test_version_that_cannot_be_copied_is_not_served_and_said_once(
+    published: Published, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = published.store()
+    resolver = SignedResolver(store)
+
+    def full(name: str) -> Path:
+        raise OSError(28, "no space")
+
+    monkeypatch.setattr(store, "load", full)
+    for _ in range(2):
+        assert asyncio.run(resolver.resolve_lora("base", published.versions["finance"])) is None
+    assert [record.getMessage() for record in caplog.records] == [f"{published.versions['finance']} is not served: it cannot be copied (OSError)"]
 
 
 def test_copy_stays_right_when_the_folder_is_altered_later(published: Published) -> None:
@@ -71,13 +135,41 @@ def test_signature_of_an_unknown_key_is_refused(published: Published, tmp_path: 
     assert published.reason(folder_of(published).name) == "its signature was made with a key that is not trusted here"
 
 
+def test_new_keys_leave_what_the_old_ones_signed_and_let_the_old_administrator_out(published: Published, tmp_path: Path) -> None:
+    renewed = Keys(tmp_path / "renewed")
+    renewed.make()
+    open_access(renewed, published.live.folder)
+    assert published.reason(folder_of(published).name) is None
+    assert len(list(published.live.places.trust.iterdir())) == 2
+    digests = [digest_token(renewed.token.encode())]
+    assert read_access(published.live.folder)["admin"] == digests
+    Published(published.scene, published.live, renewed, published.versions).sign(folder_of(published))
+    assert published.reason(folder_of(published).name) is None
+
+
+def test_server_of_another_user_can_read_who_may_ask(published: Published) -> None:
+    path = published.live.places.access
+    assert path.stat().st_mode & 0o777 == 0o644
+    path.chmod(0o600)
+    open_access(published.keys, published.live.folder)
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert published.keys.token not in path.read_text()
+
+
+@pytest.mark.parametrize("content", [b"", b"-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"])
+def test_broken_signing_key_is_said(published: Published, content: bytes) -> None:
+    (published.keys.folder / "signing.pem").write_bytes(content)
+    with pytest.raises(InputError, match=r"signing.pem is no private key without a password\nhint: delete it and make a new pair"):
+        open_access(published.keys, published.live.folder)
+
+
 def test_signature_of_another_version_does_not_count(published: Published) -> None:
     name = published.rebuilt(tensors=lora_tensors(b=0.25), resign=False)
     (published.adapters / name / "model.sig").write_bytes((folder_of(published) / "model.sig").read_bytes())
     assert published.reason(name) == "its signature was made for another folder"
 
 
-@pytest.mark.parametrize("text", [b"", b"{}", b"[1]", b'{"mediaType": "a"}', b"\xff"])
+@pytest.mark.parametrize("text", [b"", b"{}", b"[1]", b'{"mediaType": "a"}', b"\xff", b"[" * 100_000])
 def test_broken_signatures_are_refused(published: Published, text: bytes) -> None:
     (folder_of(published) / "model.sig").write_bytes(text)
     assert published.reason(folder_of(published).name) == "its signature cannot be read"
@@ -157,8 +249,11 @@ def test_ranks_and_shapes_beyond_the_server_are_refused(published: Published, te
     assert expected in reason
 
 
-def test_changed_base_on_disk_stops_every_adapter(published: Published) -> None:
-    (published.scene.root / "base" / "config.json").write_text("{}")
+@pytest.mark.parametrize(
+    "file", ["config.json", "tokenizer.json", "model.safetensors.index.json", "added_tokens.json", "special_tokens_map.json", "more.safetensors"]
+)
+def test_changed_base_on_disk_stops_every_adapter(published: Published, file: str) -> None:
+    (published.scene.root / "base" / file).write_text('{"other": 1}')
     assert published.reason(published.versions["finance"]) == "the base model on disk is not the one that the server was configured for"
 
 
@@ -185,7 +280,7 @@ def test_signed_content_is_named_in_the_statement_of_the_library(published: Publ
     from model_signing import verifying
 
     folder = folder_of(published)
-    public = published.live.places.trust / "workspace.pem"
+    public = published.live.places.trust / published.keys.trust_file
     aside = published.adapters.parent / "sig"
     (folder / "model.sig").rename(aside)
     verifying.Config().use_elliptic_key_verifier(public_key=public).verify(folder, aside)

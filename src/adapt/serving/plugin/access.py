@@ -1,7 +1,8 @@
 """Who may ask: API keys of clients and the administrator's token, known by their digests alone.
 
-Enters: access.json, `{"admin": [SHA-256], "clients": {"mobile": SHA-256}}`, and a request's headers. Leaves: yes or no. Without clients, no key is
-asked for; without an administrator, nobody is one. An unusable file lets nobody in.
+Enters: access.json, `{"admin": [SHA-256], "clients": {"mobile": SHA-256}, "open": false}`, and a request's headers. Leaves: yes or no. No key is
+asked for while there are no clients and `open` is true or absent; it is false once there was a client, so that taking the last key away lets nobody
+in. Without an administrator, nobody is one. An unusable file lets nobody in.
 """
 
 import hashlib
@@ -59,8 +60,9 @@ class Access:
             content = json.loads(self._path.read_bytes())
             self._admins = [str(digest) for digest in content["admin"]]
             self._clients = {str(name): str(digest) for name, digest in content["clients"].items()}
-            self._open, self._stamp, self._warned = not self._clients, stamp, False
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self._open = not self._clients and content.get("open", True) is True
+            self._stamp, self._warned = stamp, False
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if not self._warned:
                 log.warning("access.json cannot be read, so nobody is let in: %s", type(error).__name__)
             self._stamp, self._admins, self._clients, self._open, self._warned = None, [], {}, False, True

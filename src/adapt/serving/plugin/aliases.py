@@ -33,11 +33,13 @@ class Aliases:
             return self._shares
         stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
         if stamp != self._stamp:
-            self._stamp = stamp
             try:
                 self._shares = parse_aliases(self._path.read_bytes())
-            except (OSError, ValueError) as error:
+            except OSError:  # not read, so the next request tries again
+                return self._shares
+            except ValueError as error:
                 log.warning("the alias file is left aside: %s", error)
+            self._stamp = stamp
         return self._shares
 
     def versions(self) -> set[str]:
@@ -59,7 +61,10 @@ class Aliases:
 
 def parse_aliases(content: bytes) -> dict[str, dict[str, float]]:
     """The alias file's content. Raises ValueError that says what is wrong with it."""
-    value: Any = json.loads(content)
+    try:
+        value: Any = json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError("it is not a JSON object")
     for name, shares in value.items():

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 _LINE_LIMIT = 8 << 20
 """A line of a stream that is longer is passed on as it is."""
+_NOT_LOADED = b"could not be loaded"
+"""What vLLM 0.32 says, with status 400, of a version that the resolver gave it and that it then refused."""
 
 
 class Renamer:
@@ -19,11 +21,21 @@ class Renamer:
         self._hide_usage, self._spends = hide_usage, spends
         self._rest = b""
         self._after_hidden = False
+        self._spent = (0, 0)
+        self.failed = False
+        """Whether the answer says, where its status does not, that the server failed."""
 
-    def whole(self, body: bytes) -> bytes:
+    def whole(self, body: bytes, *, status: int) -> bytes:
         """A complete JSON answer."""
-        self._count(body)
+        self._read(body)
+        self.failed = (self.failed and status == 200) or (status == 400 and _NOT_LOADED in body)
         return self._renamed(body)
+
+    def settle(self) -> None:
+        """The answer is over: count its tokens, once. A stream may name them in every event, each time all that it took so far."""
+        if any(self._spent):
+            self._spends(*self._spent)
+        self._spent = (0, 0)
 
     def piece(self, piece: bytes, *, last: bool) -> bytes:
         """A part of a stream of server-sent events; returns what may go out."""
@@ -39,17 +51,20 @@ class Renamer:
         if self._after_hidden and not line.strip():
             self._after_hidden = False
             return None
-        if line.startswith(b"data:") and b'"usage"' in line and self._count(line[5:]) and self._hide_usage:
+        told = line.startswith(b"data:") and (b'"usage"' in line or b'"error"' in line)
+        if told and self._read(line[5:]) and self._hide_usage:
             self._after_hidden = True
             return None
         return self._renamed(line)
 
-    def _count(self, text: bytes) -> bool:
-        """Count the tokens that `text` names; whether it is an event that names tokens and nothing else."""
+    def _read(self, text: bytes) -> bool:
+        """Keep the tokens that `text` names, and whether it is an error; whether it is an event that names tokens and nothing else."""
         try:
             content = json.loads(text)
+            self.failed = self.failed or bool(content.get("error"))
             usage = content.get("usage") or {}
-            self._spends(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+            if usage:
+                self._spent = int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0)
             return bool(usage) and content.get("choices") == []
         except (ValueError, TypeError, AttributeError, RecursionError):
             return False

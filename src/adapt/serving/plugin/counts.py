@@ -42,7 +42,7 @@ class Visit:
         TOKENS.labels(self.adapter, self.version, "answer").inc(answer_tokens)
 
     def finish(self, status: int) -> None:
-        """The answer is complete, or broke off: then `status` is 0."""
+        """The answer is complete, the server failed in the middle of it (500 then), or the client went away before its end (0)."""
         IN_FLIGHT.labels(self.adapter, self.version).dec()
         REQUESTS.labels(self.adapter, self.version, str(status)).inc()
         SECONDS.labels(self.adapter, self.version).observe(time.perf_counter() - self._start)

@@ -35,12 +35,19 @@ class Sender:
         self._start: Message | None = None
         self._streams = False
         self._body = bytearray()
-        self.status = 0
-        self.complete = False
+        self._status = 0
+        self._complete = False
+
+    @property
+    def outcome(self) -> int:
+        """Status for the counts: 500 for an error that was sent in the middle of a stream, 0 when the client went before the end."""
+        if self._renamer.failed:
+            return 500
+        return self._status if self._complete else 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self._status = message["status"]
             self._streams = any(name.lower() == b"content-type" and b"event-stream" in value for name, value in message["headers"])
             self._start = message
             if self._streams:
@@ -49,7 +56,7 @@ class Sender:
             await self._send_body(message.get("body", b""), last=not message.get("more_body", False))
 
     async def _send_body(self, body: bytes, *, last: bool) -> None:
-        self.complete = last
+        self._complete = last
         if self._streams:
             self._visit.sends_body()
             await self._send({"type": "http.response.body", "body": self._renamer.piece(body, last=last), "more_body": not last})
@@ -58,7 +65,7 @@ class Sender:
         if not last or self._start is None:
             return
         self._visit.sends_body()
-        whole = self._renamer.whole(bytes(self._body))
+        whole = self._renamer.whole(bytes(self._body), status=self._status)
         headers = [(name, value) for name, value in self._start["headers"] if name.lower() != b"content-length"]
         await self._send({**self._start, "headers": [*headers, (b"content-length", str(len(whole)).encode())]})
         await self._send({"type": "http.response.body", "body": whole})
@@ -139,6 +146,17 @@ def parse(content: bytes) -> dict[str, Any]:
 def dump(body: dict[str, Any]) -> bytes:
     """ASCII JSON: a lone surrogate, which JSON may name and UTF-8 may not hold, stays as it was written."""
     return json.dumps(body, separators=(",", ":")).encode("ascii")
+
+
+def ask_for_usage(body: dict[str, Any]) -> bool:
+    """Have a stream end with the tokens that it took; whether the client did not ask for that. Raises TurnedAwayError for an unclear `stream`."""
+    streams, options = body.get("stream"), body.get("stream_options")
+    if streams is not None and not isinstance(streams, bool):
+        raise TurnedAwayError(400, "body", "stream must be true or false", param="stream")
+    if not streams or not isinstance(options, dict | None) or (options or {}).get("include_usage") is True:
+        return False
+    body["stream_options"] = {**(options or {}), "include_usage": True, "continuous_usage_stats": False}
+    return True
 
 
 def user_of(body: dict[str, Any], headers: list[tuple[bytes, bytes]]) -> str | None:

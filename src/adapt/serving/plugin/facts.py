@@ -10,6 +10,20 @@ from typing import Any
 from .refusal import RefusedError
 
 _BLOCK = 1 << 20
+_OF_BASE = (
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
+)
+
+
+def base_files(folder: Path) -> dict[str, Path]:
+    """What a server reads of a base model's folder, by name: weights, their index, configuration, tokenizer."""
+    return {path.name: path for path in sorted({path for pattern in _OF_BASE for path in folder.glob(pattern)})}
 
 
 @dataclass(frozen=True)
@@ -69,10 +83,12 @@ class Server:
 
     @cached_property
     def base_has_changed(self) -> bool:
-        """Whether the base model's files differ from those that were there when the configuration was made; read once."""
+        """Whether the base model's files differ from those that were there when the configuration was made, one more included; read once."""
         files: dict[str, str] = self.facts["base"]["files"]
-        base = self.folder / str(self.facts["base"]["model"])
-        return any(not (base / name).is_file() or _digest(base / name) != digest for name, digest in files.items())
+        if not files:  # a model from the hub: its commit stands for them
+            return False
+        found = base_files(self.folder / str(self.facts["base"]["model"]))
+        return found.keys() != files.keys() or any(_digest(found[name]) != digest for name, digest in files.items())
 
     @property
     def live_template(self) -> str | None:

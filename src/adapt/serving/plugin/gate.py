@@ -16,11 +16,13 @@ from .answers import Renamer
 from .counts import REFUSED, Visit
 from .exchange import (
     App,
+    Message,
     Receive,
     Scope,
     Send,
     Sender,
     TurnedAwayError,
+    ask_for_usage,
     dump,
     error_body,
     limited,
@@ -34,13 +36,14 @@ from .exchange import (
 from .facts import Server
 from .listing import models_listing, package_digest, state
 from .places import Places
-from .store import Store
+from .store import Store, forget
 
 ASKING = frozenset({"/v1/chat/completions", "/v1/completions", "/tokenize", "/detokenize"})
 """Routes whose body names a model."""
 PUBLIC = ASKING | {"/v1/models", "/metrics", "/health", "/ping", "/version"}
 OPEN = frozenset({"/health", "/ping"})
 """Routes that need no key: what a supervisor asks."""
+UNLOAD = "/v1/unload_lora_adapter"
 STATE = "/adapt/state"
 """The administrator's view: what is live and what the server was started with."""
 
@@ -82,6 +85,8 @@ class Gate:
             raise TurnedAwayError(404, "route", "this route does not exist, or is the administrator's", kind="not_found_error")
         elif path == "/v1/models" and not admin:
             await send_json(send, 200, models_listing(self._server, self._aliases))
+        elif path == UNLOAD:
+            await self._unload(scope, receive, send)
         elif path in ASKING:
             await self._pass_on(scope, receive, send, admin=admin)
         else:
@@ -93,18 +98,32 @@ class Gate:
         name = self._server.base_name if body.get("model") is None else body["model"]
         version = self._version(name, user_of(body, scope["headers"]), admin=admin)
         body["model"] = version
-        streams = body.get("stream") is True
-        options = body.get("stream_options")
-        hide_usage = streams and options is None
-        if hide_usage:
-            body["stream_options"] = {"include_usage": True}
+        hide_usage = ask_for_usage(body)
         visit = Visit(_adapter_of(version, self._server.base_name), version)
         renamer = Renamer(version, name, hide_usage=hide_usage, spends=visit.spends)
         sender = Sender(send, visit, renamer)
+        broke = False
         try:
             await self._app(with_length(scope, content := dump(body)), replay(content, receive), sender)
+        except Exception:
+            broke = True
+            raise
         finally:
-            visit.finish(sender.status if sender.complete else 0)
+            renamer.settle()
+            visit.finish(500 if broke else sender.outcome)
+
+    async def _unload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have the server drop a version, and remove the copy that it was loaded from once the server has done so."""
+        content = await read_body(scope, receive, self._server.max_body_bytes)
+        statuses: list[int] = []
+
+        async def noted(message: Message) -> None:
+            statuses.extend([message["status"]] if message["type"] == "http.response.start" else [])
+            await send(message)
+
+        await self._app(with_length(scope, content), replay(content, receive), noted)
+        if statuses == [200]:
+            forget(str(parse(content).get("lora_name")))
 
     def _version(self, name: Any, user: str | None, *, admin: bool) -> str:
         """What answers under `name`: the base, a version by its stable name, or a version itself: a live one, or any for the administrator."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from .aliases import Aliases
 from .facts import Server
-from .refusal import RefusedError
 from .store import Store
 
 
@@ -22,15 +21,19 @@ def models_listing(server: Server, aliases: Aliases) -> dict[str, Any]:
 
 
 async def state(server: Server, aliases: Aliases, store: Store, *, template: str | None, code: str) -> dict[str, Any]:
-    """The administrator's view. `template` and `code` are digests of the chat template and the plugin that lay there when the server started."""
+    """The administrator's view: versions that names lead to, with what speaks against each, and every version that is stored, unread.
+
+    `template` and `code` are digests of the chat template and the plugin that lay there when the server started.
+    """
 
     def reasons() -> dict[str, str | None]:
-        return {name: _reason(store, name) for name in store.names()}
+        return {name: store.reason(name) for name in sorted(aliases.versions())}
 
     base = server.facts["base"]
     return {
         "aliases": aliases.shares(),
         "versions": await asyncio.to_thread(reasons),
+        "stored": store.names(),
         "base": {"digest": base["digest"], "revision": base["revision"]},
         "tokenizer": server.facts["tokenizer"],
         "template": template,
@@ -45,12 +48,3 @@ def package_digest(folder: Path) -> str:
     for path in sorted(folder.glob("*.py")):
         sha.update(f"{path.name}\0".encode() + path.read_bytes() + b"\0")
     return sha.hexdigest()
-
-
-def _reason(store: Store, name: str) -> str | None:
-    """Why a version is not served; None when it is."""
-    try:
-        store.check(name)
-    except RefusedError as refusal:
-        return str(refusal)
-    return None

@@ -28,6 +28,9 @@ class SignedResolver:
         except RefusedError as refusal:
             self._log.warn(lora_name, str(refusal))
             return None
+        except OSError as error:  # a full disk, or a folder that changed while it was read: the next request tries again
+            self._log.warn(lora_name, f"it cannot be copied ({type(error).__name__})")
+            return None
         return import_module("vllm.lora.request").LoRARequest(lora_name=lora_name, lora_int_id=1, lora_path=str(path))
 
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -35,7 +35,7 @@ def signed_files(bundle: bytes, *, name: str, keys: Sequence[bytes]) -> dict[str
         kinds = (statement["_type"], statement["predicateType"], predicate["serialization"]["method"], predicate["serialization"]["hash_type"])
         files = {str(entry["name"]): _sha256(entry) for entry in predicate["resources"]}
         whole = hashlib.sha256(b"".join(bytes.fromhex(_sha256(entry)) for entry in predicate["resources"])).hexdigest()
-    except (ValueError, KeyError, TypeError, IndexError):
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
         raise RefusedError("its signature holds no statement about files") from None
     if kinds != (STATEMENT, PREDICATE, "files", "sha256") or subject["digest"].get("sha256") != whole:
         raise RefusedError("its signature is of a kind that is not known here")
@@ -52,7 +52,7 @@ def _verified_payload(bundle: bytes, keys: Sequence[bytes]) -> bytes:
         (entry,) = envelope["signatures"]
         signature = base64.b64decode(entry["sig"], validate=True)
         kinds = content["mediaType"], envelope["payloadType"]
-    except (ValueError, KeyError, TypeError, binascii.Error):
+    except (ValueError, KeyError, TypeError, binascii.Error, RecursionError):
         raise RefusedError("its signature cannot be read") from None
     if kinds != (BUNDLE, PAYLOAD):
         raise RefusedError("its signature is of a kind that is not known here")
@@ -65,7 +65,7 @@ def _verified_payload(bundle: bytes, keys: Sequence[bytes]) -> bytes:
 def _fits(key: bytes, signature: bytes, signed: bytes) -> bool:
     try:
         public = load_pem_public_key(key)
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         return False
     if not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.key_size not in _HASHES:
         return False

@@ -13,8 +13,10 @@ import re
 import shutil
 import stat
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from .facts import Server
 from .refusal import RefusedError
@@ -27,8 +29,11 @@ WEIGHTS, CONFIG, ABOUT, BUILT, SIGNATURE = "adapter_model.safetensors", "adapter
 REQUIRED = frozenset({WEIGHTS, CONFIG, ABOUT, BUILT})
 OPTIONAL = frozenset({"golden.json"})
 _BLOCK = 1 << 20
+_FOREIGN = "its name is not one of ours"
 _MAX_TEXT_BYTES = 16 << 20
 """No JSON file of an adapter comes near it."""
+_LOADERS: "WeakSet[Store]" = WeakSet()
+"""Stores of this process that made copies: the door learns that a version was dropped, and the resolver's store has its copy."""
 
 
 class Store:
@@ -38,6 +43,8 @@ class Store:
         """`folder` holds a folder a version, `trust` the public keys (`*.pem`)."""
         self._folder, self._trust, self._server = folder, trust, server
         self._copies: Path | None = None
+        self._turn = threading.Lock()
+        self._reasons: dict[str, tuple[Any, str | None]] = {}
 
     def names(self) -> list[str]:
         """Every version in the folder, verified or not."""
@@ -58,24 +65,55 @@ class Store:
         """Raise RefusedError when the server may not load `name`."""
         self._verify(name, copy=None)
 
+    def reason(self, name: str) -> str | None:
+        """Why the server may not load `name`; None when it may. Remembered until a file of the version, or a trusted key, is another one."""
+        stamp = self._stamp(name)
+        if stamp is None or self._reasons.get(name, (None, None))[0] != stamp:
+            try:
+                self.check(name)
+                self._reasons[name] = (stamp, None)
+            except RefusedError as refusal:
+                self._reasons[name] = (stamp, str(refusal))
+        return self._reasons[name][1]
+
     def load(self, name: str) -> Path:
-        """A verified private copy, the same folder each time it is asked for; absolute. Raises RefusedError."""
-        if self._copies is None:
-            self._copies = Path(tempfile.mkdtemp(prefix="adapt-serving-")).resolve()  # mode 0700
-            atexit.register(shutil.rmtree, self._copies, ignore_errors=True)
-        copy = self._copies / name
-        if not copy.is_dir():
-            aside = self._copies / f".{name}"
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir()
-            self._verify(name, copy=aside)
-            aside.rename(copy)
+        """A verified private copy, the same folder until `forget`; absolute. Raises RefusedError."""
+        if VERSION.fullmatch(name) is None:
+            raise RefusedError(_FOREIGN)
+        with self._turn:  # requests for the same version arrive together, each in a thread of its own
+            if self._copies is None:
+                self._copies = Path(tempfile.mkdtemp(prefix="adapt-serving-")).resolve()  # mode 0700
+                atexit.register(shutil.rmtree, self._copies, ignore_errors=True)
+                _LOADERS.add(self)
+            copy = self._copies / name
+            if not copy.is_dir():
+                aside = self._copies / f".{name}"
+                shutil.rmtree(aside, ignore_errors=True)
+                aside.mkdir()
+                try:
+                    self._verify(name, copy=aside)
+                    aside.rename(copy)
+                finally:
+                    shutil.rmtree(aside, ignore_errors=True)
         return copy
+
+    def _forget(self, name: str) -> None:
+        with self._turn:
+            if self._copies is not None:
+                shutil.rmtree(self._copies / name, ignore_errors=True)
+
+    def _stamp(self, name: str) -> Any:
+        """What tells the files of a version and the trusted keys from others; None where they cannot be looked at."""
+        try:
+            paths = [self._folder / name, *sorted((self._folder / name).iterdir()), *sorted(self._trust.glob("*.pem"))]
+            return tuple((path.name, found.st_ino, found.st_mtime_ns, found.st_size) for path in paths for found in [path.lstat()])
+        except OSError:
+            return None
 
     def _verify(self, name: str, *, copy: Path | None) -> dict[str, Any]:
         found = VERSION.fullmatch(name)
         if found is None:
-            raise RefusedError("its name is not one of ours")
+            raise RefusedError(_FOREIGN)
         handle = _open_folder(self._folder, name)
         try:
             files = self._signed(handle, name)
@@ -107,6 +145,13 @@ class Store:
         return files
 
 
+def forget(name: str) -> None:
+    """Remove every private copy of a version that the engine has dropped; it is copied anew when it is asked for again."""
+    if VERSION.fullmatch(name) is not None:
+        for store in list(_LOADERS):
+            store._forget(name)
+
+
 def _open_folder(parent: Path, name: str) -> int:
     try:
         return os.open(parent / name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -136,7 +181,7 @@ def _read(folder: int, name: str, digest: str | None) -> bytes:
 
 
 def _take_weights(folder: int, digest: str, copy: Path | None) -> dict[str, tuple[int, ...]]:
-    """Hash the weights, copy them on the way, and return the shapes of the tensors."""
+    """Hash the weights, copy them on the way, and return the shapes of the tensors, those of the copy where there is one."""
     sha = hashlib.sha256()
     with os.fdopen(_open_file(folder, WEIGHTS), "rb") as source:
         with open(copy / WEIGHTS if copy is not None else os.devnull, "wb") as target:  # noqa: PTH123 (one call for both)
@@ -145,7 +190,10 @@ def _take_weights(folder: int, digest: str, copy: Path | None) -> dict[str, tupl
                 target.write(block)
         if sha.hexdigest() != digest:
             raise RefusedError(f"{WEIGHTS} is not what was signed")
-        return tensor_shapes(source)
+        if copy is None:
+            return tensor_shapes(source)
+    with (copy / WEIGHTS).open("rb") as taken:
+        return tensor_shapes(taken)
 
 
 def _check_content(built: bytes, files: dict[str, str], about: dict[str, Any], *, digits: str) -> None:
