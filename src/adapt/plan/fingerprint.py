@@ -6,7 +6,7 @@ docstrings and layout do not count; files that lie beside the modules, such as t
 
 import ast
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.resources import files
@@ -93,7 +93,7 @@ def _imports(path: Path) -> tuple[tuple[str, ...], frozenset[str]]:
     """Modules of adapt that the file imports, and the top-level names of everything else outside the standard library."""
     ours: list[str] = []
     others: set[str] = set()
-    for node in ast.walk(_tree(path)):
+    for node in _statements(_tree(path)):
         for name in _imported_by(node):
             top = name.partition(".")[0]
             if top != PACKAGE:
@@ -116,10 +116,18 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement inside `node`, at any depth; expressions, which hold none, are most of a tree and left out."""
+    for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for inner in getattr(node, part, ()):
+            yield inner
+            yield from _statements(inner)
+
+
 @cache
 def _module_digest(path: Path) -> str:
     tree = _tree(path)
-    for node in ast.walk(tree):
+    for node in (tree, *_statements(tree)):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             node.body = [statement for statement in node.body if not _is_docstring(statement)] or [ast.Pass()]
     return digest_value(ast.dump(tree))
