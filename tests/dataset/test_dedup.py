@@ -405,9 +405,7 @@ def test_a_search_among_fewer_records_finds_their_pairs_alone(tmp_path: Path) ->
 
     with shingle_file(tmp_path, texts) as shingles:
         first = search(shingles, np.arange(30), 0.7)
-        index = shingles.index
         fewer = search(shingles, np.arange(1, 30)[::-1], 0.7)
-        assert shingles.index is index
         assert fewer == {pair for pair in first if 0 not in pair} != first
         shingles.replace(5, shingles.of(29))
         shingles.reopen()

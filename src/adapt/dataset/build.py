@@ -161,7 +161,6 @@ def _divide(work: _Build, selection: Selection) -> tuple[Partition, Crossing]:
         crossing = search_sides(shingles, parts.members, parts.splits, work.settings.near.threshold)
         if not len(crossing.pairs):
             break
-    shingles.drop_index()
     return parts, crossing
 
 

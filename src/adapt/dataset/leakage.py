@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adapt.dataset.dedup.overlap import similar_pairs
+from adapt.dataset.dedup.crossing import crossing_pairs
 from adapt.dataset.dedup.shingle_file import ShingleFile
 from adapt.dataset.report import Leakage
 from adapt.dataset.split import SPLITS
@@ -49,7 +49,7 @@ def search_sides(shingles: ShingleFile, members: Numbers, sides: Numbers, thresh
     """All pairs of the records `members` that reach the threshold and stand on different sides, `sides` having one for each."""
     by_number = np.full(len(shingles.sizes()), -1, dtype=np.int64)
     by_number[members] = sides
-    found = [np.stack(pairs, axis=1) for pairs in similar_pairs(shingles, members, threshold, by_number)]
+    found = [np.stack(pairs, axis=1) for pairs in crossing_pairs(shingles, members, sides, threshold)]
     return Crossing(by_number, np.unique(np.sort(np.concatenate([np.zeros((0, 2), dtype=np.int64), *found]), axis=1), axis=0))
 
 

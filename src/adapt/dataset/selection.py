@@ -122,9 +122,7 @@ class Selection:
 
     def column(self, name: str, numbers: Numbers) -> "pa.ChunkedArray":
         """A column of the verdicts for some records."""
-        import pyarrow as pa
-
-        return self.verdicts.column(name).take(pa.array(self._taken.rows[numbers]))
+        return self.verdicts.column(name, self._taken.rows[numbers])
 
     def _drop(self, number: int, row: LedgerRow, winner: int | None = None) -> None:
         place = None if winner is None else int(self._taken.rows[winner])

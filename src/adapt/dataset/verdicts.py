@@ -4,6 +4,7 @@ While a build runs, what is known of the records from the start rests in a file 
 later: a few bytes a record. At the end both are sorted by source, place and id, and written.
 """
 
+import mmap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -90,6 +91,7 @@ class Verdicts:
         self._writer = pa.ipc.new_file(str(self._path), spool_schema(rules))
         self._firsts: list[NDArray[np.int16]] = []
         self._table: Any = None
+        self._map: mmap.mmap | None = None
         self._winners: dict[int, tuple[str, int | None]] = {}
         self._corrected: dict[int, dict[str, Any]] = {}
 
@@ -103,7 +105,9 @@ class Verdicts:
         import pyarrow as pa
 
         self._writer.close()
-        self._table = pa.ipc.open_file(pa.memory_map(str(self._path))).read_all()
+        with self._path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._table = pa.ipc.open_file(pa.py_buffer(self._map)).read_all()
         self.first = np.concatenate([np.zeros(0, dtype=np.int16), *self._firsts])
         self._firsts.clear()
         self.outcome = np.full(len(self.first), _DROPPED, dtype=np.int8)
@@ -115,21 +119,27 @@ class Verdicts:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._writer.close()
-        self._table = None
+        self._table = self._map = None  # unmapped with the last array that looks into it
         self._path.unlink(missing_ok=True)
 
     def documents(self) -> int:
         """How many documents made a record."""
         import pyarrow.compute as pc
 
-        return int(pc.count_distinct(self._table["document"]).as_py())
+        found = int(pc.count_distinct(self._table["document"]).as_py())
+        self._give_back()
+        return found
 
     def __len__(self) -> int:
         return len(self.first)
 
-    def column(self, name: str) -> Any:
-        """A column that is known from the start, as an Arrow array."""
-        return self._table[name]
+    def column(self, name: str, rows: NDArray[np.int64]) -> Any:
+        """A column that is known from the start, of some rows, as an Arrow array."""
+        import pyarrow as pa
+
+        found = self._table[name].take(pa.array(rows))
+        self._give_back()
+        return found
 
     def drop(self, row: int, rule: str, score: float | None = None, winner: str | None = None, winner_row: int | None = None) -> None:
         """Note that a record breaks `rule`, first of all that it was asked; `winner_row` is the row of a winner that is a record."""
@@ -223,11 +233,17 @@ class Verdicts:
         places = {f"winner_{name}": self._table[name].take(at).combine_chunks() for name in ("source", "locator")}
         return {"winner": pa.array([winner for winner, _ in found], pa.string()), **places}
 
+    def _give_back(self) -> None:
+        """Pages that were read count as memory of the process until they are given back; the system's cache still has them."""
+        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
     def _known(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         """What is known of some rows from the start, corrections made, as Arrow arrays by column."""
         import pyarrow as pa
 
         table = self._table.take(pa.array(rows)).combine_chunks()
+        self._give_back()
         columns = {name: table[name].chunk(0) for name in table.column_names}
         changed = [(place, self._corrected[row]) for place, row in enumerate(rows.tolist()) if row in self._corrected] if self._corrected else []
         for name in changed[0][1] if changed else ():

@@ -29,13 +29,15 @@ class Bitmaps:
             marks = np.uint64(1) << ((values >> np.uint32(32 - bits)) & np.uint32(63)).astype(np.uint64)
             self._words[owner[opens], word[opens]] = np.bitwise_or.reduceat(marks, opens)
 
-    def at_most(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The greatest Jaccard similarity that pairs of members, given by their places, may have: never less than what measuring gives."""
+    def at_most(self, left: NDArray[np.int64], right: NDArray[np.int64], others: "Bitmaps | None" = None) -> NDArray[np.float64]:
+        """The greatest Jaccard similarity that pairs of members, given by their places, may have: never less than what measuring gives. With
+        `others`, `right` are places among the members of those."""
+        others = others or self
         found = np.empty(len(left), dtype=np.float64)
         for begin in range(0, len(left), _PAIRS_AT_ONCE):
             part = slice(begin, begin + _PAIRS_AT_ONCE)
-            total = self._sizes[left[part]] + self._sizes[right[part]]
-            shared = (total - _count_bits(self._words[left[part]] ^ self._words[right[part]])) // 2
+            total = self._sizes[left[part]] + others._sizes[right[part]]
+            shared = (total - _count_bits(self._words[left[part]] ^ others._words[right[part]])) // 2
             found[part] = shared / (total - shared)
         return found
 

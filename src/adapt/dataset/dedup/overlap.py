@@ -1,4 +1,4 @@
-"""All pairs of records at or above a similarity, found without chance: the proof that a split leaks nothing.
+"""All pairs of records at or above a similarity, found without chance: what a split must keep together.
 
 Candidates share a prefix shingle that leads in one of them (see `prefixes`), have enough shingles left after it (positional filtering, Xiao et al.
 2008), and bitmaps that allow the similarity.
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapt.dataset.dedup.buckets import distinct_pairs
-from adapt.dataset.dedup.prefixes import SLACK, Entries, PrefixIndex, index_prefixes
+from adapt.dataset.dedup.prefixes import SLACK, Entries, PrefixIndex
 from adapt.dataset.dedup.shingle_file import ShingleFile
 
 _ENTRIES_AT_ONCE = 1 << 19
@@ -32,10 +32,10 @@ def similar_pairs(shingles: ShingleFile, members: NDArray[np.int64], threshold: 
 
     `labels` (one per record) may be changed between batches: pairs whose labels have become equal are no longer looked at.
     """
-    index = index_prefixes(shingles, members, threshold)
-    search = _Search(shingles, index, labels)
-    for piece in index.pieces(np.isin(index.members, members)):
-        yield from search.search(piece)
+    with PrefixIndex(shingles, members, threshold) as index:
+        search = _Search(shingles, index, labels)
+        for piece in index.pieces():
+            yield from search.search(piece)
 
 
 class _Piece(NamedTuple):

@@ -1,4 +1,4 @@
-"""The rarest shingles of all records, as a file that is read piece by piece: the index of the exhaustive search.
+"""The rarest shingles of all records, as a file that is read piece by piece: the index of the search for all similar pairs.
 
 Prefix filtering (Bayardo, Ma, Srikant 2007): order each set's shingles from rare to common. Two sets of similarity t or more share one
 of the first n - ceil(t n) + 1 shingles of either, so only these are kept. In the smaller of the two sets it stands further in front still, within the
@@ -9,7 +9,8 @@ common a shingle is may be counted loosely: any one order for all sets is right,
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class Entries(NamedTuple):
 
 
 class PrefixIndex:
-    """The prefixes of some records for one threshold, and the bitmaps of their sets. Its files lie beside the shingles."""
+    """The prefixes of some records for one threshold, and the bitmaps of their sets; a context manager. Its files lie beside the shingles."""
 
     def __init__(self, shingles: ShingleFile, members: NDArray[np.int64], threshold: float) -> None:
         if len(members) >= 1 << _OWNER_BITS:
@@ -53,33 +54,21 @@ class PrefixIndex:
         with ExitStack() as files:
             _write(shingles, members, threshold, [files.enter_context(path.open("wb")) for path in self._paths])
 
-    def close(self) -> None:
-        """Remove the files."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
 
-    def pieces(self, wanted: NDArray[np.bool_]) -> Iterator[Entries]:
-        """The prefixes of the members that are wanted, in 16 pieces by shingle: memory holds a piece at a time."""
+    def pieces(self) -> Iterator[Entries]:
+        """The prefixes, in 16 pieces by shingle: memory holds a piece at a time."""
         leads_up_to = np.uint64(((1 - self.threshold) / (1 + self.threshold) + SLACK) * (1 << _PLACE_BITS))
         for path in self._paths:
-            packed = np.fromfile(path, dtype="<u8")
-            if not wanted.all():
-                packed = packed[wanted[_owners(packed)]]
-            packed = _shared(packed, leads_up_to)
+            packed = _shared(np.fromfile(path, dtype="<u8"), leads_up_to)
             packed.sort()
             places = packed & _PLACES
             tokens = packed >> np.uint64(_OWNER_BITS + _PLACE_BITS)
             yield Entries(tokens, _owners(packed), places / (1 << _PLACE_BITS), places <= leads_up_to)
-
-
-def index_prefixes(shingles: ShingleFile, members: NDArray[np.int64], threshold: float) -> PrefixIndex:
-    """An index in which these members are. The last one is kept with the file: the proof of a split asks for what its groups asked for."""
-    index = shingles.index
-    if isinstance(index, PrefixIndex) and index.threshold == threshold and np.isin(members, index.members).all():
-        return index
-    shingles.drop_index()
-    made = PrefixIndex(shingles, members, threshold)
-    shingles.index = made
-    return made
 
 
 def _owners(packed: NDArray[np.uint64]) -> NDArray[np.int64]:
