@@ -141,26 +141,29 @@ def _places_of_column(walk: "_Walk") -> Iterator[tuple[int, int]]:
     for field, kind in walk.fields():
         if field == _COLUMN_TOLD:
             for inner, inner_kind in walk.fields():
-                yield from _place(walk, inner_kind, inner in _PAGE_OFFSETS)
+                if inner in _PAGE_OFFSETS:
+                    yield from _place(walk)
+                else:
+                    walk.skip(inner_kind)
+        elif field == _COLUMN_OFFSET:
+            yield from _place(walk)
         else:
-            yield from _place(walk, kind, field == _COLUMN_OFFSET)
+            walk.skip(kind)
 
 
-def _place(walk: "_Walk", kind: int, is_place: bool) -> Iterator[tuple[int, int]]:
-    """The next value, when it is a place; 0 is none, and stays."""
+def _place(walk: "_Walk") -> Iterator[tuple[int, int]]:
+    """The next value, which is a place; 0 is none, and stays."""
     start = walk.at
-    if not is_place:
-        walk.skip(kind)
-    elif number := walk.number():
+    if number := walk.number():
         yield start, number - len(_MAGIC)
 
 
 class _Walk:
     """A way through values of the compact protocol."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, at: int = 0) -> None:
         self.data = data
-        self.at = 0
+        self.at = at
 
     def fields(self) -> Iterator[tuple[int, int]]:
         """The number and the type of every field of a struct; each value must be passed before the next is asked for."""
@@ -172,44 +175,62 @@ class _Walk:
     def list(self) -> tuple[int, int]:
         """How many values of which type a list has."""
         head = self._byte()
-        return (head >> 4 if head >> 4 < 15 else self._unsigned()), head & 15
+        return (head >> 4 if head >> 4 < 15 else self.unsigned()), head & 15
 
     def number(self) -> int:
         """A whole number."""
-        found = self._unsigned()
+        found = self.unsigned()
         return found >> 1 ^ -(found & 1)
 
-    def skip(self, kind: int, *, in_list: bool = False) -> None:
+    def skip(self, kind: int) -> None:
         """Pass a value."""
-        if kind in _BOOLEANS or kind == _BYTE:
-            self.at += kind == _BYTE or in_list
-        elif kind in _NUMBERS:
-            self._unsigned()
-        elif kind == _DOUBLE:
-            self.at += 8
-        elif kind == _BINARY:
-            length = self._unsigned()
-            self.at += length
-        elif kind in _LISTS:
-            count, inner = self.list()
-            for _ in range(count):
-                self.skip(inner, in_list=True)
-        elif kind == _STRUCT:
-            for _, inner in self.fields():
-                self.skip(inner)
-        else:
-            raise AssertionError(f"footers of Parquet hold no value of type {kind}")
+        self.at = _behind(self.data, self.at, kind)
 
     def _byte(self) -> int:
         self.at += 1
         return self.data[self.at - 1]
 
-    def _unsigned(self) -> int:
+    def unsigned(self) -> int:
+        """A whole number that has no sign."""
         found = shift = 0
         while (byte := self._byte()) & 128:
             found |= (byte & 127) << shift
             shift += 7
         return found | byte << shift
+
+
+def _behind(data: bytes, at: int, kind: int, *, in_list: bool = False) -> int:
+    """The place behind the value at `at`. A footer has thousands of values, so each is passed in as few steps as may be."""
+    if kind in _NUMBERS:
+        while data[at] > 127:
+            at += 1
+        return at + 1
+    if kind == _STRUCT:
+        return _behind_struct(data, at)
+    if kind in _BOOLEANS or kind == _BYTE:
+        return at + (kind == _BYTE or in_list)
+    if kind == _DOUBLE:
+        return at + 8
+    walk = _Walk(data, at)
+    if kind == _BINARY:
+        length = walk.unsigned()
+        return walk.at + length
+    if kind not in _LISTS:
+        raise AssertionError(f"footers of Parquet hold no value of type {kind}")
+    count, inner = walk.list()
+    at = walk.at
+    for _ in range(count):
+        at = _behind(data, at, inner, in_list=True)
+    return at
+
+
+def _behind_struct(data: bytes, at: int) -> int:
+    while head := data[at]:
+        at += 1
+        if head < 16:  # the number of the field stands apart
+            at = _behind(data, at, _NUMBERS[0])
+        at = _behind(data, at, head & 15)
+    return at + 1
 
 
 def _varint(number: int) -> bytes:

@@ -167,20 +167,30 @@ def row_bytes(rows: "pa.RecordBatch | pa.Array") -> "NDArray[np.int64]":
     """About how many bytes each row of a batch, or value of an array, has; the same however it is sliced."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
 
+    if isinstance(rows, pa.StructArray) and all(pa.types.is_primitive(field.type) for field in rows.type):
+        return np.full(len(rows), 8 * rows.type.num_fields)
     columns = rows.columns if isinstance(rows, pa.RecordBatch) else rows.flatten() if pa.types.is_struct(rows.type) else None
     if columns is not None:
         fixed = sum(8 for column in columns if pa.types.is_primitive(column.type))
         return sum((row_bytes(column) for column in columns if not pa.types.is_primitive(column.type)), np.full(len(rows), fixed))
     kind = rows.type
     if pa.types.is_list(kind):
-        ends = np.cumsum(pc.fill_null(pc.list_value_length(rows), 0).to_numpy(zero_copy_only=False).astype(np.int64))
-        inner = np.concatenate([[0], np.cumsum(row_bytes(rows.flatten()))])[np.concatenate([[0], ends])]
+        inner = np.cumsum(np.concatenate([[0], row_bytes(rows.flatten())]))[np.concatenate([[0], np.cumsum(_lengths(rows))])]
         return np.asarray(np.diff(inner) + 4)
-    if pa.types.is_string(kind):
-        return np.asarray(pc.fill_null(pc.binary_length(rows), 0).to_numpy(zero_copy_only=False).astype(np.int64) + 4)
-    return np.full(len(rows), 8)
+    return _lengths(rows) + 4 if pa.types.is_string(kind) else np.full(len(rows), 8)
+
+
+def _lengths(values: "pa.Array") -> "NDArray[np.int64]":
+    """Of texts in bytes, of lists in items; 0 where there is none."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not values.null_count and len(values):
+        return np.diff(np.frombuffer(values.buffers()[1], np.int32, len(values) + 1, 4 * values.offset)).astype(np.int64)
+    found = pc.binary_length(values) if pa.types.is_string(values.type) else pc.list_value_length(values)
+    return np.asarray(pc.fill_null(found, 0).to_numpy(zero_copy_only=False).astype(np.int64))
 
 
 def _ends(documents: "pa.RecordBatch") -> "NDArray[np.int64]":
