@@ -25,6 +25,8 @@ class Member(NamedTuple):
     @property
     def misnamed(self) -> Refused | None:
         """The refusal of a name that is absolute or climbs; whichever source is meant, such an archive is worth a word."""
+        if ".." not in self.name and self.name[:1] not in ("", "/", "\\") and self.name[1:2] != ":":
+            return None
         parts = self.name.replace("\\", "/").split("/")
         if parts[0] == "" or parts[0][1:] == ":":
             return Refused("unsafe", "The member's name is absolute: it leads out of the archive.")
@@ -39,6 +41,8 @@ class Member(NamedTuple):
 @lru_cache(maxsize=4)
 def _shown(name: str) -> str:
     """Asked for several times in turn for each member."""
+    if name.isascii() and name[:1] not in ("", ".", "/") and name[-1] != "/" and "//" not in name and "/." not in name:
+        return name
     parts = [part for part in shown(name).split("/") if part not in ("", ".")]
     return ("/" if name.startswith("/") else "") + "/".join(parts)
 

@@ -7,8 +7,9 @@ is asked for, into an unnamed temporary file. Read anew for each member, it woul
 import io
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
 from adapt.corpus.sources.members import Member, gone
 from adapt.corpus.sources.streams import MIB, Refused, damaged, temporary, too_large
@@ -39,9 +40,12 @@ class TarArchive:
 
     def members(self) -> Iterator[Member]:
         """Every member that is no folder, in the order of the archive. Raises Refused where the archive is damaged."""
-        while (info := self._next()) is not None:
-            if not info.isdir():
-                yield Member(info.name, info.size, self._refusal(info))
+        most = self._limits.max_file_mib * MIB
+        while (entry := self._next()) is not None:
+            if entry.kind == _FILE:
+                yield Member(entry.name, entry.size, too_large(self._limits, "member") if entry.size > most else None)
+            elif entry.kind == _ODD:
+                yield Member(entry.name, entry.size, _odd())
 
     def open(self, member: str) -> BinaryIO:
         """The bytes of a member; raises Refused."""
@@ -62,42 +66,66 @@ class TarArchive:
         """Let go of the files."""
         self._tape.close()
 
-    def _next(self) -> tarfile.TarInfo | None:
+    def _next(self) -> "_Entry | None":
         try:
             if self._tar is None:
                 self._tar = tarfile.TarFile(fileobj=self._tape, encoding="utf-8", errors="surrogateescape")
-            info = self._plain(self._tar) or self._tar.next()
+            entry = self._plain(self._tar) or self._told(self._tar)
         except (tarfile.TarError, ValueError, OverflowError):
             raise damaged("archive is") from None
-        self._tar.members = []  # type: ignore[attr-defined]  # it would remember every header, to follow hard links
-        if info is None and (not self._tape.header or self._tape.header.strip(b"\0")):
+        if entry is None and (not self._tape.header or self._tape.header.strip(b"\0")):
             raise Refused("unreadable", "The archive is cut off or damaged behind its last member that was found.")
-        if info is not None and self._again and info.isreg():
-            self._places.setdefault(info.name, (info.offset_data, info.size))
-        return info
+        if entry is not None and self._again and entry.place is not None:
+            self._places.setdefault(entry.name, (entry.place, entry.size))
+        return entry
 
-    def _plain(self, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
+    def _told(self, tar: tarfile.TarFile) -> "_Entry | None":
+        """The next member, as tarfile tells it."""
+        info = tar.next()
+        tar.members = []  # type: ignore[attr-defined]  # it would remember every header, to follow hard links
+        if info is None:
+            return None
+        kind = _FOLDER if info.isdir() else _FILE if info.isreg() and not info.issparse() else _ODD
+        return _Entry(info.name, info.size, info.offset_data if info.isreg() else None, kind)
+
+    def _plain(self, tar: tarfile.TarFile) -> "_Entry | None":
         """The next member, where it is a file with a short name, as nearly all are; None where tarfile must look, which takes longer."""
         if not self._tape.keeps or tar.firstmember is not None or tar.pax_headers:  # type: ignore[attr-defined]
             return None
         place: int = tar.offset
         header = self._tape.read_at(place - 1, 1 + tarfile.BLOCKSIZE)[1:]
+        if len(header) < tarfile.BLOCKSIZE or header[156:157] != tarfile.REGTYPE or header[257:262] != b"ustar" or header[345]:
+            return None
         size, checksum = header[124:136].rstrip(b" \0"), header[148:156].strip(b" \0")
-        plain = header[156:157] == tarfile.REGTYPE and header[257:262] == b"ustar" and header[345:346] == b"\0"
-        if not plain or not (_OCTAL.fullmatch(size) and _OCTAL.fullmatch(checksum)):
+        if not (_OCTAL.fullmatch(size) and _OCTAL.fullmatch(checksum)) or _sum(header) != int(checksum, 8):
             return None
-        if len(header) < tarfile.BLOCKSIZE or sum(header) - sum(header[148:156]) + 8 * ord(" ") != int(checksum, 8):
-            return None
-        info = tarfile.TarInfo(header[:100].partition(b"\0")[0].decode("utf-8", "surrogateescape"))
-        info.size, info.offset_data = int(size, 8), place + tarfile.BLOCKSIZE
-        tar.offset = info.offset_data + -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+        found = _Entry(header[:100].partition(b"\0")[0].decode("utf-8", "surrogateescape"), int(size, 8), place + tarfile.BLOCKSIZE, _FILE)
+        tar.offset = place + tarfile.BLOCKSIZE - -found.size // tarfile.BLOCKSIZE * tarfile.BLOCKSIZE
         self._tape.header = header
-        return info
+        return found
 
-    def _refusal(self, info: tarfile.TarInfo) -> Refused | None:
-        if not info.isreg() or info.issparse():
-            return Refused("unsafe", "The member is a link, a device, a pipe or a file with holes, not a plain file.")
-        return too_large(self._limits, "member") if info.size > self._limits.max_file_mib * MIB else None
+
+_FILE, _FOLDER, _ODD = range(3)
+
+
+class _Entry(NamedTuple):
+    """What a header tells."""
+
+    name: str
+    size: int
+    place: int | None
+    """Where its bytes begin; None where it has none of its own."""
+    kind: int
+
+
+def _sum(header: bytes) -> int:
+    """The checksum of a header: the sum of its bytes, blanks in its own place. Adler-32 has the sum of up to 256 bytes, and one, in its lower half."""
+    first, second, third = zlib.adler32(header[:148]), zlib.adler32(header[156:384]), zlib.adler32(header[384:])
+    return (first & 0xFFFF) + (second & 0xFFFF) + (third & 0xFFFF) - 3 + 8 * ord(" ")
+
+
+def _odd() -> Refused:
+    return Refused("unsafe", "The member is a link, a device, a pipe or a file with holes, not a plain file.")
 
 
 def _cut_off() -> Refused:
