@@ -20,6 +20,7 @@ from adapt.corpus.finishing import Keeper, finish_all
 from adapt.corpus.groups import DocumentWriter
 from adapt.corpus.intake import read_all
 from adapt.corpus.ledger import LedgerWriter
+from adapt.corpus.listings import Listings
 from adapt.corpus.pieces import lost, to_batch
 from adapt.corpus.pii.guard import Guard
 from adapt.corpus.readers.checking import check_fields
@@ -53,17 +54,18 @@ def build(
     gives not one document, when a source does not answer, and when a table lacks a column that the spec names.
     """
     corpus, workspace = section.corpus, root or inputs
-    found = find_inputs(inputs, corpus.sources, corpus.limits, workspace=workspace)
-    for place, entries in groupby(sorted(found.inputs, key=attrgetter("source")), key=attrgetter("source")):
-        check_fields(corpus.sources[place], list(entries), limits=corpus.limits, root=workspace)
     guard = Guard(corpus.pii)
     content = digest_content(inputs.resolve()) if inputs.exists() else None
     with opened_cache(cache) as kept:
+        key = settings_key(section) if kept else b""
+        former = kept.former.folder if kept and kept.former else None
+        listings = Listings(key, content.files if content else {}, former)
+        found = find_inputs(inputs, corpus.sources, corpus.limits, workspace=workspace, listing=listings.members)
+        for place, entries in groupby(sorted(found.inputs, key=attrgetter("source")), key=attrgetter("source")):
+            check_fields(corpus.sources[place], list(entries), limits=corpus.limits, root=workspace)
         with staged(out, section=section, inputs={"corpus": content.digest} if content else {}) as folder:
-            key = settings_key(section) if kept else b""
-            former = kept.former.folder if kept and kept.former else None
             settings = Settings(corpus, guard, workspace, key, former)
-            job = Job(settings, engine, kept.building if kept else folder / ".spool", kept, content.files if content else {})
+            job = Job(settings, engine, kept.building if kept else folder / ".spool", kept, listings)
             report = _build(found, job, inputs, folder, progress)
         if kept:
             kept.keep()
@@ -86,8 +88,10 @@ def _build(found: Found, job: Job, raw: Path, folder: Path, progress: Progress) 
         if not report.documents:
             problem = f"corpus folder {raw}: no usable document; {report.summary()}"
             raise InputError(problem, hint="see corpus.sources in the spec, and the files themselves")
-    keeper.write_index(spools)
-    if not job.cache:
+    if job.cache:
+        job.listings.write(job.spool)
+        keeper.write_index(spools)
+    else:
         shutil.rmtree(job.spool)
     text = json.dumps(report.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")

@@ -13,7 +13,7 @@ import shutil
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import itemgetter
 from pathlib import Path
 from zlib import crc32
@@ -27,9 +27,10 @@ from adapt.corpus.store import Store, StoreIndex, as_keys
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 _INDEX = "index.json"
 _GENERATIONS = "generation-*"
+_BLOCK = 1 << 18
 
 
 class Generation:
@@ -43,8 +44,12 @@ class Generation:
         self.pieces = Store(folder, "pieces", index["pieces"])
         self.finished = Store(folder, "finished", index["finished"])
         inputs = np.load(folder / "inputs.npy")
-        self._inputs = {key.tobytes(): (int(start), int(count)) for key, (start, count) in zip(inputs[:, :2], inputs[:, 2:], strict=True)}
-        self._ordered = sorted(((key, *places) for key, places in self._inputs.items()), key=itemgetter(1))
+        keys, places = inputs[:, :2].tobytes(), inputs[:, 2:].tolist()
+        self._inputs: dict[bytes, tuple[int, int]] = {keys[16 * at : 16 * at + 16]: (start, count) for at, (start, count) in enumerate(places)}
+
+    @cached_property
+    def _ordered(self) -> list[tuple[bytes, int, int]]:
+        return sorted(((key, *places) for key, places in self._inputs.items()), key=itemgetter(1))
 
     @cached_property
     def groups(self) -> KeptGroups:
@@ -63,6 +68,12 @@ class Generation:
                 return
             if first + number <= start + count:
                 yield key, first - start, number
+
+
+@lru_cache(maxsize=1)
+def former_generation(folder: Path) -> Generation:
+    """The generation in `folder`, once for each process. The build has checked it, and holds its lock."""
+    return Generation(folder)
 
 
 def write_index(folder: Path, pieces: StoreIndex, finished: StoreIndex, inputs: Iterable[tuple[bytes, int, int]]) -> None:
@@ -126,10 +137,10 @@ def opened_cache(folder: Path | None) -> Iterator[Cache | None]:
 
 def _checksum(path: Path) -> int:
     """CRC-32 of a file: it tells damage, which is all there is to fear from files of our own, at less than half the cost of a digest."""
-    checksum = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            checksum = crc32(block, checksum)
+    checksum, block = 0, memoryview(bytearray(_BLOCK))
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(block):
+            checksum = crc32(block[:count], checksum)
     return checksum
 
 
@@ -144,7 +155,7 @@ def _opened(folder: Path) -> Generation | None:
             raise ValueError("another version, or damaged")
         if any(_checksum(folder / name) != digest for name, digest in index["checksums"].items()):
             raise ValueError("damaged")
-        return Generation(folder)
+        return former_generation(folder)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:

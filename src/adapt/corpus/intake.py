@@ -13,7 +13,6 @@ from adapt.corpus.readers.portion import Portion
 from adapt.corpus.recall import Taken, input_key, portion_key
 from adapt.corpus.settings import Job
 from adapt.corpus.sources.inputs import RawInput
-from adapt.corpus.sources.storage import content_key
 from adapt.corpus.spool import Spooled, SpoolWriter
 from adapt.corpus.steps import ReadResult, ReadTask, read
 from adapt.corpus.tasks import Group, grouped
@@ -61,7 +60,7 @@ def _engine(job: Job, found: Sequence[RawInput | Taken]) -> Engine:
 
 def _key(job: Job, entry: RawInput) -> bytes:
     """Key of an input with its content; empty when it cannot be known without reading it."""
-    content = content_key(entry, job.settings.corpus.limits, job.digests) if job.cache else None
+    content = job.listings.content(entry, job.settings.corpus.limits) if job.cache else None
     return blake2b(input_key(entry, job.settings) + content.encode(), digest_size=16).digest() if content else b""
 
 

@@ -6,7 +6,6 @@ so that unchanged lines are not even parsed.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import blake2b, sha256
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby, pairwise
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from adapt.artifact.digest import digest_folder, digest_value
-from adapt.corpus.cache import Generation
+from adapt.corpus.cache import former_generation
 from adapt.corpus.draft import Draft, Rejected
 from adapt.corpus.pieces import NO_KEY
 from adapt.corpus.readers.portion import Portion
@@ -146,12 +145,6 @@ def _key_of(piece: Draft | Rejected | LedgerRow, key: bytes) -> bytes:
     parts = (*(getattr(piece, name) for name in _CONTENT), *(part for turn in piece.messages for part in turn))
     form = repr((piece.kind, piece.wrapped, piece.edits, [*map(len, parts)]))
     return _digest(key, (form + "".join(parts)).encode("utf-8", "surrogatepass"))
-
-
-@lru_cache(maxsize=1)
-def former_generation(folder: Path) -> Generation:
-    """The generation in `folder`, once for each process. The build has checked it, and holds its lock."""
-    return Generation(folder)
 
 
 def _by_lines(portion: Portion, settings: Settings, key: bytes) -> Iterator[Raw | Known]:

@@ -1,10 +1,10 @@
 """What one build of the corpus stage goes by: what its operators need to know, and where they run."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from adapt.corpus.cache import Cache
+from adapt.corpus.listings import Listings
 from adapt.corpus.pii.guard import Guard
 from adapt.engine.engine import Engine
 from adapt.spec.corpus import CorpusSpec
@@ -34,5 +34,5 @@ class Job:
     spool: Path
     """Folder where pieces rest; with a cache, the next generation of it."""
     cache: Cache | None
-    digests: Mapping[str, str]
-    """Digests of the files of the corpus folder, by their paths."""
+    listings: Listings
+    """What the archives hold, and digests of what is read."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from adapt.corpus.cache import former_generation
 from adapt.corpus.cleaning.boilerplate import drop_lines, line_digests
 from adapt.corpus.cleaning.characters import tidy_whitespace
 from adapt.corpus.cleaning.drafts import clean
@@ -18,7 +19,7 @@ from adapt.corpus.draft import Draft, Edit, Rejected
 from adapt.corpus.pieces import WAITING, LedgerPart, Piece, drafts, edited, finished, lost, moved, note, to_batch, waiting
 from adapt.corpus.quality.measure import measure
 from adapt.corpus.readers.portion import Portion
-from adapt.corpus.recall import Known, Raw, Taken, former_generation, raw_pieces, runs
+from adapt.corpus.recall import Known, Raw, Taken, raw_pieces, runs
 from adapt.corpus.settings import Settings
 from adapt.corpus.spool import BATCH_BYTES, BATCH_ROWS, SpoolWriter
 from adapt.corpus.store import as_keys

@@ -39,10 +39,10 @@ def list_members(path: str, limits: Limits) -> Iterator[Member]:
     Raises Refused, perhaps after members that can be read: with rule `unreadable` those stay good; with another rule none of them may be read.
     """
     kept = not is_url(path) and Path(path).stat().st_size < _SMALL and len(_cache) < _OPEN
-    opened = _open(path, limits, again=kept)
+    found = _open(path, limits, again=kept)
     try:
         seen: set[str] = set()
-        for number, member in enumerate(opened.members(), 1):
+        for number, member in enumerate(found.members(), 1):
             if number > limits.max_members:
                 raise Refused("too_large", f"The archive has more than {limits.max_members} members (corpus.limits.max_members).")
             twice = Refused("unsafe", "The archive has an earlier member of this name; that one is read.") if member.shown in seen else None
@@ -50,19 +50,22 @@ def list_members(path: str, limits: Limits) -> Iterator[Member]:
             refusal = twice or member.misnamed or member.refusal
             yield member if refusal is member.refusal else member._replace(refusal=refusal)
         if kept:
-            _keep(_key(path, limits), opened)
+            _keep(_key(path, limits), found)
     finally:
-        if not kept or _cache.get(_key(path, limits)) is not opened:
-            opened.close()
+        if not kept or _cache.get(_key(path, limits)) is not found:
+            found.close()
 
 
 def open_member(input: RawInput, limits: Limits) -> BinaryIO:
     """The bytes of the member, at most `limits.max_file_mib`. Raises Refused."""
-    return _cached(input.path, limits).open(input.member)
+    return opened(input.path, limits).open(input.member)
 
 
-def _cached(path: str, limits: Limits) -> OpenArchive:
-    """The archive, kept open until others have taken its place. The process belongs to the key: a fork shares its parent's place in each file."""
+def opened(path: str, limits: Limits) -> OpenArchive:
+    """The archive at `path`, kept open until others have taken its place; raises Refused.
+
+    The process belongs to the key: a fork shares its parent's place in each file.
+    """
     key = _key(path, limits)
     if key not in _cache:
         _keep(key, _open(path, limits, again=True))

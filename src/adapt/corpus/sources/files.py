@@ -7,7 +7,7 @@ that lead elsewhere, things that are not files, and what is beyond the limits. H
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter, itemgetter
@@ -30,14 +30,22 @@ _OF_RECORDS = ("csv", "json", "jsonl", "parquet", "xml", "sql", "hub")
 """Readers that `fields` tells where the texts stand."""
 
 
-def find_inputs(root: Path, sources: tuple[Source, ...], limits: Limits, *, workspace: Path) -> Found:
+def find_inputs(
+    root: Path,
+    sources: tuple[Source, ...],
+    limits: Limits,
+    *,
+    workspace: Path,
+    listing: Callable[[str, Limits], Iterator[Member]] = list_members,
+) -> Found:
     """Everything readable that the sources lead to, each with the first source that matches it.
 
-    `root` is the corpus folder, needed only when a source reads from it; relative `file://` URLs start at `workspace`. Raises InputError when
+    `root` is the corpus folder, needed only when a source reads from it; relative `file://` URLs start at `workspace`. `listing`
+    gives the members of an archive. Raises InputError when
     the folder is missing, when there is nothing at all, when a glob is malformed, and when a URL cannot be listed.
     """
     close_all()
-    search = _Search(sources, limits)
+    search = _Search(sources, limits, listing)
     for place, source in enumerate(sources):
         search.add_source(place, source, workspace)
     if search.needs_folder:
@@ -64,12 +72,12 @@ class _Entry(NamedTuple):
 class _Search:
     """What has been found so far."""
 
-    def __init__(self, sources: tuple[Source, ...], limits: Limits) -> None:
+    def __init__(self, sources: tuple[Source, ...], limits: Limits, listing: Callable[[str, Limits], Iterator[Member]]) -> None:
         self.inputs: list[RawInput] = []
         self.refused: list[tuple[str, Rejected]] = []
         self.unmatched = 0
         self.used: set[int] = set()
-        self._limits = limits
+        self._limits, self._listing = limits, listing
         self._most = limits.max_file_mib * MIB
         self._readers: list[FileReader | Literal["auto"]] = [source.reader if isinstance(source, FileSource) else "auto" for source in sources]
         self._local = [
@@ -121,7 +129,7 @@ class _Search:
         """`whole` is the source that means the archive itself, and so all its members but for those that earlier ones of `globs` match."""
         before = len(self.inputs), len(self.refused), self.unmatched
         try:
-            for member in list_members(path, self._limits):
+            for member in self._listing(path, self._limits):
                 if not is_hidden(member.shown) or member.misnamed:
                     shown_name = f"{name}/{member.shown}"
                     places = (_first(globs, shown_name), whole)

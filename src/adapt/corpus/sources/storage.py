@@ -70,13 +70,20 @@ def content_key(input: RawInput, limits: Limits, known: Mapping[str, str] = _NON
         return None
     if not input.member and input.path in known:
         return None if known[input.path] == UNREADABLE else known[input.path]
-    sha, size = hashlib.sha256(), min(_BLOCK, max(_SMALL, input.size))  # room for a whole block would cost more than a small member
     try:
         with open_member(input, limits) if input.member else open_stored(input.path).stream as stream:
-            while block := mended(lambda: stream.read(size)):
-                sha.update(block)
+            return digest_stream(stream, input.size)
     except Refused:
         return None
+
+
+def digest_stream(stream: BinaryIO, size: int) -> str:
+    """Digest of what is left of a stream of about `size` bytes. Raises Refused for data that are damaged."""
+    if isinstance(stream, io.BytesIO):
+        return hashlib.sha256(stream.getbuffer()).hexdigest()
+    sha, step = hashlib.sha256(), min(_BLOCK, max(_SMALL, size))  # room for a whole block would cost more than a small member
+    while block := mended(lambda: stream.read(step)):
+        sha.update(block)
     return sha.hexdigest()
 
 

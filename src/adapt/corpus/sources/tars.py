@@ -119,7 +119,7 @@ class _Entry(NamedTuple):
 
 
 def _sum(header: bytes) -> int:
-    """The checksum of a header: the sum of its bytes, blanks in its own place. Adler-32 has the sum of up to 256 bytes, and one, in its lower half."""
+    """The checksum of a header: the sum of its bytes, blanks in its own place. Adler-32 has the sum of up to 256 bytes, plus 1, in its lower half."""
     first, second, third = zlib.adler32(header[:148]), zlib.adler32(header[156:384]), zlib.adler32(header[384:])
     return (first & 0xFFFF) + (second & 0xFFFF) + (third & 0xFFFF) - 3 + 8 * ord(" ")
 
