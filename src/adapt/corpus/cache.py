@@ -56,9 +56,15 @@ class Generation:
         """The row groups of its documents."""
         return KeptGroups(self.folder / GROUPS)
 
+    @property
+    def next_file(self) -> int:
+        """A number that no file of its pieces has in its name, nor any after it."""
+        return 1 + max((int(path.stem.partition("-")[2]) for path in self.folder.glob("pieces-*.arrow")), default=-1)
+
     def input(self, key: bytes) -> tuple[int, int] | None:
-        """Where the pieces of an input, or of a portion of one, stand in `pieces`: the first place, and how many."""
-        return self._inputs.get(key)
+        """Where the pieces of an input, or of a portion of one, stand in `pieces`: the first place, and how many. None for one without pieces too."""
+        found = self._inputs.get(key)
+        return found if found and found[1] else None
 
     def inside(self, start: int, count: int) -> Iterator[tuple[bytes, int, int]]:
         """What stands among `count` places from `start` on: keys, first places counted from `start`, and numbers of pieces."""

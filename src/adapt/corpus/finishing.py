@@ -66,7 +66,7 @@ def _steps(job: Job, inputs: Sequence[RawInput], spools: Sequence[Spooled], keep
     for spool in spools:
         keeper.add_file(spool)
         owners, start = np.repeat(np.array(spool.inputs, np.int64), spool.counts), 0
-        for batch in read_spool(spool.path):
+        for batch in read_spool(spool.path, spool.spans):
             keeper.add_pieces(batch)
             known = _known(batch, owners[start : start + len(batch)], folders, repeated, job)
             start += len(batch)
@@ -133,7 +133,7 @@ class Keeper:
     def add_file(self, spool: Spooled) -> None:
         """The pieces that follow stand in this file."""
         if self._job.cache:
-            self._pieces.add_file(spool.path.name)
+            self._pieces.add_file(spool.path.name, spool.spans, spool.rows)
 
     def add_pieces(self, batch: "pa.RecordBatch") -> None:
         """The next batch of the file."""

@@ -9,13 +9,14 @@ from itertools import groupby
 from pathlib import Path
 
 from adapt.artifact.progress import Progress
-from adapt.corpus.readers.portion import Portion
+from adapt.corpus.linking import counts_of, link, runs_of
+from adapt.corpus.readers.portion import Portion, divide
 from adapt.corpus.recall import Taken, input_key, portion_key
 from adapt.corpus.settings import Job
 from adapt.corpus.sources.inputs import RawInput
 from adapt.corpus.spool import Spooled, SpoolWriter
 from adapt.corpus.steps import ReadResult, ReadTask, read
-from adapt.corpus.tasks import Group, grouped
+from adapt.corpus.tasks import Group
 from adapt.engine.beside import map_beside
 from adapt.engine.engine import Engine
 from adapt.engine.local import Inline
@@ -36,20 +37,37 @@ def read_all(job: Job, inputs: Sequence[RawInput], progress: Progress) -> list[S
     spools: list[Spooled] = []
     with progress.task("corpus: reading", len(inputs)) as task:
         for (path, group), result in map_beside(_engine(job, found), partial(read, settings=settings), _steps(job, found)):
-            spools.append(_spooled(job, path, group, result or read(ReadTask(group.portions, path), settings=job.settings)))
+            if path is None:
+                assert former is not None
+                spools.append(link(group, former, job.spool, _keys(job, group, counts_of(group))))
+            else:
+                spools.append(_spooled(job, path, group, result or read(ReadTask(group.portions, path), settings=job.settings)))
             task.advance(len(spools[-1].inputs))
     return spools
 
 
-def _steps(job: Job, found: Sequence[RawInput | Taken]) -> Iterator[tuple[tuple[Path, Group], ReadTask | None]]:
-    """Groups and the files of their pieces. Where workers do not see the former generation, what is taken from it is no task for them."""
-    corpus, here = job.settings.corpus, job.engine.sees_files
-    number = 0
-    for taken, run in groupby(enumerate(found), key=lambda entry: not here and isinstance(entry[1], Taken)):
-        for group in grouped(run, corpus.sources, corpus.limits):
-            path = job.spool / f"pieces-{number:06d}.arrow"
-            number += 1
-            yield (path, group), None if taken else ReadTask(group.portions, path if here else None)
+def _steps(job: Job, found: Sequence[RawInput | Taken]) -> Iterator[tuple[tuple[Path | None, Group], ReadTask | None]]:
+    """Groups and the files of their pieces, none for those that are linked. What workers do not see of the former generation is no task for them."""
+    here, former = job.engine.sees_files, job.cache.former if job.cache else None
+    number = former.next_file if former else 0
+    for taken, portions in groupby(_divided(job, found), key=lambda entry: not here and isinstance(entry[1], Taken)):
+        for group, linked in runs_of(portions, former):
+            path = None if linked else job.spool / f"pieces-{number:06d}.arrow"
+            number += not linked
+            yield (path, group), None if taken or linked else ReadTask(group.portions, path if here else None)
+
+
+def _divided(job: Job, found: Sequence[RawInput | Taken]) -> Iterator[tuple[int, Portion | Taken]]:
+    """The portions of the inputs with their places; those that the former generation knows by their bytes are taken over."""
+    corpus, former = job.settings.corpus, job.cache.former if job.cache else None
+    for place, entry in enumerate(found):
+        if isinstance(entry, Taken):
+            yield place, entry
+            continue
+        for portion in divide(entry, corpus.sources[entry.source], corpus.limits):
+            key = portion_key(portion, job.settings)
+            known = former.input(key) if former and key else None
+            yield place, portion if known is None else Taken(*known, key)
 
 
 def _engine(job: Job, found: Sequence[RawInput | Taken]) -> Engine:
@@ -72,17 +90,19 @@ def _spooled(job: Job, path: Path, group: Group, result: ReadResult) -> Spooled:
     counts: Counter[int] = Counter()
     for place, count in zip(group.places, result.counts, strict=True):
         counts[place] += count
-    return Spooled(path, tuple(counts), tuple(counts.values()), result.waiting, tuple(_portions(job, group, result.counts)))
+    return Spooled(path, tuple(counts), tuple(counts.values()), result.waiting, _keys(job, group, result.counts))
 
 
-def _portions(job: Job, group: Group, counts: Sequence[int]) -> Iterator[tuple[bytes, int, int]]:
+def _keys(job: Job, group: Group, counts: Sequence[int]) -> tuple[tuple[bytes, int, int], ...]:
     """Keys of the portions of a group that have one, and of those in inputs that are taken over, with first row and number of pieces."""
     former = job.cache.former if job.cache else None
+    keys: list[tuple[bytes, int, int]] = []
     start = 0
     for portion, count in zip(group.portions, counts, strict=True):
-        if isinstance(portion, Portion):
-            if key := portion_key(portion, job.settings):
-                yield key, start, count
-        elif former and portion.count > 1:
-            yield from ((key, start + first, number) for key, first, number in former.inside(portion.start, portion.count))
+        key = portion.key if isinstance(portion, Taken) else portion_key(portion, job.settings)
+        if key:
+            keys.append((key, start, count))
+        elif former and isinstance(portion, Taken) and portion.count > 1:
+            keys += [(inner, start + first, number) for inner, first, number in former.inside(portion.start, portion.count)]
         start += count
+    return tuple(keys)

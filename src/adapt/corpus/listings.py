@@ -1,7 +1,7 @@
 """What archives hold, known by a digest of each: an archive that has not changed is neither unpacked nor listed again.
 
 Enters: digests of the archives' bytes, and what an earlier build noted of archives with the same. Leaves: members, and digests of their bytes. The
-digest of the whole archive is the proof, and no less: sizes, times or checksums of members in the archive's own directory can stay while bytes change.
+digest of the whole archive is the proof, and no less: sizes, times and checksums in an archive's own directory can stay while bytes change.
 """
 
 import json

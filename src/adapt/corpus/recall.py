@@ -53,6 +53,8 @@ class Taken:
     start: int
     """Place of the first."""
     count: int
+    key: bytes = b""
+    """Of the portion that they are of, if they are of one."""
 
 
 class Known(NamedTuple):
@@ -118,15 +120,11 @@ def raw_pieces(portion: Portion | Taken, settings: Settings) -> Iterator[Raw | K
     """The pieces of a portion, in order; those that the former generation knows are not read."""
     import numpy as np
 
-    former = former_generation(settings.former) if settings.former else None
-    known = former.input(portion_key(portion, settings)) if former and isinstance(portion, Portion) else None
-    taken = Taken(*known) if known else portion
-    if isinstance(taken, Taken):
-        assert former is not None
-        for start, count, size in former.pieces.spans(taken.start, taken.count):
+    if isinstance(portion, Taken):
+        assert settings.former is not None
+        for start, count, size in former_generation(settings.former).pieces.spans(portion.start, portion.count):
             yield Known(np.arange(start, start + count), None, size)
         return
-    portion = taken
     if not settings.key:
         yield from (_raw(piece, portion.input.name, NO_KEY) for piece in _read(portion, settings))
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from adapt.corpus.cleaning.boilerplate import LineCounts
 from adapt.corpus.pieces import NO_KEY, WAITING
-from adapt.corpus.spool import Spooled, read_lines
+from adapt.corpus.spool import Spooled, read_spool
 from adapt.spec.corpus import Boilerplate
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _lines(spools: Sequence[Spooled], folders: "NDArray[np.int64]") -> Iterator[
             continue
         owners = np.repeat(folders[list(spool.inputs)], spool.counts)
         start = 0
-        for batch in read_lines(spool.path):
+        for batch in read_spool(spool.path, spool.spans, ("state", "lines")):
             states, column = batch.column("state").to_numpy(), batch.column("lines")
             inside = owners[start : start + len(batch)]
             places = [*np.flatnonzero(np.diff(inside, prepend=-1)).tolist(), len(batch)]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from adapt.corpus.pieces import schema
 
@@ -18,9 +18,10 @@ BATCH_BYTES = 8 << 20
 
 @dataclass(frozen=True)
 class Spooled:
-    """A file of pieces, and from which inputs they are."""
+    """Pieces in a file, and from which inputs they are."""
 
     path: Path
+    """A file of this build; or one of the former generation that is linked, with pieces that may be none of this build's."""
     inputs: tuple[int, ...]
     """Places of the inputs, in order."""
     counts: tuple[int, ...]
@@ -29,6 +30,18 @@ class Spooled:
     """Pieces that wait to be finished."""
     portions: tuple[tuple[bytes, int, int], ...] = ()
     """Keys of portions that are known by their bytes, with the first row and the number of their pieces."""
+    spans: "tuple[Span, ...] | None" = None
+    """Of a linked file, what belongs to this build; None: all."""
+    rows: int = 0
+    """Of all that a linked file holds."""
+
+
+class Span(NamedTuple):
+    """Rows of one batch of a file."""
+
+    batch: int
+    start: int
+    rows: int
 
 
 class SpoolWriter:
@@ -51,26 +64,18 @@ class SpoolWriter:
             self._writer.write_batch(batch)
 
 
-def read_spool(path: Path) -> Iterator["pa.RecordBatch"]:
-    """The batches of a file, in order."""
-    import pyarrow as pa
-
-    with pa.memory_map(str(path)) as file:
-        reader = pa.ipc.open_file(file)
-        for number in range(reader.num_record_batches):
-            yield reader.get_batch(number)
-
-
-def read_lines(path: Path) -> Iterator["pa.RecordBatch"]:
-    """The columns `state` and `lines` of the batches of a file."""
+def read_spool(path: Path, spans: tuple[Span, ...] | None = None, columns: tuple[str, ...] = ()) -> Iterator["pa.RecordBatch"]:
+    """The batches of a file, in order, or these spans of them; with all columns, or with those that are named."""
     import pyarrow as pa
 
     names = schema().names
-    options = pa.ipc.IpcReadOptions(included_fields=[names.index("state"), names.index("lines")])
+    options = pa.ipc.IpcReadOptions(included_fields=[names.index(name) for name in columns])
     with pa.memory_map(str(path)) as file:
         reader = pa.ipc.open_file(file, options=options)
-        for number in range(reader.num_record_batches):
-            yield reader.get_batch(number)
+        if spans is None:
+            yield from map(reader.get_batch, range(reader.num_record_batches))
+        else:
+            yield from (reader.get_batch(span.batch).slice(span.start, span.rows) for span in spans)
 
 
 def joined(batches: list["pa.RecordBatch"]) -> "pa.RecordBatch":

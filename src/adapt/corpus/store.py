@@ -1,11 +1,12 @@
 """Pieces in Arrow files, found by their keys or their places; a store is written once, and read by any number of processes."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from adapt.corpus.spool import joined
+from adapt.corpus.spool import Span, joined
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +21,17 @@ _WORTH_READING = 16
 """A batch is read back only for so many of its rows, unless few batches are asked for: reading all for one row each costs more than it saves."""
 
 
+class Stretch(NamedTuple):
+    """Pieces that follow each other in a file."""
+
+    path: Path
+    spans: tuple[Span, ...]
+    size: int
+    """Roughly their bytes."""
+    rows: int
+    """Of all that the file holds."""
+
+
 class Store:
     """Pieces in files, found by their keys or their places."""
 
@@ -27,9 +39,9 @@ class Store:
         import numpy as np
 
         self._folder = folder
-        self._files: list[str] = index["files"]
-        self._batches: list[list[int]] = index["batches"]
-        self._starts = np.cumsum([0, *(rows for _, _, rows, _ in self._batches)])
+        self._files: list[tuple[str, int]] = index["files"]
+        self._batches = [(file, Span(*span), size) for file, *span, size in index["batches"]]
+        self._starts = np.cumsum([0, *(span.rows for _, span, _ in self._batches)])
         self._keys = np.load(folder / f"{name}-keys.npy", mmap_mode="r")
         self._rows = np.load(folder / f"{name}-rows.npy", mmap_mode="r")
         self._readers: dict[int, Any] = {}
@@ -86,10 +98,41 @@ class Store:
         end = start + count
         while start < end:
             number = int(self._batch_of(start))
-            _, _, rows, size = self._batches[number]
+            _, span, size = self._batches[number]
             here = min(end, int(self._starts[number + 1])) - start
-            yield start, here, size * here // rows
+            yield start, here, size * here // span.rows
             start += here
+
+    def file_of(self, start: int, count: int) -> Stretch:
+        """The file of the first of `count` places from `start` on, and what of it they are; all stand in that file."""
+        spans, size, number = list[Span](), 0, int(self._batch_of(start))
+        file = self._batches[number][0]
+        for first, here, part in self.spans(start, count):
+            _, span, _ = self._batches[number]
+            spans.append(Span(span.batch, span.start + first - int(self._starts[number]), here))
+            size, number = size + part, number + 1
+        assert self._batches[number - 1][0] == file
+        name, rows = self._files[file]
+        return Stretch(self._folder / name, tuple(spans), size, rows)
+
+    def end_of_file(self, start: int) -> int:
+        """The place behind the last that follows `start` in its file."""
+        return int(self._edges[self._edges.searchsorted(start, side="right")])
+
+    def shares(self) -> dict[str, float]:
+        """What share of the pieces in each file is in use."""
+        used: Counter[int] = Counter()
+        for file, span, _ in self._batches:
+            used[file] += span.rows
+        return {self._files[file][0]: count / self._files[file][1] for file, count in used.items()}
+
+    @cached_property
+    def _edges(self) -> "NDArray[np.int64]":
+        """The places behind which another file follows, or another part of one."""
+        import numpy as np
+
+        files = np.array([file for file, _, _ in self._batches], np.int64)
+        return np.asarray(self._starts[1:][np.append(np.diff(files) != 0, True)])
 
     @cached_property
     def _first(self) -> "NDArray[np.uint64]":
@@ -110,10 +153,10 @@ class Store:
 
     def _batch(self, number: int) -> "pa.RecordBatch":
         if number not in self._read:
-            file, place, _, _ = self._batches[number]
+            file, span, _ = self._batches[number]
             while len(self._read) >= _KEPT_BATCHES:
                 del self._read[next(iter(self._read))]
-            self._read[number] = self._reader(file).get_batch(place)
+            self._read[number] = self._reader(file).get_batch(span.batch).slice(span.start, span.rows)
         return self._read[number]
 
     def _reader(self, file: int) -> Any:
@@ -122,7 +165,7 @@ class Store:
         if file not in self._readers:
             while len(self._readers) >= _OPEN_FILES:
                 del self._readers[next(iter(self._readers))]
-            self._readers[file] = pa.ipc.open_file(pa.memory_map(str(self._folder / self._files[file])))
+            self._readers[file] = pa.ipc.open_file(pa.memory_map(str(self._folder / self._files[file][0])))
         return self._readers[file]
 
 
@@ -130,21 +173,27 @@ class StoreIndex:
     """Notes where pieces come to stand while a store is written."""
 
     def __init__(self) -> None:
-        self._files: list[str] = []
-        self._batches: list[tuple[int, int, int, int]] = []
+        self._files: dict[str, int] = {}
+        self._totals: list[int] = []
+        self._batches: list[tuple[int, ...]] = []
         self._keys: list[NDArray[np.uint64]] = []
         self.rows = 0
 
-    def add_file(self, name: str) -> None:
-        """The batches that follow stand in this file."""
-        self._files.append(name)
-        self._place = 0
+    def add_file(self, name: str, spans: Sequence[Span] | None = None, rows: int = 0) -> None:
+        """The batches that follow are those of this file; or these spans of it, which has so many rows."""
+        self._file = self._files.setdefault(name, len(self._files))
+        if self._file == len(self._totals):
+            self._totals.append(rows)
+        self._batch, self._spans = 0, spans
 
     def add(self, batch: "pa.RecordBatch") -> None:
         """The next batch of the file."""
-        self._batches.append((len(self._files) - 1, self._place, batch.num_rows, batch.nbytes))
+        span = Span(self._batch, 0, batch.num_rows) if self._spans is None else self._spans[self._batch]
+        self._batches.append((self._file, *span, batch.nbytes))
         self._keys.append(keys_of(batch))
-        self._place += 1
+        self._batch += 1
+        if self._spans is None:
+            self._totals[self._file] += batch.num_rows
         self.rows += batch.num_rows
 
     def write(self, folder: Path, name: str) -> dict[str, Any]:
@@ -153,10 +202,10 @@ class StoreIndex:
 
         keys = np.concatenate([np.empty((0, 2), np.uint64), *self._keys])
         rows = np.flatnonzero(keys.any(axis=1))
-        order = rows[np.lexsort((keys[rows, 1], keys[rows, 0]))]
+        order = rows[np.argsort(keys[rows, 0], kind="stable")]
         np.save(folder / f"{name}-keys.npy", keys[order])
         np.save(folder / f"{name}-rows.npy", order)
-        return {"files": self._files, "batches": self._batches}
+        return {"files": list(zip(self._files, self._totals, strict=True)), "batches": self._batches}
 
 
 def as_keys(keys: Sequence[bytes]) -> "NDArray[np.uint64]":

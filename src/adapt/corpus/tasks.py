@@ -1,12 +1,10 @@
 """Groups portions of inputs into tasks: enough work to be worth sending, little enough to be held. Depends on the inputs alone, not on the engine."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from adapt.corpus.readers.portion import Portion, divide
+from adapt.corpus.readers.portion import Portion
 from adapt.corpus.recall import Taken
-from adapt.corpus.sources.inputs import RawInput
-from adapt.spec.corpus import Limits, Source
 
 _BYTES = 4 << 20
 _LEAST = _BYTES >> 9
@@ -22,20 +20,19 @@ class Group(NamedTuple):
     places: tuple[int, ...]
 
 
-def grouped(inputs: Iterable[tuple[int, RawInput | Taken]], sources: tuple[Source, ...], limits: Limits) -> Iterator[Group]:
-    """Groups of portions, in the order of the inputs, which come with their places."""
+def grouped(portions: Iterable[tuple[int, Portion | Taken]]) -> Iterator[Group]:
+    """Groups of portions, in their order; they come with the places of their inputs."""
     waiting: list[tuple[int, Portion | Taken]] = []
     size = 0
-    for place, found in inputs:
-        for portion in [found] if isinstance(found, Taken) else divide(found, sources[found.source], limits):
-            weight = _weight(portion)
-            if waiting and size + weight > _BYTES:
-                yield _group(waiting)
-                waiting, size = [], 0
-            waiting.append((place, portion))
-            size += weight
+    for place, portion in portions:
+        weight = _weight(portion)
+        if waiting and size + weight > _BYTES:
+            yield as_group(waiting)
+            waiting, size = [], 0
+        waiting.append((place, portion))
+        size += weight
     if waiting:
-        yield _group(waiting)
+        yield as_group(waiting)
 
 
 def _weight(portion: Portion | Taken) -> int:
@@ -46,6 +43,7 @@ def _weight(portion: Portion | Taken) -> int:
     return portion.end - portion.start if portion.digest else _BYTES
 
 
-def _group(waiting: list[tuple[int, Portion | Taken]]) -> Group:
+def as_group(waiting: Sequence[tuple[int, Portion | Taken]]) -> Group:
+    """Portions with the places of their inputs as one group."""
     places, portions = zip(*waiting, strict=True)
     return Group(portions, places)
