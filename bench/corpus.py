@@ -34,6 +34,8 @@ SPECS: dict[str, dict[str, Any]] = {
     "archives": {"sources": [{"glob": "*.tar.gz/**/*.xml", "fields": {"records": ".//QAPair", "instruction": "Question", "output": "Answer"}}]},
     "lines": {},
 }
+GARBLED = "The cafÃ© is “openâ€\x9d. "
+"""Wrongly decoded, so that the library which repairs such texts is loaded as part of the start-up."""
 Texts = dict[str, str]
 """Text of each document by its name."""
 
@@ -64,7 +66,8 @@ def measure(name: str, folder: Path, options: argparse.Namespace) -> dict[str, A
     costs: dict[str, list[float]] = {step: [] for step in (*STEPS, "start-up")}
     counts: dict[str, int] = {}
     warm = folder / "warm"
-    write(name, dict(list(texts.items())[:1]), warm)
+    first = next(iter(texts))
+    write(name, {first: edited(texts[first], GARBLED)}, warm)
     for turn in range(1 if options.quick else options.repeats):
         shutil.rmtree(folder / "cache", ignore_errors=True)
         now = texts

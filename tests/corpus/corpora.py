@@ -52,3 +52,16 @@ class Corpus:
     def rows(self, source: str) -> list[tuple[str, str, float | None]]:
         """(locator, rule, score) of a source's ledger rows."""
         return [(row.locator, row.rule, row.score) for row in self.ledger() if row.source == source]
+
+
+def generation(tmp_path: Path) -> Path:
+    """The only generation in the cache."""
+    (folder,) = (tmp_path / "cache").glob("generation-*")
+    return folder
+
+
+def check(corpus: Corpus, tmp_path: Path, spec: CorpusSpec | None = None) -> None:
+    """A build with the cache and one without give the same bytes."""
+    corpus.build(spec, cache=tmp_path / "cache")
+    corpus.build(spec, out=tmp_path / "uncached")
+    assert corpus.files() == corpus.files(tmp_path / "uncached")

@@ -11,23 +11,9 @@ from adapt.artifact.rowgroups import RowGroup, RowGroupWriter
 from adapt.corpus import recall, steps
 from adapt.spec.corpus import Boilerplate, CorpusSpec
 from adapt.spec.pii import Pii
-from tests.corpus.corpora import Corpus
+from tests.corpus.corpora import Corpus, check, generation
 
 CHAT = '{"messages": [{"role": "user", "content": "What is it?"}, {"role": "assistant", "content": "A thing, ask a@b.com."}]}\n'
-
-
-@pytest.fixture
-def cleaned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """`source:locator` of every draft that is cleaned, as it is cleaned."""
-    seen: list[str] = []
-    clean = steps.clean
-
-    def noting(draft: steps.Draft) -> steps.Draft | steps.Rejected:
-        seen.append(f"{draft.source}:{draft.locator}")
-        return clean(draft)
-
-    monkeypatch.setattr(steps, "clean", noting)
-    return seen
 
 
 @pytest.fixture
@@ -53,19 +39,6 @@ def filled(corpus: Corpus, tmp_path: Path) -> Corpus:
     corpus.write("gb.txt", "这是一个用旧编码写成的文件，里面有一些中文内容。\n".encode("gb18030"))
     corpus.build(cache=tmp_path / "cache")
     return corpus
-
-
-def generation(tmp_path: Path) -> Path:
-    """The only generation in the cache."""
-    (folder,) = (tmp_path / "cache").glob("generation-*")
-    return folder
-
-
-def check(corpus: Corpus, tmp_path: Path, spec: CorpusSpec | None = None) -> None:
-    """A build with the cache and one without give the same bytes."""
-    corpus.build(spec, cache=tmp_path / "cache")
-    corpus.build(spec, out=tmp_path / "uncached")
-    assert corpus.files() == corpus.files(tmp_path / "uncached")
 
 
 def test_nothing_is_cleaned_again_when_nothing_changed(filled: Corpus, tmp_path: Path, cleaned: list[str], finished: list[str]) -> None:
@@ -201,7 +174,7 @@ def test_lines_of_a_small_file_are_known_by_themselves_and_odd_files_as_a_whole(
     check(corpus, tmp_path)
 
 
-@pytest.mark.parametrize("damage", ["index.json", "pieces-000000.arrow", "finished.arrow", "groups.arrow", "pieces-keys.npy", "inputs.npy"])
+@pytest.mark.parametrize("damage", ["index.json", "pieces-000000.arrow", "finished.arrow", "documents.parquet", "archives.json", "inputs.npy"])
 def test_a_damaged_cache_is_ignored_and_made_anew(filled: Corpus, tmp_path: Path, damage: str, cleaned: list[str]) -> None:
     path = generation(tmp_path) / damage
     data = bytearray(path.read_bytes())
@@ -246,3 +219,10 @@ def test_a_moved_corpus_finds_its_cache(filled: Corpus, tmp_path: Path, cleaned:
     filled.raw = tmp_path / "moved"
     filled.build(cache=tmp_path / "cache")
     assert cleaned == []
+
+
+def test_an_output_that_was_written_to_is_no_cache_any_more(filled: Corpus, tmp_path: Path, cleaned: list[str]) -> None:
+    with (filled.out / "documents.parquet").open("r+b") as file:
+        file.seek(50)
+        file.write(b"damage")
+    check(filled, tmp_path)

@@ -66,13 +66,14 @@ class RowGroupWriter:
         told, places = _cut(footer)
         return RowGroup(len(batch), data[len(_MAGIC) : len(data) - len(footer) - 8], told, places)
 
-    def write(self, group: RowGroup) -> None:
-        """Append a group."""
-        ordinal = len(self._told)
-        numbers = [_varint(ordinal if place == ORDINAL else place + self._place) for place in group.places]
+    def write(self, group: RowGroup) -> int:
+        """Append a group; returns the place in the file where its body begins."""
+        ordinal, place = len(self._told), self._place
+        numbers = [_varint(ordinal if each == ORDINAL else each + place) for each in group.places]
         self._told.append(b"".join(part for pair in zip(group.told, [*numbers, b""], strict=True) for part in pair))
         self._place += self._file.write(group.body)
         self._rows += group.rows
+        return place
 
     def _encoded(self, batch: "pa.RecordBatch | None") -> bytes:
         import pyarrow as pa

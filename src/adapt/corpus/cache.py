@@ -1,9 +1,9 @@
 """What an earlier build of the same corpus found, so that only what changed is read and cleaned again.
 
 A generation is a folder: the pieces that were read (`pieces-*.arrow`) and the running texts that were finished (`finished.arrow`), in the order of
-that build, with tables of keys; and the row groups of its documents (`groups.arrow`). Keys are digests of all that an entry depends on: what it was
-read from, the settings, code and libraries. So an entry that is found is right, and one that is stale is never found. Every build writes a generation
-of its own and then puts it in the place of the former.
+that build, with tables of keys; its documents with a table of their row groups (`groups.arrow`); and what archives hold. Keys are digests of all that
+an entry depends on: what it was read from, the settings, code and libraries. So an entry that is found is right, and a stale one is never found.
+Every build writes a generation of its own, links into it what it takes over whole, and then puts it in the place of the former.
 A generation with a wrong checksum, or of another version, is ignored. While one build uses a cache, another goes without.
 """
 
@@ -11,7 +11,7 @@ import json
 import logging
 import shutil
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
 from operator import itemgetter
@@ -21,7 +21,6 @@ from zlib import crc32
 from filelock import FileLock, Timeout
 
 from adapt.artifact.digest import digest_file, digest_value
-from adapt.corpus.groups import FILE as GROUPS
 from adapt.corpus.groups import KeptGroups
 from adapt.corpus.store import Store, StoreIndex, as_keys
 
@@ -41,6 +40,8 @@ class Generation:
 
         self.folder = folder
         index = json.loads((folder / _INDEX).read_bytes())["index"]
+        self.checksums: dict[str, int] = index["checksums"]
+        """Of its files, by their names."""
         self.pieces = Store(folder, "pieces", index["pieces"])
         self.finished = Store(folder, "finished", index["finished"])
         inputs = np.load(folder / "inputs.npy")
@@ -54,7 +55,7 @@ class Generation:
     @cached_property
     def groups(self) -> KeptGroups:
         """The row groups of its documents."""
-        return KeptGroups(self.folder / GROUPS)
+        return KeptGroups(self.folder)
 
     @property
     def next_file(self) -> int:
@@ -82,8 +83,9 @@ def former_generation(folder: Path) -> Generation:
     return Generation(folder)
 
 
-def write_index(folder: Path, pieces: StoreIndex, finished: StoreIndex, inputs: Iterable[tuple[bytes, int, int]]) -> None:
-    """Make a generation of the files in `folder`. `inputs` are keys of inputs and portions, with first place and number of their pieces."""
+def write_index(folder: Path, pieces: StoreIndex, finished: StoreIndex, inputs: Iterable[tuple[bytes, int, int]], linked: Mapping[str, int]) -> None:
+    """Make a generation of the files in `folder`. `inputs` are keys of inputs and portions, with first place and number of their pieces; `linked` are
+    the checksums of files that are linked."""
     import numpy as np
 
     listed = list(inputs)
@@ -92,7 +94,7 @@ def write_index(folder: Path, pieces: StoreIndex, finished: StoreIndex, inputs: 
     table[:, 2:] = np.array([places for _, *places in listed], np.uint64).reshape(len(listed), 2)
     np.save(folder / "inputs.npy", table)
     index = {"version": VERSION, "pieces": pieces.write(folder, "pieces"), "finished": finished.write(folder, "finished")}
-    index["checksums"] = {path.name: _checksum(path) for path in sorted(folder.iterdir())}
+    index["checksums"] = {path.name: linked.get(path.name) or _checksum(path) for path in sorted(folder.iterdir())}
     (folder / _INDEX).write_text(json.dumps({"digest": digest_value(index), "index": index}), encoding="utf-8")
 
 

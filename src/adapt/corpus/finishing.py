@@ -161,4 +161,6 @@ class Keeper:
                     first, before = entries.get(key, (start, 0))
                     entries[key] = (first, before + count)
                 start += count
-        write_index(self._job.spool, self._pieces, self._finished, ((key, *places) for key, places in (portions | entries).items()))
+        former = self._job.cache.former
+        linked = {spool.path.name: former.checksums[spool.path.name] for spool in spools if spool.spans and former}
+        write_index(self._job.spool, self._pieces, self._finished, ((key, *places) for key, places in (portions | entries).items()), linked)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from adapt.artifact.documents import BYTES, ROWS, open_documents, schema
+from adapt.artifact.documents import BYTES, FILE, ROWS, open_documents, schema
 from adapt.artifact.rowgroups import RowGroup
-from adapt.corpus.spool import joined
+from adapt.corpus.spool import joined, link_or_copy
 from adapt.corpus.store import keys_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LEAST_ROWS = ROWS // 4
 """A group is not ended by an id before it has so many documents."""
-FILE = "groups.arrow"
+_TABLE = "groups.arrow"
 
 
 class Regrouper:
@@ -81,9 +81,9 @@ class DocumentWriter:
 
     def __init__(self, path: Path, key: bytes, former: "KeptGroups | None", keep: Path | None) -> None:
         """Groups of `former` are copied; all are kept in the folder `keep` for the next build, if there is one. `key` covers code and settings."""
-        self._writer = open_documents(path)
+        self._path, self._writer = path, open_documents(path)
         self._key, self._former = key, former
-        self._keeper = _GroupKeeper(keep / FILE) if keep else None
+        self._keeper = _GroupKeeper(keep) if keep else None
         self._names = schema().names
         self._regrouper = Regrouper(self._write, rows=ROWS, size=BYTES, ends=_ends)
 
@@ -94,8 +94,8 @@ class DocumentWriter:
         if error is None:
             self._regrouper.close()
         self._writer.__exit__(kind, error, trace)
-        if self._keeper:
-            self._keeper.close()
+        if self._keeper and error is None:
+            self._keeper.close(self._path)
 
     def add(self, documents: "pa.RecordBatch") -> None:
         """Take a batch of pieces that are documents."""
@@ -104,9 +104,9 @@ class DocumentWriter:
     def _write(self, parts: list["pa.RecordBatch"]) -> None:
         key = self._key_of(parts)
         group = (self._former and self._former.find(key)) or self._writer.encode(joined(parts).select(self._names))
-        self._writer.write(group)
+        start = self._writer.write(group)
         if self._keeper:
-            self._keeper.add(key, group)
+            self._keeper.add(key, group, start)
 
     def _key_of(self, parts: list["pa.RecordBatch"]) -> bytes:
         """An id covers the place and the texts of a document, and the key of its piece all that the rest is made from."""
@@ -120,47 +120,47 @@ class DocumentWriter:
 class KeptGroups:
     """Row groups of the former build, by a digest of their documents."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         import pyarrow as pa
 
-        self._reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        self._places = {self._reader.get_batch(number).column("key")[0].as_py(): number for number in range(self._reader.num_record_batches)}
+        with pa.memory_map(str(folder / _TABLE)) as file:
+            kept = pa.ipc.open_file(file).read_all()
+        self._columns = [kept.column(name) for name in ("rows", "start", "size", "told", "places")]
+        self._numbers = {key: number for number, key in enumerate(kept.column("key").to_pylist())}
+        self._file = pa.memory_map(str(folder / FILE))
 
     def find(self, key: bytes) -> RowGroup | None:
         """The group of these documents."""
-        number = self._places.get(key)
+        number = self._numbers.get(key)
         if number is None:
             return None
-        batch = self._reader.get_batch(number)
-        rows, told, places = (batch.column(name)[0].as_py() for name in ("rows", "told", "places"))
-        return RowGroup(rows, batch.column("body")[0].as_buffer(), tuple(told), tuple(places))
+        rows, start, size, told, places = (column[number].as_py() for column in self._columns)
+        self._file.seek(start)
+        return RowGroup(rows, self._file.read_buffer(size), tuple(told), tuple(places))
 
 
 class _GroupKeeper:
-    """Writes row groups and what is needed to put them into another file."""
+    """Notes what is needed to put the row groups of one file into another, and keeps that file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._rows: list[tuple[bytes, int, int, int, tuple[bytes, ...], tuple[int, ...]]] = []
+
+    def add(self, key: bytes, group: RowGroup, start: int) -> None:
+        """A group whose body starts there."""
+        self._rows.append((key, group.rows, start, len(group.body), group.told, group.places))
+
+    def close(self, path: Path) -> None:
+        """Keep the file, which is whole now: by another name for it, so that it is written once."""
         import pyarrow as pa
 
-        fields: list[tuple[str, Any]] = [("key", pa.binary(32)), ("rows", pa.int64()), ("body", pa.large_binary())]
-        self._schema = pa.schema([*fields, ("told", pa.list_(pa.binary())), ("places", pa.list_(pa.int64()))])
-        self._writer = pa.ipc.new_file(str(path), self._schema)
-
-    def add(self, key: bytes, group: RowGroup) -> None:
-        import pyarrow as pa
-
-        lengths = pa.py_buffer((0).to_bytes(8, "little") + len(group.body).to_bytes(8, "little"))
-        columns = [
-            pa.array([key], pa.binary(32)),
-            pa.array([group.rows]),
-            pa.Array.from_buffers(pa.large_binary(), 1, [None, lengths, pa.py_buffer(group.body)]),
-            pa.array([group.told], self._schema.field("told").type),
-            pa.array([group.places], self._schema.field("places").type),
-        ]
-        self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
-
-    def close(self) -> None:
-        self._writer.close()
+        numbers = [(name, pa.int64()) for name in ("rows", "start", "size")]
+        shape = pa.schema([("key", pa.binary(32)), *numbers, ("told", pa.list_(pa.binary())), ("places", pa.list_(pa.int64()))])
+        columns = zip(*self._rows, strict=True) if self._rows else [()] * len(shape)
+        batch = pa.RecordBatch.from_arrays([pa.array(column, field.type) for column, field in zip(columns, shape, strict=True)], schema=shape)
+        with pa.ipc.new_file(str(self._folder / _TABLE), shape) as writer:
+            writer.write_batch(batch)
+        link_or_copy(path, self._folder / FILE)
 
 
 def row_bytes(rows: "pa.RecordBatch | pa.Array") -> "NDArray[np.int64]":

@@ -4,8 +4,6 @@ Enters: portions in the order of the inputs, those that have not changed as plac
 read or copied in one task, or to be linked. A linked file keeps what is no longer used of it, so one of which most is not is copied from, and goes.
 """
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -16,7 +14,7 @@ from adapt.corpus.cache import Generation
 from adapt.corpus.pieces import WAITING
 from adapt.corpus.readers.portion import Portion
 from adapt.corpus.recall import Taken
-from adapt.corpus.spool import Spooled, read_spool
+from adapt.corpus.spool import Spooled, link_or_copy, read_spool
 from adapt.corpus.tasks import Group, as_group, grouped
 
 LEAST_BYTES = 1 << 20
@@ -60,14 +58,6 @@ def link(run: Group, former: Generation, spool: Path, portions: tuple[tuple[byte
 def counts_of(group: Group) -> list[int]:
     """How many pieces each portion of a group has that is taken over."""
     return [portion.count for portion in group.portions if isinstance(portion, Taken)]
-
-
-def link_or_copy(path: Path, to: Path) -> None:
-    """Another name for a file that nobody writes to any more; a copy of it, where file systems cannot have it so."""
-    try:
-        os.link(path, to)
-    except OSError:
-        shutil.copyfile(path, to)
 
 
 def _cut(portions: Iterable[Placed], former: Generation | None) -> Iterator[tuple[list[Placed], bool]]:

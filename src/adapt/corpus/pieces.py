@@ -136,6 +136,8 @@ def ledger(batch: "pa.RecordBatch") -> "pa.RecordBatch":
     import pyarrow.compute as pc
 
     rows = batch.column("rows")
+    if not len(rows.flatten()):
+        return pa.RecordBatch.from_pylist([], schema=ledger_schema())
     owners, parts = pc.list_parent_indices(rows), rows.flatten()
     source, locator = (batch.column(name).take(owners) for name in ("source", "locator"))
     ids = batch.column("id").take(owners)

@@ -1,5 +1,7 @@
 """Batches of pieces on disk: written once, in order, and read back batch by batch, so that memory holds one at a time."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,3 +85,11 @@ def joined(batches: list["pa.RecordBatch"]) -> "pa.RecordBatch":
     import pyarrow as pa
 
     return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def link_or_copy(path: Path, to: Path) -> None:
+    """Another name for a file that nobody writes to any more; a copy of it, where file systems cannot have it so."""
+    try:
+        os.link(path, to)
+    except OSError:
+        shutil.copyfile(path, to)

@@ -9,20 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from adapt.corpus.cache import former_generation
+from adapt.corpus.assembly import Assembly
 from adapt.corpus.cleaning.boilerplate import drop_lines, line_digests
 from adapt.corpus.cleaning.characters import tidy_whitespace
 from adapt.corpus.cleaning.drafts import clean
 from adapt.corpus.cleaning.headings import has_prose
 from adapt.corpus.cleaning.wrapping import unwrap
 from adapt.corpus.draft import Draft, Edit, Rejected
-from adapt.corpus.pieces import WAITING, LedgerPart, Piece, drafts, edited, finished, lost, moved, note, to_batch, waiting
+from adapt.corpus.pieces import LedgerPart, Piece, drafts, edited, finished, lost, note, to_batch, waiting
 from adapt.corpus.quality.measure import measure
 from adapt.corpus.readers.portion import Portion
 from adapt.corpus.recall import Known, Raw, Taken, raw_pieces, runs
 from adapt.corpus.settings import Settings
 from adapt.corpus.spool import BATCH_BYTES, BATCH_ROWS, SpoolWriter
-from adapt.corpus.store import as_keys
 from adapt.records import LedgerRow
 
 if TYPE_CHECKING:
@@ -80,63 +79,22 @@ def _read(portions: Sequence[Portion | Taken], settings: Settings, write: Callab
     """Writes batches of the pieces; returns how many each portion gave, and how many of all wait."""
     counts: list[int] = []
     held: list[Raw | Known] = []
-    rows = size = waits = 0
-
-    def write_held() -> None:
-        nonlocal rows, size, waits
-        batch = _made(held, settings)
-        waits += batch.column("state").to_pylist().count(WAITING)
-        write(batch)
-        held.clear()
-        rows = size = 0
-
+    rows = size = 0
+    assembly = Assembly(settings, lambda raws: _batch([_cleaned(raw, settings) for raw in raws], settings), write)
     for portion, taken in runs(portions):
         count = 0
         for raw in raw_pieces(portion, settings):
             pieces = len(raw.rows) if isinstance(raw, Known) else 1
             if held and (rows + pieces > BATCH_ROWS or size + raw.size > BATCH_BYTES):
-                write_held()
+                assembly.add(held)
+                held, rows, size = [], 0, 0
             held.append(raw)
             rows, size, count = rows + pieces, size + raw.size, count + pieces
         counts += taken or [count]
     if held:
-        write_held()
-    return tuple(counts), waits
-
-
-def _made(held: Sequence[Raw | Known], settings: Settings) -> "pa.RecordBatch":
-    """One row for each raw piece: from the former generation where it is known there, else cleaned now."""
-    import numpy as np
-
-    raws = [entry for entry in held if isinstance(entry, Raw)]
-    if not settings.former:
-        return _batch([_cleaned(raw, settings) for raw in raws], settings)
-    former = former_generation(settings.former).pieces
-    sought = former.find(as_keys([raw.key for raw in raws]))
-    fresh = _batch([_cleaned(raw, settings) for raw, row in zip(raws, sought.tolist(), strict=True) if row < 0], settings)
-    each = iter(sought.tolist())
-    rows = np.concatenate([entry.rows if isinstance(entry, Known) else np.array([next(each)]) for entry in held])
-    if len(fresh) == len(rows):
-        return fresh
-    batch = former.woven(rows, fresh)
-    if not raws and all(entry.first is None for entry in held if isinstance(entry, Known)):
-        return batch
-    return moved(batch, _locators(held, batch.column("locator")))
-
-
-def _locators(held: Sequence[Raw | Known], former: "pa.Array") -> "pa.Array":
-    """The places of pieces in their sources as they are now; `former` are those of an earlier build."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    lines = np.concatenate([entry.lines() if isinstance(entry, Known) else np.full(1, -1) for entry in held])
-    numbers = pa.array(lines)
-    known = pc.if_else(pc.greater(numbers, 0), pc.binary_join_element_wise("line", numbers.cast(pa.string()), " "), former)
-    read = pa.array([entry.piece.locator for entry in held if isinstance(entry, Raw)], pa.string())
-    places = np.arange(len(lines))
-    places[lines < 0] = len(lines) + np.arange(len(read))
-    return pa.concat_arrays([known, read]).take(pa.array(places)) if len(read) else known
+        assembly.add(held)
+    assembly.flush()
+    return tuple(counts), assembly.waits
 
 
 def _batch(made: Sequence["Piece | _Ready"], settings: Settings) -> "pa.RecordBatch":
