@@ -7,7 +7,7 @@ import pytest
 
 from adapt.artifact.digest import digest_text
 from adapt.artifact.documents import FILE, ROWS, from_batch, read_batches, schema, to_batch
-from adapt.corpus.groups import LEAST_ROWS, DocumentWriter, Regrouper, row_bytes
+from adapt.corpus.groups import LEAST_ROWS, DocumentWriter, KeptGroups, Regrouper, row_bytes
 from adapt.records import Document, Message
 from tests.corpus.corpora import Corpus
 
@@ -41,6 +41,21 @@ def test_documents_keep_their_order_and_their_groups_however_they_come(tmp_path:
     for step in (1700, 5 * ROWS):
         assert written(tmp_path / "b", made, step) == groups
         assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_kept_groups_are_found_however_the_documents_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("encoded again")
+
+    made = documents(5 * ROWS)
+    (tmp_path / "kept").mkdir()
+    for step, former in ((300, None), (1700, tmp_path / "kept")):
+        if former:
+            monkeypatch.setattr("adapt.artifact.rowgroups.RowGroupWriter.encode", never)
+        with DocumentWriter(tmp_path / str(step), b"", KeptGroups(former) if former else None, None if former else tmp_path / "kept") as writer:
+            for start in range(0, len(made), step):
+                writer.add(pieces(made[start : start + step]))
+    assert (tmp_path / "300").read_bytes() == (tmp_path / "1700").read_bytes()
 
 
 def test_one_document_more_moves_few_ends(tmp_path: Path) -> None:
