@@ -14,7 +14,7 @@ build: $(VENV)/.core ## set up, then build the finance adapter on the bundled mo
 	$(BIN)/adapt build specs/finance.yaml
 
 test: $(VENV)/.dev ## set up, then run the tests: no GPU, no network, no bundled model
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.slow ## the tests on the bundled model, and those that take minutes, on a Ray cluster, and with the embedding model
 	$(BIN)/python -m pytest -m slow

@@ -19,7 +19,19 @@ def test_light_commands_load_no_heavy_library(arguments: list[str], tmp_path: ob
 
 
 @pytest.mark.parametrize(
-    "room", ["spec.load", "plan.resolve", "plan.status", "plan.repro", "corpus.build", "dataset.build", "serving.render", "evaluate.judge"]
+    "room",
+    [
+        "adapter.ahead",
+        "cli.cotrain",
+        "spec.load",
+        "plan.resolve",
+        "plan.status",
+        "plan.repro",
+        "corpus.build",
+        "dataset.build",
+        "serving.render",
+        "evaluate.judge",
+    ],
 )
 def test_light_rooms_load_no_heavy_library(room: str) -> None:
     heavy = ("torch", "transformers", "peft", "datasets", "onnx", "onnxruntime", "dvc", "vllm")

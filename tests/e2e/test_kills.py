@@ -1,6 +1,7 @@
 """Builds that are killed half-way, or run twice at once: the next build ends with the bytes of an undisturbed one."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,11 +47,11 @@ def processes(root: Path) -> dict[int, str]:
     return found
 
 
-def start(root: Path, **variables: str) -> subprocess.Popen[bytes]:
+def start(root: Path, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **variables}
     adapt = str(Path(sys.executable).parent / "adapt")
     return subprocess.Popen(
-        [adapt, "build", "alpha"],
+        [adapt, "build", "alpha", *arguments],
         cwd=root,
         env=environment,
         start_new_session=True,
@@ -66,7 +67,7 @@ def wait_for(root: Path, what: str, build: subprocess.Popen[bytes]) -> int | Non
         for pid, command in processes(root).items():
             if f"stage {what}" in command:
                 return pid
-        time.sleep(0.01)
+        time.sleep(0.05)
     return None
 
 
@@ -87,24 +88,46 @@ def wait_for_staging(out: Path, build: subprocess.Popen[bytes]) -> None:
     raise AssertionError(f"the build ended before {out}")
 
 
-@pytest.mark.timeout(1200)  # it builds as often as there are stages
-def test_killed_in_every_stage_a_build_ends_as_if_undisturbed(built: Path, tmp_path: Path) -> None:
-    root = tiny_workspace(tmp_path / "a workspace")
+@pytest.fixture
+def stalling(tmp_path: Path) -> str:
+    """PYTHONPATH of processes that stall."""
     (tmp_path / "stall").mkdir()
     (tmp_path / "stall" / "sitecustomize.py").write_text(STALL, encoding="utf-8")
-    for stage, out in STAGES.items():
-        build = start(root, STALLED=stage, PYTHONPATH=os.pathsep.join([str(tmp_path / "stall"), os.environ.get("PYTHONPATH", "")]))
-        wait_for_staging(root / out, build)
-        os.killpg(build.pid, signal.SIGKILL)
-        build.wait()
-        wait_until_gone(root)
-        assert not (root / out).exists()
+    return os.pathsep.join([str(tmp_path / "stall"), os.environ.get("PYTHONPATH", "")])
+
+
+def kill_in(root: Path, stage: str, stalling: str) -> None:
+    """Kill a build when the output of `stage` is complete and not in place."""
+    build = start(root, STALLED=stage, PYTHONPATH=stalling)
+    wait_for_staging(root / STAGES[stage], build)
+    os.killpg(build.pid, signal.SIGKILL)
+    build.wait()
+    wait_until_gone(root)
+    assert not (root / STAGES[stage]).exists()
+
+
+def test_killed_in_any_stage_up_to_training_a_build_ends_as_if_undisturbed(tmp_path: Path, stalling: str) -> None:
+    root = tiny_workspace(tmp_path / "a workspace", ("alpha",), exports=False)
+    undisturbed = Path(shutil.copytree(root, tmp_path / "undisturbed", symlinks=True))
+    for stage in ("corpus alpha", "dataset alpha", "train alpha"):
+        kill_in(root, stage, stalling)
+    run(root, "adapt", "build", "alpha", "--to", "train")
+    run(undisturbed, "adapt", "build", "alpha", "--to", "train")
+    assert {"data/dataset/alpha/train.jsonl", "adapters/alpha/adapter_model.safetensors"} <= tree(root).keys()
+    assert tree(root) == tree(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)  # it builds as often as there are stages
+def test_killed_in_every_stage_a_build_ends_as_if_undisturbed(built: Path, tmp_path: Path, stalling: str) -> None:
+    root = tiny_workspace(tmp_path / "a workspace")
+    for stage in STAGES:
+        kill_in(root, stage, stalling)
     run(root, "adapt", "build", "alpha")
     undisturbed = {path: content for path, content in tree(built).items() if "alpha" in path and not path.startswith("dist")}
     assert {path: content for path, content in tree(root).items() if not path.startswith("dist")} == undisturbed
     run(root, "adapt", "build", "--all")
     assert tree(root) == tree(built)
-    assert [path for path in root.rglob("*.staging-*") if ".dvc" not in path.parts] == []
 
 
 def test_a_killed_dvc_leaves_no_stage_writing(tmp_path: Path) -> None:
@@ -131,10 +154,12 @@ def test_an_interrupt_stops_everything(tmp_path: Path) -> None:
 
 def test_two_builds_at_once_do_not_mix(tmp_path: Path) -> None:
     root = tiny_workspace(tmp_path / "a workspace", ("alpha",), exports=False)
-    first = start(root)
+    first = start(root, "--to", "dataset")
     assert wait_for(root, "corpus alpha", first) is not None
+    first.send_signal(signal.SIGSTOP)
     second = run(root, "adapt", "build", "alpha", check=False)
+    first.send_signal(signal.SIGCONT)
     assert second.returncode == 1
     assert "another build is running in this workspace" in second.stderr
     assert first.wait() == 0
-    assert run(root, "adapt", "build", "alpha").stdout == "all up to date\n"
+    assert run(root, "adapt", "build", "alpha", "--to", "dataset").stdout == "all up to date\n"

@@ -61,7 +61,9 @@ def test_one_adapters_rank_rebuilds_that_adapter_and_reverting_trains_nothing(wo
 def test_a_default_rebuilds_only_adapters_that_do_not_override_it(workspace: Path) -> None:
     write_spec(workspace, "alpha", "lora: {r: 4}\n")
     (workspace / "params.yaml").write_text(PARAMS.replace("lora: {r: 4}", "lora: {r: 2}"), encoding="utf-8")
-    assert ran(build(workspace, "--all")) == names(AFTER_TRAIN, "beta") | {"serving"}
+    stale = {row["stage"] for row in status(workspace) if row["state"] != "up to date"}
+    assert stale == names(AFTER_TRAIN, "beta") | {"serving"}
+    assert ran(build(workspace, "--all", "--to", "train")) == {"train@beta"}
 
 
 def test_comments_and_descriptions_rebuild_nothing(workspace: Path) -> None:
@@ -74,15 +76,16 @@ def test_a_changed_corpus_rebuilds_its_adapter(workspace: Path) -> None:
     (workspace / "data" / "raw" / "beta" / "more.jsonl").write_text(questions("more", 10), encoding="utf-8")
     [corpus] = [row for row in status(workspace) if row["stage"] == "corpus@beta"]
     assert corpus["reasons"] == ["its input data/raw/beta changed"]
-    assert ran(build(workspace, "--all")) == names(WHOLE, "beta") | {"serving"}
+    assert ran(build(workspace, "--all", "--to", "train")) == {"corpus@beta", "dataset@beta", "train@beta"}
 
 
-def test_building_one_adapter_leaves_the_others_as_they_stand(workspace: Path) -> None:
-    for name in ("alpha", "beta"):
-        write_spec(workspace, name, "lora: {r: 8}\n")
-    before = {path: content for path, content in tree(workspace).items() if path.startswith("adapters/beta")}
-    assert ran(build(workspace, "specs/alpha.yaml")) == names(AFTER_TRAIN, "alpha") | {"serving"}
-    assert {path: content for path, content in tree(workspace).items() if path.startswith("adapters/beta")} == before
+def test_moving_a_bound_re_judges_only_and_building_one_adapter_leaves_the_others_as_they_stand(workspace: Path) -> None:
+    write_spec(workspace, "alpha", "evaluate: {gates: [{metric: perplexity, maximum: 100000}]}\n")
+    write_spec(workspace, "beta", "lora: {r: 8}\n")
+    before = {path: content for path, content in tree(workspace).items() if "beta" in path and not path.startswith("dist")}
+    assert ran(build(workspace, "specs/alpha.yaml")) == {"gate@alpha", "serving"}
+    assert {path: content for path, content in tree(workspace).items() if "beta" in path and not path.startswith("dist")} == before
+    assert {row["state"] for row in status(workspace) if row["stage"] == "train@beta"} == {"stale"}
     assert set(served(workspace)["adapters"]) == {"alpha", "beta"}
 
 
@@ -93,7 +96,8 @@ def test_a_new_spec_needs_sync_and_then_builds_alone(workspace: Path) -> None:
     assert "adapters lacks 'gamma'" in done.stderr
     assert "hint: run `adapt sync`" in done.stderr
     run(workspace, "adapt", "sync")
-    assert ran(build(workspace, "--all")) == names(WHOLE, "gamma") | {"serving"}
+    assert {row["stage"] for row in status(workspace) if row["state"] != "up to date"} == names(WHOLE, "gamma") | {"serving"}
+    assert ran(build(workspace, "--all", "--to", "dataset")) == {"corpus@gamma", "dataset@gamma"}
 
 
 def test_a_removed_spec_leaves_nothing_behind(workspace: Path) -> None:
@@ -148,11 +152,6 @@ def test_status_sees_outputs_that_were_edited(workspace: Path) -> None:
     assert (dataset["state"], dataset["reasons"]) == ("stale", ["its output was changed by hand"])
 
 
-def test_moving_a_bound_that_still_passes_re_judges_only(workspace: Path) -> None:
-    write_spec(workspace, "alpha", "evaluate: {gates: [{metric: perplexity, maximum: 100000}]}\n")
-    assert ran(build(workspace, "--all")) == {"gate@alpha", "serving"}
-
-
 def test_deleted_outputs_come_back_from_the_cache(workspace: Path) -> None:
     before = tree(workspace)
     for path in ("adapters/alpha", "data/dataset/alpha"):
@@ -202,9 +201,13 @@ def test_show_tells_the_whole_story(workspace: Path) -> None:
 def test_chat_answers_one_question(workspace: Path) -> None:
     answer = json.loads(run(workspace, "adapt", "chat", "alpha", "--prompt", "What happens?", "--json", "--max-new-tokens", "8").stdout)
     assert answer["adapter"] == "alpha"
-    assert run(workspace, "adapt", "chat", "alpha", "--prompt", "-", "--base", "--max-new-tokens", "2", check=False).returncode == 0
     missing = run(workspace, "adapt", "chat", "gamma", "--prompt", "x", check=False)
     assert (missing.returncode, "no spec is called 'gamma'" in missing.stderr) == (1, True)
+
+
+@pytest.mark.slow
+def test_chat_lets_the_base_answer_what_comes_from_a_pipe(workspace: Path) -> None:
+    assert run(workspace, "adapt", "chat", "alpha", "--prompt", "-", "--base", "--max-new-tokens", "2").returncode == 0
 
 
 def test_dvc_experiments_change_the_adapters_that_do_not_override(workspace: Path) -> None:
@@ -223,6 +226,8 @@ def test_dvc_experiments_change_the_adapters_that_do_not_override(workspace: Pat
         "run",
         "-S",
         "lora.r=32",
+        "evaluate@alpha",
+        "evaluate@beta",
         env={"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b.c", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b.c"},
     )
     ranks = {name: json.loads((workspace / "adapters" / name / "adapter_config.json").read_text())["r"] for name in ("alpha", "beta")}

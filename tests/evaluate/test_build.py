@@ -31,8 +31,8 @@ CHECKS = ({"prompt": "What is a bond?", "must_not_contain": ["zebra"]}, {"prompt
 
 
 def evaluated(out: Path, adapter: Path, dataset: Path, base: Path, **settings: Any) -> EvaluateReport:
-    inputs = EvaluateInputs(adapter=adapter, dataset=dataset, base=base)
-    return build(evaluate_section(**settings), inputs=inputs, out=out, progress=QuietProgress())
+    inputs, figures = EvaluateInputs(adapter=adapter, dataset=dataset, base=base), out.with_name("shown") / "alpha.json"
+    return build(evaluate_section(**settings), inputs=inputs, out=out, progress=QuietProgress(), figures=figures)
 
 
 def lines(out: Path) -> list[dict[str, Any]]:
@@ -45,6 +45,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory, adapter: Path, base: Path) -
     folder = tmp_path_factory.mktemp("whole")
     evaluated(folder / "out", adapter, write_dataset(folder / "dataset", records()), base, generate_records=6, checks=CHECKS)
     return folder / "out"
+
+
+def test_the_metrics_stand_in_a_file_of_their_own_too(whole: Path) -> None:
+    assert (whole.parent / "shown" / "alpha.json").read_bytes() == (whole / "metrics.json").read_bytes()
 
 
 def torch_nll(model: Any, tokenizer: Any, rows: Sequence[AlpacaRecord]) -> list[tuple[float, int]]:

@@ -28,7 +28,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for name in ("_closure", "_imports", "_tree", "_module_digest"):
+    for name in ("code_digest", "library_versions", "_path_of", "_closure", "_imports", "_source"):
         getattr(fingerprint, name).cache_clear()
 
 

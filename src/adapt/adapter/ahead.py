@@ -1,7 +1,7 @@
 """Adapters that were trained together before their stages ask for them.
 
 Enters: trainings. Leaves: each finished adapter, with its curves and report, in its work folder, from which its stage takes it when section and
-inputs are still the same. A stage whose adapter is not there trains it, from the checkpoint if there is one.
+inputs are still the same. A stage whose adapter is not there trains it, from the checkpoint if there is one. To look and to take loads no torch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from adapt.adapter.distributed.group import is_first
-from adapt.adapter.train import train_together
 from adapt.adapter.training import Training, TrainReport
 from adapt.artifact.digest import digest_folder
 from adapt.artifact.manifest import MANIFEST, section_digest, verify
@@ -28,6 +27,8 @@ _REPORT = "report.json"
 
 def train_ahead(trainings: Sequence[Training], *, base: Path, progress: Progress) -> list[TrainReport]:
     """Train adapters together, each into its work folder. Raises what `train_together` raises; those that were finished by then stay."""
+    from adapt.adapter.train import train_together
+
     for training in trainings if is_first() else ():
         shutil.rmtree(training.work / FOLDER, ignore_errors=True)
     return train_together([_aside(training) for training in trainings], base=base, progress=progress, done=_keep_report)

@@ -3,15 +3,19 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from adapt.errors import WorkspaceError
 from adapt.plan.workspace import Workspace, find_workspace
 from adapt.spec.adapter import AdapterSpec
-from adapt.spec.load import load_specs
+from adapt.spec.load import load_params, load_specs
 from adapt.spec.problems import nearest
+
+if TYPE_CHECKING:
+    from adapt.plan.status import StageStatus
+    from adapt.spec.resolved.adapter import ResolvedAdapter
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
@@ -45,6 +49,31 @@ def spec_names(workspace: Workspace, given: Sequence[str], specs: dict[str, Adap
             raise WorkspaceError(f"no spec is called '{name}'; there are: {known}", hint=f"did you mean '{guess}'?" if guess else None)
         names.append(name)
     return list(dict.fromkeys(names))
+
+
+class Standing(NamedTuple):
+    """How a workspace stands."""
+
+    workspace: Workspace
+    specs: dict[str, AdapterSpec]
+    """All of them, by name."""
+    resolved: "dict[str, ResolvedAdapter]"
+    stages: "list[StageStatus]"
+    """Those of the adapters that were asked for, and serving."""
+
+
+def look(given: Sequence[str]) -> Standing:
+    """How the stages of the adapters `given` stand, of all where none is named. Runs nothing."""
+    from adapt.plan.index import check_index
+    from adapt.plan.resolve import resolve
+    from adapt.plan.status import status
+
+    workspace = open_workspace()
+    specs = all_specs(workspace)
+    check_index(workspace, specs)
+    names = spec_names(workspace, given, specs) if given else list(specs)
+    resolved, serving = resolve(workspace, specs, load_params(workspace.root))
+    return Standing(workspace, specs, resolved, list(status(workspace, {name: specs[name] for name in names}, resolved, serving)))
 
 
 def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

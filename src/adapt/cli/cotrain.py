@@ -51,7 +51,6 @@ def train_stage(workspace: Workspace, stage: Stage, section: TrainSection, progr
     """The adapter of one stage: the one that was trained ahead, or a new one. Ends the process when a build wants to train several together first."""
     from adapt.adapter.ahead import is_ahead, take
     from adapt.adapter.distributed.group import group_size
-    from adapt.adapter.train import train_together
 
     if group_size() > 1:
         raise InputError(
@@ -65,6 +64,8 @@ def train_stage(workspace: Workspace, stage: Stage, section: TrainSection, progr
         with Path(listing).open("a", encoding="utf-8") as file:
             file.write(f"{stage.name}\n")
         raise SystemExit(DEFERRED)
+    from adapt.adapter.train import train_together
+
     return train_together([training], base=prepared_base(workspace, section.base, progress), progress=progress)[0]
 
 

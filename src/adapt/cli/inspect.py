@@ -5,12 +5,9 @@ from collections import Counter
 import click
 
 from adapt.cli.account import print_account
-from adapt.cli.context import all_specs, complete_names, json_option, open_workspace, print_json, print_table, spec_names
-from adapt.plan.index import check_index
-from adapt.plan.resolve import resolve
-from adapt.plan.status import StageStatus, status
+from adapt.cli.context import all_specs, complete_names, json_option, look, open_workspace, print_json, print_table, spec_names
+from adapt.plan.status import StageStatus
 from adapt.plan.summary import summarize
-from adapt.spec.load import load_params
 
 
 @click.command("status")
@@ -18,12 +15,7 @@ from adapt.spec.load import load_params
 @json_option
 def status_command(specs: tuple[str, ...], as_json: bool) -> None:
     """Say which stages of SPECS (all by default) are up to date, and why the others are not. Runs nothing."""
-    workspace = open_workspace()
-    loaded = all_specs(workspace)
-    check_index(workspace, loaded)
-    names = spec_names(workspace, specs, loaded) if specs else list(loaded)
-    adapters, serving = resolve(workspace, loaded, load_params(workspace.root))
-    found = list(status(workspace, {name: loaded[name] for name in names}, adapters, serving))
+    found = look(specs).stages
     if as_json:
         print_json([{"stage": one.stage, "state": one.state, "reasons": one.reasons} for one in found])
         return

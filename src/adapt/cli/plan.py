@@ -3,11 +3,7 @@
 import click
 
 from adapt.advice.forecast import StageForecast, forecasts
-from adapt.cli.context import all_specs, complete_names, json_option, open_workspace, print_json, print_table, spec_names
-from adapt.plan.index import check_index
-from adapt.plan.resolve import resolve
-from adapt.plan.status import status
-from adapt.spec.load import load_params
+from adapt.cli.context import complete_names, json_option, look, print_json, print_table
 
 
 @click.command("plan")
@@ -15,13 +11,8 @@ from adapt.spec.load import load_params
 @json_option
 def plan_command(specs: tuple[str, ...], as_json: bool) -> None:
     """Say which stages of SPECS (all by default) a build would run and why, with forecasts of their peak memory and time. Runs nothing."""
-    workspace = open_workspace()
-    loaded = all_specs(workspace)
-    check_index(workspace, loaded)
-    names = spec_names(workspace, specs, loaded) if specs else list(loaded)
-    adapters, serving = resolve(workspace, loaded, load_params(workspace.root))
-    found = list(status(workspace, {name: loaded[name] for name in names}, adapters, serving))
-    to_come = list(forecasts(workspace, loaded, adapters, found))
+    standing = look(specs)
+    to_come = list(forecasts(standing.workspace, standing.specs, standing.resolved, standing.stages))
     if as_json:
         print_json([vars(one) for one in to_come])
         return

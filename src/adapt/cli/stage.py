@@ -140,16 +140,8 @@ def _evaluate(workspace: Workspace, name: str, section: EvaluateSection, out: Pa
     from adapt.evaluate.build import EvaluateInputs, build
 
     base = prepared_base(workspace, section.base, progress)
-    report = build(
-        section,
-        inputs=EvaluateInputs(adapter=workspace.adapter(name), dataset=workspace.dataset(name), base=base, steps=workspace.step(name, "")),
-        out=out,
-        progress=progress,
-    )
-    metrics = workspace.metrics(name)
-    metrics.parent.mkdir(exist_ok=True)
-    metrics.write_bytes((out / "metrics.json").read_bytes())  # DVC shows metrics from a file of their own
-    return report
+    inputs = EvaluateInputs(adapter=workspace.adapter(name), dataset=workspace.dataset(name), base=base, steps=workspace.step(name, ""))
+    return build(section, inputs=inputs, out=out, progress=progress, figures=workspace.metrics(name))
 
 
 def _export(workspace: Workspace, name: str, section: ExportSection, out: Path, progress: Progress) -> Any:

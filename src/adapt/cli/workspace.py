@@ -32,7 +32,8 @@ def sync_command(check: bool) -> None:
     """Bring the index that dvc.yaml loops over, and the editors' schemas, up to date with specs/."""
     workspace = open_workspace()
     specs = all_specs(workspace)
-    stale = [path for path, text in _schemas(workspace).items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    schemas = {workspace.schema: schema_text(), workspace.params_schema: schema_text(params=True)}
+    stale = [path for path, text in schemas.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if check:
         check_index(workspace, specs)
         if stale:
@@ -41,15 +42,11 @@ def sync_command(check: bool) -> None:
         return
     changed = ["_index.yaml"] if write_index(workspace, specs) else []
     for path in stale:
-        path.write_text(_schemas(workspace)[path], encoding="utf-8")
+        path.write_text(schemas[path], encoding="utf-8")
     changed += [path.name for path in stale]
     click.echo(f"updated {', '.join(changed)}" if changed else "already in sync")
     if left := leftovers(workspace, specs):
         click.echo(f"{len(left)} outputs belong to no spec any more; `adapt prune` removes them", err=True)
-
-
-def _schemas(workspace: Workspace) -> dict[Path, str]:
-    return {workspace.schema: schema_text(), workspace.params_schema: schema_text(params=True)}
 
 
 @click.command("validate")

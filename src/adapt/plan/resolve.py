@@ -15,7 +15,7 @@ from adapt.artifact.digest import digest_file
 from adapt.base.embedding import pin_embedding
 from adapt.base.pin import pin
 from adapt.errors import InputError, SpecError
-from adapt.plan.fingerprint import code_digest, library_versions, package_versions
+from adapt.plan.fingerprint import code_digest, library_versions, package_versions, remembered
 from adapt.plan.stages import ENTRIES, OPTIONAL
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec, Params
@@ -44,14 +44,15 @@ def resolve(workspace: Workspace, specs: Mapping[str, AdapterSpec], params: Para
     """Every stage's section. Raises SpecError with every base or template that cannot be pinned."""
     problems: list[str] = []
     adapters = {}
-    for name, spec in specs.items():
-        try:
-            adapters[name] = resolve_adapter(workspace, name, spec)
-        except InputError as error:
-            problems.append(f"specs/{name}.yaml: {error}")
-    if problems:
-        raise SpecError(problems)
-    return adapters, _resolve_serving(workspace, specs, params)
+    with remembered(workspace.fingerprints):
+        for name, spec in specs.items():
+            try:
+                adapters[name] = resolve_adapter(workspace, name, spec)
+            except InputError as error:
+                problems.append(f"specs/{name}.yaml: {error}")
+        if problems:
+            raise SpecError(problems)
+        return adapters, _resolve_serving(workspace, specs, params)
 
 
 def write_resolved(out: Path, adapters: Mapping[str, ResolvedAdapter], serving: ServingSection, engine: EngineSpec, trackers: TrackersSpec) -> None:
@@ -166,7 +167,7 @@ def _resolve_serving(workspace: Workspace, specs: Mapping[str, AdapterSpec], par
 def _stage(kind: str, *optional: str, packages: Iterable[str] = ()) -> dict[str, Any]:
     """Code and libraries of a stage, with those of the optional parts that its settings ask for, and of packages that are themselves its input."""
     entries = [ENTRIES[kind], *(OPTIONAL[part] for part in optional)]
-    return {"code": code_digest(*entries), "libraries": library_versions(*entries) | package_versions(packages)}
+    return {"code": code_digest(*entries), "libraries": {**library_versions(*entries), **package_versions(packages)}}
 
 
 def _pin_prompt(workspace: Workspace, prompt: PromptSpec) -> PinnedPrompt:

@@ -66,6 +66,11 @@ class Workspace:
         return self.root / ".adapt"
 
     @property
+    def fingerprints(self) -> Path:
+        """What is known of files of code, by their content."""
+        return self.private / "fingerprints.json"
+
+    @property
     def cache(self) -> Path:
         """Converted and downloaded base models."""
         return self.private / "cache"

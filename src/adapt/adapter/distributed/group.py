@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import atexit
 import os
+from typing import TYPE_CHECKING
 
-from adapt.adapter.distributed.ranks import Ranks
 from adapt.errors import InputError
 from adapt.spec.distributed import DistributedSpec
+
+if TYPE_CHECKING:
+    from adapt.adapter.distributed.ranks import Ranks
 
 
 def group_size() -> int:
