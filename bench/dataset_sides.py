@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from dataset_rows import json_lines
 
 HERE = Path(__file__).parent
@@ -31,7 +34,7 @@ def measure(side: str, source: Path, out: Path, language: str, peers: Path) -> C
         _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
         raise SystemExit(f"{side} failed on {source}:\n{log.read_text(encoding='utf-8', errors='replace')[-3000:]}")
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024, _kept_ids(side, out, peers))
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024, _kept_ids(side, source, out, peers))
 
 
 def _command(side: str, source: Path, out: Path, language: str, peers: Path) -> list[str]:
@@ -71,14 +74,15 @@ def _datajuicer_recipe(source: Path, out: Path, language: str) -> Path:
     return path
 
 
-def _kept_ids(side: str, out: Path, peers: Path) -> set[str]:
+def _kept_ids(side: str, source: Path, out: Path, peers: Path) -> set[str]:
     """Ids of the rows that a side kept."""
     if side == "textdedup":
         code = f"import datasets, json; print(json.dumps(datasets.load_from_disk({str(out / 'kept')!r})['id'][:]))"
         found = subprocess.run([str(peers.resolve() / side / "bin" / "python"), "-c", code], check=True, stdout=subprocess.PIPE, text=True).stdout
         return set(json.loads(found.splitlines()[-1]))
     if side in (OURS, OURS_ALONE):
-        ids = json.loads((out / "ids.json").read_text(encoding="utf-8"))
-        return {ids[place] for place in json.loads((out / "kept.json").read_text(encoding="utf-8"))}
+        verdicts = pq.read_table(out / "dataset" / "verdicts.parquet", columns=["locator", "outcome"])
+        kept = set(verdicts.filter(pc.not_equal(verdicts["outcome"], "dropped"))["locator"].to_pylist())
+        return {row["id"] for number, row in enumerate(json_lines(source), 1) if f"line {number}" in kept}
     files = [out / "kept.jsonl"] if side == "datajuicer" else sorted((out / "kept").glob("*.jsonl"))
     return {row["id"] for file in files for row in json_lines(file)}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from adapt.artifact.collection import collected_rarely
 from adapt.artifact.progress import Progress, Task
 from adapt.artifact.staging import staged
 from adapt.dataset.augmentation.augment import augment
@@ -59,6 +60,7 @@ class _Build:
         return self.section.dataset
 
 
+@collected_rarely()
 def build(  # noqa: PLR0913 (what a stage may touch is named one by one)
     section: DatasetSection,
     *,
