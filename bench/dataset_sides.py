@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from dataset_rows import json_lines
 
 HERE = Path(__file__).parent
@@ -31,7 +34,7 @@ def measure(side: str, source: Path, out: Path, language: str, peers: Path) -> C
         _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
         raise SystemExit(f"{side} failed on {source}:\n{log.read_text(encoding='utf-8', errors='replace')[-3000:]}")
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024, _kept_ids(side, out, peers))
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024, _kept_ids(side, source, out))
 
 
 def _command(side: str, source: Path, out: Path, language: str, peers: Path) -> list[str]:
@@ -42,11 +45,7 @@ def _command(side: str, source: Path, out: Path, language: str, peers: Path) -> 
         return [str(programs / "dj-process"), "--config", str(_datajuicer_recipe(source, out, language))]
     if side == "datatrove":
         return [str(programs / "python"), str(HERE / "peers" / "datatrove_run.py"), str(source), str(out), language]
-    return [
-        str(programs / "python"), "-m", "text_dedup.minhash", "--path", "json", "--data_files", str(source), "--split", "train", "--column", "text",
-        "--ngram", "3", "--num_perm", "256", "--threshold", "0.7", "--hash_func", "xxh3", "--num_proc", "1", "--output", str(out / "kept"),
-        "--cache_dir", str(out / "cache"),
-    ]  # fmt: skip
+    return [str(programs / "python"), str(HERE / "peers" / "textdedup_run.py"), str(source), str(out)]
 
 
 def _environment(out: Path) -> dict[str, str]:
@@ -71,14 +70,11 @@ def _datajuicer_recipe(source: Path, out: Path, language: str) -> Path:
     return path
 
 
-def _kept_ids(side: str, out: Path, peers: Path) -> set[str]:
+def _kept_ids(side: str, source: Path, out: Path) -> set[str]:
     """Ids of the rows that a side kept."""
-    if side == "textdedup":
-        code = f"import datasets, json; print(json.dumps(datasets.load_from_disk({str(out / 'kept')!r})['id'][:]))"
-        found = subprocess.run([str(peers.resolve() / side / "bin" / "python"), "-c", code], check=True, stdout=subprocess.PIPE, text=True).stdout
-        return set(json.loads(found.splitlines()[-1]))
     if side in (OURS, OURS_ALONE):
-        ids = json.loads((out / "ids.json").read_text(encoding="utf-8"))
-        return {ids[place] for place in json.loads((out / "kept.json").read_text(encoding="utf-8"))}
-    files = [out / "kept.jsonl"] if side == "datajuicer" else sorted((out / "kept").glob("*.jsonl"))
+        verdicts = pq.read_table(out / "dataset" / "verdicts.parquet", columns=["locator", "outcome"])
+        kept = set(verdicts.filter(pc.not_equal(verdicts["outcome"], "dropped"))["locator"].to_pylist())
+        return {row["id"] for number, row in enumerate(json_lines(source), 1) if f"line {number}" in kept}
+    files = sorted((out / "kept").glob("*.jsonl")) if side == "datatrove" else [out / "kept.jsonl"]
     return {row["id"] for file in files for row in json_lines(file)}

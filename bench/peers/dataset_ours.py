@@ -1,14 +1,9 @@
-"""Our side of bench/dataset.py: SOURCE OUT LANGUAGE all|alone. Both stages as a build runs them, on one file; `alone` leaves out what settings can.
+"""Our side of bench/dataset.py: SOURCE OUT LANGUAGE all|alone. Both stages as a build runs them; `alone` leaves out what settings can."""
 
-Writes, for the comparison, the ids of the lines and the lines that were kept.
-"""
-
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from adapt.artifact.progress import QuietProgress
@@ -41,17 +36,6 @@ def main() -> None:
     quiet = QuietProgress()
     build_corpus(corpus, inputs=raw, out=out / "corpus", progress=quiet)
     build_dataset(dataset, inputs=out / "corpus", tokenizer=_tokenizer(out / "tokenizer"), out=out / "dataset", progress=quiet)
-    _write_kept(source, out)
-
-
-def _write_kept(source: Path, out: Path) -> None:
-    """For the comparison: id of each line, and the lines kept."""
-    verdicts = pq.read_table(out / "dataset" / "verdicts.parquet", columns=["locator", "outcome"]).to_pylist()
-    (out / "kept.json").write_text(json.dumps([row["locator"] for row in verdicts if row["outcome"] != "dropped"]), encoding="utf-8")
-    with source.open(encoding="utf-8") as lines:
-        (out / "ids.json").write_text(
-            json.dumps({f"line {number}": json.loads(line)["id"] for number, line in enumerate(lines, 1)}), encoding="utf-8"
-        )
 
 
 def _tokenizer(folder: Path) -> Path:

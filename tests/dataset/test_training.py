@@ -56,7 +56,7 @@ def test_a_copy_that_comes_near_a_held_out_record_goes(tmp_path: Path, monkeypat
         )
         yield first.model_copy(update={"id": "2" * 64, "output": prose("new"), "origin": origin})
 
-    monkeypatch.setattr("adapt.dataset.build.augment", copying)
+    monkeypatch.setattr("adapt.dataset.augmentation.augment.augment", copying)
     built = Built(tmp_path, questions(40), "copies", augmentation=[{"method": "noise"}])
     assert [record.id for record in built.splits["train"] if record.origin] == ["2" * 64]
     assert built.report.augmentation is not None
@@ -71,7 +71,7 @@ def test_copies_are_judged_by_length_as_records_are(tmp_path: Path, monkeypatch:
         for number, output in enumerate(("Too short.", prose("long", 90), prose("fitting", 20))):
             yield first.model_copy(update={"id": f"{number}" * 64, "output": output, "origin": origin})
 
-    monkeypatch.setattr("adapt.dataset.build.augment", copying)
+    monkeypatch.setattr("adapt.dataset.augmentation.augment.augment", copying)
     built = Built(tmp_path, questions(40), augmentation=[{"method": "noise"}], lengths={"max_record_tokens": 64})
     assert [record.id for record in built.splits["train"] if record.origin] == ["2" * 64]
     assert [(row.record[0], row.rule, row.score, row.threshold) for row in built.ledger] == [("0", "too_short", 2, 8), ("1", "too_long", 99, 64)]

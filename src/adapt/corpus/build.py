@@ -11,6 +11,7 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
+from adapt.artifact.collection import collected_rarely
 from adapt.artifact.digest import digest_content
 from adapt.artifact.documents import FILE
 from adapt.artifact.progress import Progress
@@ -37,6 +38,7 @@ from adapt.spec.resolved.corpus import CorpusSection
 _INLINE = Inline()
 
 
+@collected_rarely()
 def build(
     section: CorpusSection,
     *,

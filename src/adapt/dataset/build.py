@@ -9,12 +9,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from adapt.artifact.collection import collected_rarely
 from adapt.artifact.progress import Progress, Task
 from adapt.artifact.staging import staged
-from adapt.dataset.augmentation.augment import augment
 from adapt.dataset.contamination import find_declared, find_quotes
 from adapt.dataset.dedup.minhash import choose_bands
 from adapt.dataset.figures import Counts, Finished, measure_build, require_records, require_splits
@@ -28,17 +29,18 @@ from adapt.dataset.prepare import Prepared, Settings, prepare
 from adapt.dataset.report import Augmented, DatasetReport
 from adapt.dataset.rules import CONTAMINATION, TEST_CONTAMINATION, declare_rules
 from adapt.dataset.selection import Selection
-from adapt.dataset.synthesis.teacher import Teacher
-from adapt.dataset.synthesised import prepare_synthesised
 from adapt.dataset.table import RecordTable
 from adapt.dataset.tokens import prepare_counting
-from adapt.dataset.training import Copies
 from adapt.dataset.verdicts import Verdicts
 from adapt.engine.engine import Engine
 from adapt.engine.local import Inline
 from adapt.spec.dataset import DatasetSpec, NearDuplicates
 from adapt.spec.resolved.dataset import DatasetSection
 from adapt.spec.synthesis import Synthesis
+
+if TYPE_CHECKING:
+    from adapt.dataset.synthesis.teacher import Teacher
+    from adapt.dataset.training import Copies
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class _Build:
     settings: Settings
     engine: Engine
     progress: Progress
-    teacher: Teacher | None
+    teacher: "Teacher | None"
     cache: Path | None
 
     @property
@@ -59,6 +61,7 @@ class _Build:
         return self.section.dataset
 
 
+@collected_rarely()
 def build(  # noqa: PLR0913 (what a stage may touch is named one by one)
     section: DatasetSection,
     *,
@@ -68,7 +71,7 @@ def build(  # noqa: PLR0913 (what a stage may touch is named one by one)
     progress: Progress,
     engine: Engine | None = None,
     root: Path | None = None,
-    teacher: Teacher | None = None,
+    teacher: "Teacher | None" = None,
     cache: Path | None = None,
 ) -> DatasetReport:
     """Build the dataset folder `out` from the corpus folder `inputs`; `tokenizer` is a folder with the base's tokenizer.json.
@@ -116,6 +119,8 @@ def _take(work: _Build, stack: ExitStack) -> tuple[Selection, Counts]:
 
 
 def _synthesise(work: _Build, synthesis: Synthesis, task: Task) -> Iterator[Prepared]:
+    from adapt.dataset.synthesised import prepare_synthesised
+
     if work.teacher is None or work.cache is None:
         raise AssertionError("synthesis needs a teacher, and a folder for its answers")
     return prepare_synthesised(
@@ -178,10 +183,13 @@ def _mix(work: _Build, selection: Selection, parts: Partition) -> Mix | None:
 
 def _augment(
     work: _Build, selection: Selection, parts: Partition, mixed: Mix | None, stack: ExitStack
-) -> tuple[Copies, Augmented] | tuple[None, None]:
+) -> "tuple[Copies, Augmented] | tuple[None, None]":
     """Changed copies of the training records that are taken."""
     if not work.spec.augmentation:
         return None, None
+    from adapt.dataset.augmentation.augment import augment  # here, as few builds augment or synthesise, and a small one is mostly start-up
+    from adapt.dataset.training import Copies
+
     training = parts.records("train") if mixed is None else parts.records("train")[mixed.repeats > 0]
     copies = stack.enter_context(Copies(work.folder / "copies.tmp", work.settings))
     with work.progress.task("augmentation") as task:

@@ -5,7 +5,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from adapt.artifact.lines import ledger_schema, write_ledger
+from adapt.dataset.order import ascending_order
 from adapt.dataset.table import natural
 from adapt.records import LedgerRow
 
@@ -38,12 +42,11 @@ class Ledger:
     def write(self, path: Path) -> None:
         """Write all rows as Parquet."""
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         self._flush()
         self._writer.close()
         table = pa.ipc.open_file(pa.memory_map(str(self._path))).read_all()
-        order = pc.sort_indices(table.select(list(_ORDER)), sort_keys=[(name, "ascending") for name in _ORDER])
+        order = ascending_order(table.select(list(_ORDER)))
         write_ledger(path, self._read(table.drop_columns(["place"]), order))
 
     def __enter__(self) -> Self:
@@ -61,7 +64,9 @@ class Ledger:
         columns["place"] = [natural(row.locator) for row in rows]
         self._writer.write_batch(pa.RecordBatch.from_pydict(columns, schema=self._schema))
 
-    def _read(self, table: "pa.Table", order: "pa.Array") -> Iterator[LedgerRow]:
+    def _read(self, table: "pa.Table", order: NDArray[np.int64]) -> Iterator[LedgerRow]:
+        import pyarrow as pa
+
         for start in range(0, len(order), _ROWS):
-            for row in table.take(order[start : start + _ROWS]).to_pylist():
+            for row in table.take(pa.array(order[start : start + _ROWS])).to_pylist():
                 yield LedgerRow.model_construct(**row)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import merge
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,10 @@ from adapt.dataset.partition import Partition
 from adapt.dataset.report import DatasetReport
 from adapt.dataset.selection import Selection
 from adapt.dataset.split import SPLITS, SplitName
-from adapt.dataset.training import Copies
 from adapt.dataset.verdicts import FILE as VERDICTS
+
+if TYPE_CHECKING:
+    from adapt.dataset.training import Copies
 
 PLOTS = "plots"
 
@@ -28,7 +31,7 @@ class Splits:
     parts: Partition
     repeats: NDArray[np.int32] | None
     """How often each training record is taken, by ascending id; None: once."""
-    copies: Copies | None
+    copies: "Copies | None"
 
     def lines(self) -> dict[str, int]:
         """Lines of each split."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from adapt.artifact.collection import collected_rarely
 from adapt.artifact.documents import from_batch, to_batch
 from adapt.dataset.dedup.fingerprints import Fingerprints, fingerprint
 from adapt.dataset.dedup.minhash import Bands
@@ -73,6 +74,7 @@ class Passing(NamedTuple):
     fingerprints: Fingerprints
 
 
+@collected_rarely()
 def prepare(batch: "pa.RecordBatch", settings: Settings) -> Prepared:
     """Format, measure, judge, write out and fingerprint the records of a batch of documents."""
     spec = settings.spec

@@ -4,6 +4,7 @@ A record costs some 400 bytes of memory at the peak of a build, most of them the
 signatures and takes 200 more. Its texts cost none.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -20,6 +21,7 @@ from adapt.dataset.dedup.fingerprints import Fingerprints
 from adapt.dataset.dedup.normal import normalise
 from adapt.dataset.dedup.shingle_file import ShingleFile
 from adapt.dataset.dedup.shingles import shingle
+from adapt.dataset.order import ascending_order
 from adapt.dataset.shared_input import leave_out_input
 from adapt.records import AlpacaRecord
 from adapt.spec.dataset import NearDuplicates
@@ -80,6 +82,7 @@ class RecordTable:
         self._facts.append(facts.select(_TEXTS))
         columns: dict[str, NDArray[Any]] = {
             "offsets": self._written + np.cumsum(lengths) - lengths,
+            "lengths": (lengths - 1).astype(np.int32),
             "ids": _raw_ids(facts.column("record")),
             "documents": _raw_ids(facts.column("document"))[:, :8].copy().view("<i8")[:, 0],
             "contents": fingerprints.contents,
@@ -101,6 +104,7 @@ class RecordTable:
         self.shingles.finish()
         self.alone.finish()
         self._offsets = self._take("offsets", np.zeros(0, dtype=np.int64))
+        self._lengths = self._take("lengths", np.zeros(0, dtype=np.int32))
         self._ids = self._take("ids", np.zeros((0, _ID_BYTES), dtype=np.uint8))
         self.documents: NDArray[np.int64] = self._take("documents", np.zeros(0, dtype=np.int64))
         """A number for each record's document: the first 64 bits of its id."""
@@ -111,9 +115,10 @@ class RecordTable:
         self.tokens: NDArray[np.int64] = self._take("tokens", np.zeros(0, dtype=np.int32)).astype(np.int64)
         worth = (("quality", np.float32), ("dates", np.int64), ("answers", np.int32))
         self.worth = Worth(*(self._take(name, np.zeros(0, dtype=kind)) for name, kind in worth))
-        self._columns = pa.Table.from_batches(self._facts, schema=pa.schema([(name, pa.string()) for name in _TEXTS]))
+        facts = pa.Table.from_batches(self._facts, schema=pa.schema([(name, pa.string()) for name in _TEXTS]))
         for name in ("source", "licence"):
-            self._columns = self._columns.set_column(_TEXTS.index(name), name, self._columns[name].dictionary_encode())
+            facts = facts.set_column(_TEXTS.index(name), name, facts[name].dictionary_encode().unify_dictionaries())
+        self._columns = facts.combine_chunks()  # a row in many chunks takes a search through all of them
         self._facts.clear()
 
     def __len__(self) -> int:
@@ -137,12 +142,12 @@ class RecordTable:
 
     def line(self, number: int) -> bytes:
         """One record as a line of JSON, without its end."""
-        return self._line_at(self._offsets[number])
+        return os.pread(self._file.fileno(), self._lengths[number], self._offsets[number])
 
     def lines_as_now(self) -> Callable[[int], bytes]:
         """Gives records as `line` does, but as they are at this moment, whatever is replaced later."""
-        offsets = self._offsets.copy()
-        return lambda number: self._line_at(offsets[number])
+        lengths, offsets = self._lengths.copy(), self._offsets.copy()
+        return lambda number: os.pread(self._file.fileno(), lengths[number], offsets[number])
 
     def lines(self, numbers: NDArray[np.int64]) -> Iterator[bytes]:
         """Several records as lines of JSON, one at a time."""
@@ -175,7 +180,7 @@ class RecordTable:
         line = record.model_dump_json().encode() + b"\n"
         self._file.seek(self._written)
         self._file.write(line)
-        self._offsets[number] = self._written
+        self._offsets[number], self._lengths[number] = self._written, len(line) - 1
         self._written += len(line)
         self._ids[number] = np.frombuffer(bytes.fromhex(record.id), dtype=np.uint8)
         normal = normalise([content])
@@ -193,24 +198,18 @@ class RecordTable:
     def ranks(self) -> NDArray[np.int64]:
         """Each record's place by source, locator (numbers in it by value) and id: the same however they arrived."""
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         names, sources = self._encoded("source")
         by_name = np.empty(len(names), dtype=np.int32)
         by_name[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
         ids = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_ID_BYTES), len(self), [None, pa.py_buffer(self._ids)])
-        keys = pa.table({"source": by_name[sources], "place": self._columns["place"], "id": ids})
-        order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]).to_numpy()
+        order = ascending_order(pa.table({"source": by_name[sources], "place": self._columns["place"], "id": ids}))
         ranks = np.empty(len(order), dtype=np.int64)
         ranks[order] = np.arange(len(order))
         return ranks
 
-    def _line_at(self, offset: int) -> bytes:
-        self._file.seek(offset)
-        return self._file.readline()[:-1]
-
     def _encoded(self, name: str) -> tuple[list[str], NDArray[np.int64]]:
-        column = self._columns[name].unify_dictionaries().combine_chunks()
+        column = self._columns[name].combine_chunks()
         if not len(column):
             return [], np.zeros(0, dtype=np.int64)
         return column.dictionary.to_pylist(), column.indices.to_numpy().astype(np.int64)

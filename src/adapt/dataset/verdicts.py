@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapt.dataset.filters import PASSES, explain
+from adapt.dataset.order import ascending_order
 from adapt.dataset.rules import Rule, early_columns, late_columns
 from adapt.dataset.split import SPLITS
 from adapt.errors import InputError
@@ -196,11 +197,9 @@ class Verdicts:
     def write(self, path: Path) -> None:
         """Write all verdicts, sorted by source, place and id."""
         import pyarrow as pa
-        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
-        keys = [(name, "ascending") for name in ("source", "place", "record")]
-        order = pc.sort_indices(self._table.select(["source", "place", "record"]), sort_keys=keys).to_numpy()
+        order = ascending_order(self._table.select(["source", "place", "record"]))
         measures = [*early_columns(self.rules), *late_columns(self.rules)]
         texts = [(name, pa.string()) for name in (*TEXTS, *_LATE_TEXTS)]
         schema = pa.schema([*texts, ("repeats", pa.int32()), *((name, pa.float64()) for name in measures)])

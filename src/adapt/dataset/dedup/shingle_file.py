@@ -1,7 +1,7 @@
 """The shingle sets of all records on disk: the texts can go, and similarity can still be measured.
 
 Sets are read one run of them after the other, and the file is not mapped: a system may map half a megabyte around each page that is touched, and all
-of that counts as memory of the process.
+of that counts as memory of the process. A small file is read once, as a whole: nearly all of its cost would be calls.
 """
 
 import os
@@ -18,6 +18,8 @@ from adapt.dataset.dedup.shingles import rows_of_like_length
 _BYTES = 4
 _CELLS_AT_ONCE = 1 << 20
 _PAIRS_AT_ONCE = 1 << 14
+_HELD_BYTES = 1 << 25
+"""A file of no more is held in memory."""
 
 
 class ShingleFile:
@@ -28,6 +30,7 @@ class ShingleFile:
         self._file = path.open("w+b")
         self._counts: list[NDArray[np.int64]] = []
         self._written = 0
+        self._held: bytes | None = None
         self._starts: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._sizes: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
@@ -49,7 +52,7 @@ class ShingleFile:
         self._sizes = np.concatenate([np.zeros(0, dtype=np.int64), *self._counts])
         self._starts = np.cumsum(self._sizes) - self._sizes
         self._counts.clear()
-        self._file.flush()
+        self.reopen()
 
     def replace(self, record: int, values: NDArray[np.uint32]) -> None:
         """Give a record another set; `reopen` follows before anything is read."""
@@ -60,6 +63,8 @@ class ShingleFile:
     def reopen(self) -> None:
         """Open what was replaced for reading."""
         self._file.flush()
+        size = self._written * _BYTES
+        self._held = os.pread(self._file.fileno(), size, 0) if size <= _HELD_BYTES else None
 
     def sizes(self) -> NDArray[np.int64]:
         """How many shingles each record has."""
@@ -76,9 +81,11 @@ class ShingleFile:
         opens = np.flatnonzero(np.append(True, starts[1:] != starts[:-1] + counts[:-1])[: len(records)])
         lasts = np.append(opens[1:], len(records))[: len(opens)] - 1
         lengths = (starts[lasts] + counts[lasts] - starts[opens]) * _BYTES
-        file = self._file.fileno()
         runs = zip(lengths.tolist(), (starts[opens] * _BYTES).tolist(), strict=True)
-        return np.frombuffer(b"".join([os.pread(file, length, start) for length, start in runs]), dtype="<u4"), counts
+        return np.frombuffer(b"".join([self._read(length, start) for length, start in runs]), dtype="<u4"), counts
+
+    def _read(self, length: int, start: int) -> bytes:
+        return os.pread(self._file.fileno(), length, start) if self._held is None else self._held[start : start + length]
 
     def parts(self, members: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         """Places of members in pieces of bounded size, in order; those without shingles are left out."""
