@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from adapt.cli.context import all_specs, complete_names, json_option, open_workspace, print_json, print_table, spec_names
+from adapt.dataset.rules import remedy
 from adapt.errors import StageError
 from adapt.plan.build import Built, build
 from adapt.plan.index import check_index
@@ -12,6 +13,9 @@ from adapt.plan.stages import ORDER
 from adapt.plan.summary import summarize
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
+
+GREAT_LOSS = 0.25
+"""Share of the records made by which one rule stands out."""
 
 
 @click.command("build")
@@ -79,7 +83,7 @@ def _print_summary(workspace: Workspace, built: list[Built], accounts: list[dict
     print_table(("stage", "outcome", "seconds", "peak MiB", "output"), rows)
     for account in accounts:
         click.echo()
-        for line in _account_lines(account):
+        for line in account_lines(account):
             click.echo(line)
 
 
@@ -88,8 +92,16 @@ def _dataset_line(report: dict[str, Any]) -> str:
     return f"{report['records']} of {report['candidates']} records kept ({splits})"
 
 
-def _account_lines(account: dict[str, Any]) -> list[str]:
-    lines = [f"{account['name']}: {_dataset_line(account['dataset'])}"] if "dataset" in account else []
+def _great_losses(report: dict[str, Any]) -> list[str]:
+    """A rule that took so much may not suit the data, which the counts alone would not tell."""
+    great = [(rule, count) for rule, count in report["dropped"].items() if count >= GREAT_LOSS * report["candidates"] > 0]
+    return [f"{count} of them went as {rule}; to keep more: {remedy(rule)}" for rule, count in great]
+
+
+def account_lines(account: dict[str, Any]) -> list[str]:
+    """What came of one adapter, a line each: its data set, metrics, exports, and whether it is served."""
+    said = [_dataset_line(account["dataset"]), *_great_losses(account["dataset"])] if "dataset" in account else []
+    lines = [f"{account['name']}: {line}" for line in said]
     if metrics := account.get("metrics"):
         base, adapter = metrics["base"], metrics["adapter"]
         figures = ", ".join(f"{name} {base[name]} -> {adapter[name]}" for name in adapter if name in base)

@@ -14,23 +14,12 @@ from adapt.dataset.mixing import Mix
 from adapt.dataset.output import Splits
 from adapt.dataset.partition import Partition
 from adapt.dataset.report import Augmented, Bin, DatasetReport, Families, Leakage, Synthesised
-from adapt.dataset.rules import CONTAMINATION, TEST_CONTAMINATION
+from adapt.dataset.rules import CONTAMINATION, TEST_CONTAMINATION, remedy
 from adapt.dataset.selection import Selection
 from adapt.dataset.split import SPLITS
 from adapt.errors import InputError
 
 _FIRST_BIN = 32
-_HINTS = {
-    "language": "allow more in dataset.languages, or add sources",
-    "licence": "allow more in dataset.licences, or name the licences of the sources in corpus.sources",
-    "too_short": "lower dataset.lengths.min_output_words, or add sources",
-    "too_long": "raise dataset.lengths.max_record_tokens, or divide long sections",
-    "exact_duplicate": "the corpus repeats itself: add sources",
-    "near_duplicate": "raise dataset.near_duplicates.threshold, or add sources",
-    "contamination": "the corpus holds the evaluation sets: take them out of its sources, or raise dataset.decontamination.min_share",
-    "test_contamination": "records quote each other at length: raise dataset.decontamination.min_share, or set passages to cut what repeats",
-}
-_OTHER_HINT = "loosen this rule in dataset.quality, or add sources"
 
 
 class Counts(NamedTuple):
@@ -93,7 +82,7 @@ def require_splits(report: DatasetReport, parts: Partition, min_records: int) ->
     require_records(report, min_records)
     empty = [name for name in SPLITS if not len(parts.records(name))]
     if empty:
-        raise InputError(f"no records are left in {' and '.join(empty)}:\n{_steps(report)}", hint=_HINTS["test_contamination"])
+        raise InputError(f"no records are left in {' and '.join(empty)}:\n{_steps(report)}", hint=remedy(TEST_CONTAMINATION))
 
 
 def _steps(report: DatasetReport) -> str:
@@ -102,7 +91,7 @@ def _steps(report: DatasetReport) -> str:
 
 def _hint(report: DatasetReport) -> str:
     worst = max(report.dropped, key=lambda rule: report.dropped[rule])
-    return _HINTS.get(worst, _OTHER_HINT) if report.dropped[worst] else "add sources to the corpus, or lower dataset.min_records"
+    return remedy(worst) if report.dropped[worst] else "add sources to the corpus, or lower dataset.min_records"
 
 
 def count_lengths(tokens: NDArray[np.int64]) -> tuple[Bin, ...]:

@@ -20,6 +20,18 @@ LANGUAGE = "language"
 CONFIDENCE = "language_confidence"
 """Column of the confidence that the rule on languages looks at beside the language."""
 
+_REMEDIES = {
+    "language": "allow more in dataset.languages, or add sources",
+    "licence": "allow more in dataset.licences, or name the licences of the sources in corpus.sources",
+    "too_short": "lower dataset.lengths.min_output_words, or add sources",
+    "too_long": "raise dataset.lengths.max_record_tokens, or divide long sections",
+    "exact_duplicate": "the corpus repeats itself: add sources",
+    "near_duplicate": "raise dataset.near_duplicates.threshold, or add sources",
+    "contamination": "the corpus holds the evaluation sets: take them out of its sources, or raise dataset.decontamination.min_share",
+    "test_contamination": "records quote each other at length: raise dataset.decontamination.min_share, or set passages to cut what repeats",
+}
+_OTHER_REMEDY = "loosen this rule in dataset.quality, or add sources"
+
 
 class Rule(Shape):
     """One rule, with the column of verdicts.parquet that holds what it measured."""
@@ -51,6 +63,11 @@ def declare_rules(spec: DatasetSpec) -> tuple[Rule, ...]:
     if spec.decontamination.test_split:
         rules.append(_below(TEST_CONTAMINATION, "test_contamination", spec.decontamination.min_share))
     return tuple(rules)
+
+
+def remedy(rule: str) -> str:
+    """What keeps more of the records that `rule` takes."""
+    return _REMEDIES.get(rule, _OTHER_REMEDY)
 
 
 def quality_rules(quality: Quality) -> list[Rule]:
