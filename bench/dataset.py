@@ -6,9 +6,10 @@ DIR has MedQuAD, Huatuo and GSM8K as `../shared/data` does. Every side reads one
 exact ones of 5% of the rows and near ones of 20% of the longer rows, so that it is known what must go; repairs Unicode and white space, masks e-mail
 and IP addresses, removes exact and near duplicates, and writes what is left. Ours is the corpus and the dataset stage as a build runs them: beside
 that work they identify languages, measure quality, count tokens, split, prove that nothing leaks, and write ledgers, verdicts and card. A second row
-of ours is without languages and quality, which settings can leave out; the rest of that comes with every build. text-dedup has no step that
-cleans, so its side cleans with `datasets` and ftfy. Measured: CPU seconds (user and system) of a fresh process and its children, start-up
-included, and peak memory; medians of `--repeats` turns. `--growth` measures ours at 100,000 and 1,000,000 made-up records of 500 characters instead.
+of ours is without languages and quality, which settings can leave out; a third runs our operators at the peers' work and nothing else. text-dedup
+has no step that cleans, so its side cleans with `datasets` and ftfy. Measured: CPU seconds (user and system) of a fresh process and its children,
+start-up included, and peak memory; medians of `--repeats` turns. `--growth` measures ours at 100,000 and 1,000,000 made-up records of 500 characters
+instead.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from typing import Any
 
 import adapt
 from dataset_rows import Planted, made_up, rows_of, write_rows
-from dataset_sides import OURS, OURS_ALONE, PEERS, Cost, measure
+from dataset_sides import OURS, OURS_ALONE, OURS_UNMEASURED, PEERS, Cost, measure
 
 ENVIRONMENTS = Path(__file__).parent.parent / ".venv-peers"
 LANGUAGES = {"huatuo": "zh", "gsm8k": "en", "medquad": "en"}
@@ -51,7 +52,7 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     peers = [peer for peer in PEERS if (options.peers / peer).is_dir()]
     if not peers:
         raise SystemExit(f"no peer's environment is in {options.peers}: run make bench-env")
-    sides = [OURS, OURS_ALONE, *peers]
+    sides = [OURS, OURS_UNMEASURED, OURS_ALONE, *peers]
     figures: dict[str, Any] = {}
     print("| set | side | rows | CPU seconds | records/CPU s | peak MiB | copies found | others removed |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from dataset_rows import json_lines
 
 HERE = Path(__file__).parent
-OURS, OURS_ALONE = "ours", "ours, the peers' work alone"
+OURS, OURS_UNMEASURED, OURS_ALONE = "ours", "ours, languages and quality left out", "ours, the peers' work alone"
 PEERS = ("datajuicer", "datatrove", "textdedup")
 
 
@@ -38,8 +38,11 @@ def measure(side: str, source: Path, out: Path, language: str, peers: Path) -> C
 
 
 def _command(side: str, source: Path, out: Path, language: str, peers: Path) -> list[str]:
-    if side in (OURS, OURS_ALONE):
-        return [sys.executable, str(HERE / "peers" / "dataset_ours.py"), str(source), str(out), language, "all" if side == OURS else "alone"]
+    if side == OURS_ALONE:
+        return [sys.executable, str(HERE / "peers" / "dataset_steps.py"), str(source), str(out), language]
+    if side in (OURS, OURS_UNMEASURED):
+        mode = "all" if side == OURS else "unmeasured"
+        return [sys.executable, str(HERE / "peers" / "dataset_ours.py"), str(source), str(out), language, mode]
     programs = peers.resolve() / side / "bin"
     if side == "datajuicer":
         return [str(programs / "dj-process"), "--config", str(_datajuicer_recipe(source, out, language))]
@@ -72,9 +75,17 @@ def _datajuicer_recipe(source: Path, out: Path, language: str) -> Path:
 
 def _kept_ids(side: str, source: Path, out: Path) -> set[str]:
     """Ids of the rows that a side kept."""
-    if side in (OURS, OURS_ALONE):
-        verdicts = pq.read_table(out / "dataset" / "verdicts.parquet", columns=["locator", "outcome"])
-        kept = set(verdicts.filter(pc.not_equal(verdicts["outcome"], "dropped"))["locator"].to_pylist())
+    if side in (OURS, OURS_UNMEASURED, OURS_ALONE):
+        kept = _kept_lines(out) if side == OURS_ALONE else _kept_records(out)
         return {row["id"] for number, row in enumerate(json_lines(source), 1) if f"line {number}" in kept}
     files = sorted((out / "kept").glob("*.jsonl")) if side == "datatrove" else [out / "kept.jsonl"]
     return {row["id"] for file in files for row in json_lines(file)}
+
+
+def _kept_lines(out: Path) -> set[str]:
+    return {row["locator"] for row in json_lines(out / "kept.jsonl")}
+
+
+def _kept_records(out: Path) -> set[str]:
+    verdicts = pq.read_table(out / "dataset" / "verdicts.parquet", columns=["locator", "outcome"])
+    return set(verdicts.filter(pc.not_equal(verdicts["outcome"], "dropped"))["locator"].to_pylist())

@@ -1,4 +1,4 @@
-"""Our side of bench/dataset.py: SOURCE OUT LANGUAGE all|alone. Both stages as a build runs them; `alone` leaves out what settings can."""
+"""Our side of bench/dataset.py: SOURCE OUT LANGUAGE all|unmeasured. Both stages of a build; `unmeasured` leaves out languages and quality."""
 
 import sys
 from pathlib import Path
@@ -22,11 +22,11 @@ SETTINGS: dict[str, Any] = {"lengths": {"max_record_tokens": 1 << 20, "min_outpu
 def main() -> None:
     """Run both stages."""
     source, out, language, mode = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]
-    alone = mode == "alone"
-    unmeasured = {"language": language, "measure_quality": False} if alone else {}
+    bare = mode == "unmeasured"
+    unmeasured = {"language": language, "measure_quality": False} if bare else {}
     corpus = CorpusSection(code="0" * 64, libraries={}, corpus=CorpusSpec.model_validate({"pii": {"ip": "mask"}} | unmeasured))
     dataset = DatasetSection(
-        code="0" * 64, libraries={}, dataset=DatasetSpec.model_validate(SETTINGS | ({"quality": {"kinds": []}} if alone else {})),
+        code="0" * 64, libraries={}, dataset=DatasetSpec.model_validate(SETTINGS | ({"quality": {"kinds": []}} if bare else {})),
         base=PinnedBase(source=BundledBase(), digest="0" * 64), seed=0,
     )  # fmt: skip
     raw = source.parent / "raw"
