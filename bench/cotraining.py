@@ -12,7 +12,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,11 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
-    adapters, lengths = ((8,), (64,)) if options.quick else ((2, 4, 8), (32, 64, 128, 256))
+    adapters, lengths = ((8,), (64,)) if options.quick else ((8, 4, 2), (16, 32, 64, 128, 256))
     figures = {}
     print("| adapters | tokens a step each | alone, CPU s | shared, CPU s | ratio |\n| ---: | ---: | ---: | ---: | ---: |")
     for tokens in lengths:
-        for count in adapters:
-            alone, shared = measure(count, tokens, options)
+        for count, (alone, shared) in measure(adapters, tokens, options):
             figures[f"k{count}_t{tokens}"] = {"alone": alone, "shared": shared, "ratio": alone / shared}
             print(f"| {count} | {tokens} | {alone:.2f} | {shared:.2f} | {alone / shared:.2f} |", flush=True)
     for name, figure in figures.items():
@@ -44,31 +43,32 @@ def main() -> None:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def measure(count: int, tokens: int, options: argparse.Namespace) -> tuple[float, float]:
-    """CPU seconds of one step of `count` adapters: alone in turn, and with shared passes."""
+def measure(adapters: Sequence[int], tokens: int, options: argparse.Namespace) -> Iterator[tuple[int, tuple[float, float]]]:
+    """For each number of adapters the CPU seconds of one step of all: alone in turn, and with shared passes. They go on with the same lanes."""
     from adapt.adapter.cotraining import SharedPasses
     from adapt.adapter.loop import reproducible
     from adapt.adapter.methods.frozen import Base
 
-    folder = prepared(options.cache)
-    base = Base(folder)
-    sides = [[lane_of(base, number, tokens, options.steps + WARM_STEPS) for number in range(count)] for _ in range(2)]
-    shared = SharedPasses(base, sides[1])
-    times: tuple[list[float], list[float]] = ([], [])
+    base, steps = Base(prepared(options.cache)), options.steps + WARM_STEPS
+    sides = [[lane_of(base, number, tokens, steps * len(adapters)) for number in range(max(adapters))] for _ in range(2)]
     with reproducible():
         for lane in (*sides[0], *sides[1]):
             lane.start()
-        for step in range(options.steps + WARM_STEPS):
-            for side, spent in enumerate(times):
-                before = time.process_time()
-                for lane in sides[0] if side == 0 else ():
-                    lane.turn()
-                if side == 1 and any(outcome is not True for _, outcome in shared.turn(sides[1])):
-                    raise SystemExit("a step failed")
-                if step >= WARM_STEPS:
-                    spent.append(time.process_time() - before)
-    check_equal([lane.state.train_loss for lane in sides[0]], [lane.state.train_loss for lane in sides[1]])
-    return statistics.median(times[0]), statistics.median(times[1])
+        for count in adapters:
+            alone, beside = sides[0][:count], sides[1][:count]
+            shared = SharedPasses(base, beside)
+            times: tuple[list[float], list[float]] = ([], [])
+            for step in range(steps):
+                for side, spent in enumerate(times):
+                    before = time.process_time()
+                    for lane in alone if side == 0 else ():
+                        lane.turn()
+                    if side == 1 and any(outcome is not True for _, outcome in shared.turn(beside)):
+                        raise SystemExit("a step failed")
+                    if step >= WARM_STEPS:
+                        spent.append(time.process_time() - before)
+            check_equal([lane.state.train_loss for lane in alone], [lane.state.train_loss for lane in beside])
+            yield count, (statistics.median(times[0]), statistics.median(times[1]))
 
 
 def check_equal(alone: Sequence[float], shared: Sequence[float]) -> None:
