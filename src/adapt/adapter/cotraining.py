@@ -70,7 +70,7 @@ class SharedPasses:
             if name in adapted:
                 setattr(module, "forward", MethodType(self._forward(module, adapted[name]), module))  # noqa: B010
         copies = [pair for _, layer in self._layers for pair in layer.pairs()]
-        self._copies: tuple[list[Tensor], ...] = tuple(map(list, zip(*copies, strict=True)))
+        self._copies, self._copied = ([pair[side] for pair in copies] for side in (0, 1))
 
     def turn(self, lanes: Sequence[Lane]) -> Iterator[tuple[Lane, bool | InputError]]:
         """A step of each lane, as `Lane.turn` takes one: whether there was one to take, or why its training stopped."""
@@ -93,7 +93,7 @@ class SharedPasses:
         totals = {lane: lane.objective.weight(list(chain.from_iterable(passes))) for lane, passes in wanted.items()}
         self._streams = {lane: torch.Generator(lane.device).manual_seed(lane.step_seed) for lane in wanted}
         losses: dict[Lane, list[Loss]] = {lane: [] for lane in wanted}
-        torch._foreach_copy_(*self._copies)
+        torch._foreach_copy_(self._copies, self._copied)
         for number in range(max(map(len, wanted.values()))):
             if number:
                 self._streams = {lane: torch.Generator(lane.device).manual_seed(pass_seed(lane.step_seed, number)) for lane in wanted}
