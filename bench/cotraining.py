@@ -1,6 +1,6 @@
 """Times training steps of K adapters over one base that share forward passes, against the same steps one adapter after another.
 
-    python bench/cotraining.py [--quick] [--threads N] [--json FILE]
+    python bench/cotraining.py [--quick] [--uneven] [--threads N] [--json FILE]
 
 The bundled model in bfloat16, LoRA of rank 16 on every linear layer, records of T tokens and one record a step: what sweeps and small sets do. Both
 sides run in one process, in turns, on lanes of the same records, steps, ranks and settings; medians of CPU seconds (user and system) of whole steps,
@@ -23,6 +23,7 @@ def main() -> None:
     """Measure, print the table and ratios, and write the figures to a file when asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="K = 8 at 64 tokens alone")
+    parser.add_argument("--uneven", action="store_true", help="records of half to one and a half times as many tokens")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--cache", type=Path, default=Path(".adapt/cache"), help="where the converted base is kept")
@@ -50,7 +51,7 @@ def measure(adapters: Sequence[int], tokens: int, options: argparse.Namespace) -
     from adapt.adapter.methods.frozen import Base
 
     base, steps = Base(prepared(options.cache)), options.steps + WARM_STEPS
-    sides = [[lane_of(base, number, tokens, steps * len(adapters)) for number in range(max(adapters))] for _ in range(2)]
+    sides = [[lane_of(base, number, tokens, steps * len(adapters), uneven=options.uneven) for number in range(max(adapters))] for _ in range(2)]
     with reproducible():
         for lane in (*sides[0], *sides[1]):
             lane.start()
@@ -88,8 +89,8 @@ def prepared(cache: Path) -> Path:
     return prepare(pin(BundledBase(), root=Path()), root=Path(), cache=cache, progress=QuietProgress())
 
 
-def lane_of(base: Any, number: int, tokens: int, steps: int) -> Any:
-    """An adapter in training on records of `tokens` random tokens, the last half of which is the answer."""
+def lane_of(base: Any, number: int, tokens: int, steps: int, *, uneven: bool = False) -> Any:
+    """An adapter in training on records of `tokens` random tokens, or about so many, the last half of which is the answer."""
     import random
     from array import array
 
@@ -104,7 +105,10 @@ def lane_of(base: Any, number: int, tokens: int, steps: int) -> Any:
     from adapt.spec.resolved.train import TrainSection
 
     rng = random.Random(number)
-    items = [Example(array("i", (rng.randrange(1000, 40000) for _ in range(tokens))), tokens // 2, str(place)) for place in range(steps)]
+    lengths = [rng.randrange(tokens // 2 + 1, 3 * tokens // 2) if uneven else tokens for _ in range(steps)]
+    items = [
+        Example(array("i", (rng.randrange(1000, 40000) for _ in range(length))), length // 2, str(place)) for place, length in enumerate(lengths)
+    ]
     settings = {"epochs": 1, "batch_tokens": tokens, "patience": None, "checkpoint_every_steps": 1000, "device": "cpu", "cotraining": "fused"}
     section = TrainSection(
         code="0" * 64, libraries={}, base=PinnedBase(source=BundledBase(), digest="0" * 64), prompt=PinnedPrompt(kind="model"),
