@@ -106,9 +106,8 @@ def lane_of(base: Any, number: int, tokens: int, steps: int, *, uneven: bool = F
 
     rng = random.Random(number)
     lengths = [rng.randrange(tokens // 2 + 1, 3 * tokens // 2) if uneven else tokens for _ in range(steps)]
-    items = [
-        Example(array("i", (rng.randrange(1000, 40000) for _ in range(length))), length // 2, str(place)) for place, length in enumerate(lengths)
-    ]
+    texts = [array("i", (rng.randrange(1000, 40000) for _ in range(length))) for length in lengths]
+    items = [Example(ids, len(ids) // 2, str(place)) for place, ids in enumerate(texts)]
     settings = {"epochs": 1, "batch_tokens": tokens, "patience": None, "checkpoint_every_steps": 1000, "device": "cpu", "cotraining": "fused"}
     section = TrainSection(
         code="0" * 64, libraries={}, base=PinnedBase(source=BundledBase(), digest="0" * 64), prompt=PinnedPrompt(kind="model"),

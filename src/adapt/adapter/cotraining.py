@@ -28,8 +28,9 @@ from adapt.adapter.passes import Outcome, outcome_of, pass_seed
 from adapt.adapter.states import States, behind_each_other
 from adapt.errors import InputError
 
-FILLING_TOKENS = {"cpu": 192, "cuda": 4096}
-"""Tokens in a lane's own passes from which products are at full speed, so that sharing them gains nothing (docs/benchmarks.md)."""
+FILLING_TOKENS = {"cpu": 320, "cuda": 4096}
+"""Tokens in a lane's own passes from which products are at full speed, so that sharing them gains little: on a CPU 8 adapters gain a fifth at 256
+(docs/benchmarks.md); on a GPU it was not measured."""
 Passes = list[Sequence[Item]]
 
 
