@@ -38,7 +38,7 @@ class DistributedSpec(Section):
         """Names that other programs have for strategies are answered with what does the same here."""
         if value == "zero2":
             raise ValueError(
-                "zero2 is not offered, since DeepSpeed owns the loop that it runs in; set it to fsdp2, which shards weights too, or to ddp"
+                "zero2 is not offered, since DeepSpeed runs a loop of its own; set it to fsdp2, which shards weights too, or to ddp"
             )
         if value in ("zero3", "fsdp"):
             raise ValueError(f"{value} is not offered; set it to fsdp2, which shards weights, gradients and the optimiser alike")
