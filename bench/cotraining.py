@@ -1,6 +1,6 @@
 """Times training steps of K adapters over one base that share forward passes, against the same steps one adapter after another.
 
-    python bench/cotraining.py [--quick] [--threads N] [--json FILE]
+    python bench/cotraining.py [--quick] [--uneven] [--threads N] [--json FILE]
 
 The bundled model in bfloat16, LoRA of rank 16 on every linear layer, records of T tokens and one record a step: what sweeps and small sets do. Both
 sides run in one process, in turns, on lanes of the same records, steps, ranks and settings; medians of CPU seconds (user and system) of whole steps,
@@ -12,7 +12,7 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ def main() -> None:
     """Measure, print the table and ratios, and write the figures to a file when asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="K = 8 at 64 tokens alone")
+    parser.add_argument("--uneven", action="store_true", help="records of half to one and a half times as many tokens")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--cache", type=Path, default=Path(".adapt/cache"), help="where the converted base is kept")
@@ -30,12 +31,11 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(options.threads)
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
-    adapters, lengths = ((8,), (64,)) if options.quick else ((2, 4, 8), (32, 64, 128, 256))
+    adapters, lengths = ((8,), (64,)) if options.quick else ((8, 4, 2), (16, 32, 64, 128, 256))
     figures = {}
     print("| adapters | tokens a step each | alone, CPU s | shared, CPU s | ratio |\n| ---: | ---: | ---: | ---: | ---: |")
     for tokens in lengths:
-        for count in adapters:
-            alone, shared = measure(count, tokens, options)
+        for count, (alone, shared) in measure(adapters, tokens, options):
             figures[f"k{count}_t{tokens}"] = {"alone": alone, "shared": shared, "ratio": alone / shared}
             print(f"| {count} | {tokens} | {alone:.2f} | {shared:.2f} | {alone / shared:.2f} |", flush=True)
     for name, figure in figures.items():
@@ -44,31 +44,32 @@ def main() -> None:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def measure(count: int, tokens: int, options: argparse.Namespace) -> tuple[float, float]:
-    """CPU seconds of one step of `count` adapters: alone in turn, and with shared passes."""
+def measure(adapters: Sequence[int], tokens: int, options: argparse.Namespace) -> Iterator[tuple[int, tuple[float, float]]]:
+    """For each number of adapters the CPU seconds of one step of all: alone in turn, and with shared passes. They go on with the same lanes."""
     from adapt.adapter.cotraining import SharedPasses
     from adapt.adapter.loop import reproducible
     from adapt.adapter.methods.frozen import Base
 
-    folder = prepared(options.cache)
-    base = Base(folder)
-    sides = [[lane_of(base, number, tokens, options.steps + WARM_STEPS) for number in range(count)] for _ in range(2)]
-    shared = SharedPasses(base, sides[1])
-    times: tuple[list[float], list[float]] = ([], [])
+    base, steps = Base(prepared(options.cache)), options.steps + WARM_STEPS
+    sides = [[lane_of(base, number, tokens, steps * len(adapters), uneven=options.uneven) for number in range(max(adapters))] for _ in range(2)]
     with reproducible():
         for lane in (*sides[0], *sides[1]):
             lane.start()
-        for step in range(options.steps + WARM_STEPS):
-            for side, spent in enumerate(times):
-                before = time.process_time()
-                for lane in sides[0] if side == 0 else ():
-                    lane.turn()
-                if side == 1 and any(outcome is not True for _, outcome in shared.turn(sides[1])):
-                    raise SystemExit("a step failed")
-                if step >= WARM_STEPS:
-                    spent.append(time.process_time() - before)
-    check_equal([lane.state.train_loss for lane in sides[0]], [lane.state.train_loss for lane in sides[1]])
-    return statistics.median(times[0]), statistics.median(times[1])
+        for count in adapters:
+            alone, beside = sides[0][:count], sides[1][:count]
+            shared = SharedPasses(base, beside)
+            times: tuple[list[float], list[float]] = ([], [])
+            for step in range(steps):
+                for side, spent in enumerate(times):
+                    before = time.process_time()
+                    for lane in alone if side == 0 else ():
+                        lane.turn()
+                    if side == 1 and any(outcome is not True for _, outcome in shared.turn(beside)):
+                        raise SystemExit("a step failed")
+                    if step >= WARM_STEPS:
+                        spent.append(time.process_time() - before)
+            check_equal([lane.state.train_loss for lane in alone], [lane.state.train_loss for lane in beside])
+            yield count, (statistics.median(times[0]), statistics.median(times[1]))
 
 
 def check_equal(alone: Sequence[float], shared: Sequence[float]) -> None:
@@ -88,8 +89,8 @@ def prepared(cache: Path) -> Path:
     return prepare(pin(BundledBase(), root=Path()), root=Path(), cache=cache, progress=QuietProgress())
 
 
-def lane_of(base: Any, number: int, tokens: int, steps: int) -> Any:
-    """An adapter in training on records of `tokens` random tokens, the last half of which is the answer."""
+def lane_of(base: Any, number: int, tokens: int, steps: int, *, uneven: bool = False) -> Any:
+    """An adapter in training on records of `tokens` random tokens, or about so many, the last half of which is the answer."""
     import random
     from array import array
 
@@ -104,7 +105,9 @@ def lane_of(base: Any, number: int, tokens: int, steps: int) -> Any:
     from adapt.spec.resolved.train import TrainSection
 
     rng = random.Random(number)
-    items = [Example(array("i", (rng.randrange(1000, 40000) for _ in range(tokens))), tokens // 2, str(place)) for place in range(steps)]
+    lengths = [rng.randrange(tokens // 2 + 1, 3 * tokens // 2) if uneven else tokens for _ in range(steps)]
+    texts = [array("i", (rng.randrange(1000, 40000) for _ in range(length))) for length in lengths]
+    items = [Example(ids, len(ids) // 2, str(place)) for place, ids in enumerate(texts)]
     settings = {"epochs": 1, "batch_tokens": tokens, "patience": None, "checkpoint_every_steps": 1000, "device": "cpu", "cotraining": "fused"}
     section = TrainSection(
         code="0" * 64, libraries={}, base=PinnedBase(source=BundledBase(), digest="0" * 64), prompt=PinnedPrompt(kind="model"),

@@ -1,6 +1,6 @@
 """Times supervised fine-tuning of the bundled model, side by side with TRL's SFTTrainer and LLaMA-Factory on the same records.
 
-    make bench-env && python bench/train.py --data DIR [--quick] [--json FILE]
+    make bench-env && python bench/train.py --data DIR [--quick] [--sets huatuo] [--json FILE]
 
 DIR has GSM8K and Huatuo as `../shared/data` does. Every side trains LoRA of one rank on every linear layer of one base in bfloat16, on the same
 records and about as many tokens a step, over the same epochs, with one schedule, in a process of its own; the loss is taken on answers alone.
@@ -53,6 +53,7 @@ def main() -> None:
     """Measure, print tables and ratios, and write the figures to a file when asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, help="folder with gsm8k/ and huatuo/")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS, help="the sets that are run")
     parser.add_argument("--peers", type=Path, default=PEERS, help="folder with an environment for each peer")
     parser.add_argument("--quick", action="store_true", help="48 records of each set, one turn")
     parser.add_argument("--records", type=int, help="records of each set that are trained on; 240 unless --quick")
@@ -88,7 +89,7 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     refused: list[str] = []
     print("| set | side | tokens | steps | tokens/CPU s | tokens/s | peak MiB | held-out loss |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for name in SETS:
+    for name in options.sets:
         job = _run(
             options, "prepare", folder / name, {"data": str(options.data), "set": name, "records": options.records, "cache": str(options.cache)}
         )

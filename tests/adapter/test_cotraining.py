@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from adapt.adapter import cotraining
-from adapt.adapter.fused import Update, updated
+from adapt.adapter.fused import Layer, Side, groups_of, updated
 from adapt.adapter.train import Training, train_together
 from adapt.artifact.progress import QuietProgress
 from adapt.errors import InputError
@@ -16,29 +16,41 @@ from adapt.spec.lora import LoraSpec
 from tests.adapter.trainings import BASE, records, run, section, write_dataset
 
 
-def test_each_adapter_changes_its_own_rows_alone_and_gets_the_gradient_that_it_has_alone() -> None:
+@pytest.mark.parametrize(
+    "lengths", [(3, 3, 3), (2, 3, 3), (1, 2, 40)], ids=["as many rows each", "padded to one length", "too different for one product"]
+)
+@pytest.mark.parametrize("dropout", [False, True])
+def test_each_adapter_changes_its_own_rows_alone_and_gets_the_gradient_that_it_has_alone(lengths: tuple[int, ...], dropout: bool) -> None:
     torch.manual_seed(0)
-    x, weight = torch.randn(1, 7, 6, dtype=torch.float64, requires_grad=True), torch.randn(5, 6, dtype=torch.float64)
+    total = 1 + sum(lengths) + 2
+    x, weight = torch.randn(1, total, 6, dtype=torch.float64, requires_grad=True), torch.randn(5, 6, dtype=torch.float64)
+    keep = torch.empty(total, 6, dtype=torch.float64).bernoulli_(0.5).mul_(2) if dropout else None
+    ends = [1 + sum(lengths[:number]) for number in range(4)]
+    rows = {number: slice(ends[number], ends[number + 1]) for number in range(3)}
     sides = [
-        (torch.randn(rank, 6, dtype=torch.float64, requires_grad=True), torch.randn(5, rank, dtype=torch.float64, requires_grad=True))
-        for rank in (2, 3)
+        Side(torch.nn.Parameter(torch.randn(rank, 6, dtype=torch.float64)), torch.nn.Parameter(torch.randn(5, rank, dtype=torch.float64)), scaling)
+        for rank, scaling in ((2, 2.0), (3, 0.5), (1, 1.0), (2, 1.0))
     ]
-    keep = torch.tensor([[2.0, 0, 2, 2, 0, 2]] * 3, dtype=torch.float64)
-    updates = [Update(*sides[0], 2.0, slice(1, 4), keep), Update(*sides[1], 0.5, slice(4, 7), None)]
 
     def plain() -> torch.Tensor:
+        kept = x[0] if keep is None else x[0] * keep
+        own = {number: sides[number].scaling * kept[part] @ sides[number].a.T @ sides[number].b.T for number, part in rows.items()}
         y = x[0] @ weight.T
-        first = y[1:4] + 2.0 * (x[0, 1:4] * keep) @ sides[0][0].T @ sides[0][1].T
-        return torch.cat([y[:1], first, y[4:] + 0.5 * x[0, 4:] @ sides[1][0].T @ sides[1][1].T])
+        return torch.cat([y[:1], *(y[part] + own[number] for number, part in rows.items()), y[-2:]])
 
-    wanted = plain()
-    found = updated(x, weight, None, updates)[0]
+    layer = Layer(sides, weight)
+    torch._foreach_copy_(*map(list, zip(*layer.pairs(), strict=True)))
+    groups = groups_of(rows, x)
+    wanted, found = plain(), updated(x, weight, None, layer, groups, keep)[0]
     assert torch.allclose(found, wanted)
-    inputs = [x, *(side for pair in sides for side in pair)]
+    inputs = [x, *(side for each in sides[:3] for side in each[:2])]
     theirs = torch.autograd.grad(wanted.square().sum(), inputs)
-    ours = torch.autograd.grad(updated(x, weight, None, updates).square().sum(), inputs)
-    for one, other in zip(ours, theirs, strict=True):
-        assert torch.allclose(one, other, rtol=1e-5)  # gradients of the sides pass through float32
+    (ours,) = torch.autograd.grad(found.square().sum(), [x])
+    assert torch.allclose(ours, theirs[0])
+    layer.hand_out(rows)
+    for weights, grad in zip(inputs[1:], theirs[1:], strict=True):
+        assert torch.allclose(weights.grad, grad)
+    assert sides[3].a.grad is None  # it has no rows in this pass
 
 
 @pytest.fixture

@@ -272,6 +272,8 @@ def test_parts_are_even_and_keep_the_order() -> None:
         ({"method": "qlora", "distributed": FSDP2}, "with method qlora a quantized base is not sharded; set the strategy to ddp"),
         ({"optimizer": "muon", "distributed": FSDP2}, "optimizer muon needs whole weights; set the optimizer to adamw or sgd"),
         ({"dtype": "float16", "distributed": FSDP2}, "float16 would need one loss scale"),
+        ({"distributed": {"strategy": "zero2", "processes": 2}}, "zero2 is not offered, .* set it to fsdp2, which shards weights too, or to ddp"),
+        ({"distributed": {"strategy": "zero3", "processes": 2}}, "zero3 is not offered; set it to fsdp2"),
         ({"distributed": {"strategy": "ddp", "processes": 1}}, "greater than or equal to 2"),
     ],
 )

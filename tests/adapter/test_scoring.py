@@ -114,6 +114,8 @@ def test_an_answer_stops_before_the_end_token(model, workspace: Path) -> None:
     answer = generate(model, tokenizer, [prompt], max_new_tokens=12, batch_tokens=64)[0]
     end = answer[4]
     assert generate(model, tokenizer, [prompt], max_new_tokens=12, batch_tokens=64, end_ids=[end])[0] == answer[: answer.index(end)]
+    kept = generate(model, tokenizer, [prompt], max_new_tokens=12, batch_tokens=64, end_ids=[tokenizer.eos_token_id, end], keep_end=True)[0]
+    assert kept == answer[: answer.index(end) + 1]  # the end token that was drawn, and not the first of those that end answers
 
 
 def test_sampling_settings_of_the_model_are_not_used(model, workspace: Path) -> None:

@@ -188,11 +188,10 @@ def _lane(workspace: Path, tmp_path: Path, train: list, **settings) -> Lane:
     from adapt.adapter.methods.door import attach
     from adapt.adapter.methods.frozen import Base
     from adapt.adapter.objectives.sft import Sft
-    from adapt.adapter.train import _prompt
 
     made = section(workspace, **settings)
     attached = attach(Base(workspace / BASE), made, device="cpu", sequences=[])
-    prompt = _prompt(made, workspace / BASE)
+    prompt = Base(workspace / BASE).prompt(made.prompt)
     return Lane(attached, Sft(), [prompt.encode(each) for each in train], [], made.train, seed=1, checkpoint=Checkpoint(tmp_path, "key"))
 
 

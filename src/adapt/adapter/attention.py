@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -83,6 +84,14 @@ def _products(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scali
     return mixed.reshape(batch, heads, tokens, size).transpose(1, 2).contiguous()
 
 
+@cache
+def _uncompiled() -> Any:
+    """The attention as compiled layers call it: where sequences end is data, for which a compiler would write other code each time."""
+    import torch
+
+    return torch.compiler.disable(grouped_attention, reason="where sequences end is data")  # type: ignore[no-untyped-call]
+
+
 @contextmanager
 def causal_attention(model: PreTrainedModel | PeftModel) -> Iterator[None]:
     """Use `grouped_attention` on a CPU inside the block, and FlashAttention on a GPU where it is installed; else torch's kernels, with a mask for
@@ -102,7 +111,7 @@ def causal_attention(model: PreTrainedModel | PeftModel) -> Iterator[None]:
         yield
         return
     if causal.device.type == "cpu":
-        AttentionInterface.register(NAME, grouped_attention)
+        AttentionInterface.register(NAME, _uncompiled())
         causal.config._attn_implementation = NAME
     elif has_varlen_kernel(causal):
         os.environ.setdefault("FLASH_ATTENTION_DETERMINISTIC", "1")

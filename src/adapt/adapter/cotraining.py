@@ -17,18 +17,20 @@ from peft import PeftModel
 from torch import Tensor
 
 from adapt.adapter.attention import causal_attention
-from adapt.adapter.fused import Update, updated
+from adapt.adapter.fused import Group, Layer, Side, groups_of, updated
 from adapt.adapter.head import hidden_states
 from adapt.adapter.lane import Lane
 from adapt.adapter.methods.frozen import Base
 from adapt.adapter.methods.linear import ADAPTER, fused_layers
+from adapt.adapter.objectives.likelihood import row_losses
 from adapt.adapter.objectives.objective import Item, Loss
 from adapt.adapter.passes import Outcome, outcome_of, pass_seed
 from adapt.adapter.states import States, behind_each_other
 from adapt.errors import InputError
 
-FILLING_TOKENS = {"cpu": 192, "cuda": 4096}
-"""Tokens in a lane's own passes from which products are at full speed, so that sharing them gains nothing (docs/benchmarks.md)."""
+FILLING_TOKENS = {"cpu": 320, "cuda": 4096}
+"""Tokens in a lane's own passes from which products are at full speed, so that sharing them gains little: on a CPU 8 adapters gain a fifth at 256
+(docs/benchmarks.md); on a GPU it was not measured."""
 Passes = list[Sequence[Item]]
 
 
@@ -58,13 +60,18 @@ class SharedPasses:
         self._model = model.train()
         self._rows: dict[Lane, slice] = {}
         self._streams: dict[Lane, torch.Generator] = {}
-        layers: dict[str, list[tuple[Lane, Any]]] = {}
+        self._groups: dict[tuple[Lane, ...], list[Group]] = {}
+        """Of the pass: the rows of the adapters that a layer has."""
+        adapted: dict[str, list[tuple[Lane, Any]]] = {}
         for lane in lanes:
             for name, layer in fused_layers(cast(PeftModel, lane.model)):
-                layers.setdefault(name, []).append((lane, layer))
+                adapted.setdefault(name, []).append((lane, layer))
+        self._layers: list[tuple[tuple[Lane, ...], Layer]] = []
         for name, module in model.named_modules():
-            if name in layers:
-                setattr(module, "forward", MethodType(self._forward(layers[name]), module))  # noqa: B010
+            if name in adapted:
+                setattr(module, "forward", MethodType(self._forward(module, adapted[name]), module))  # noqa: B010
+        copies = [pair for _, layer in self._layers for pair in layer.pairs()]
+        self._copies, self._copied = ([pair[side] for pair in copies] for side in (0, 1))
 
     def turn(self, lanes: Sequence[Lane]) -> Iterator[tuple[Lane, bool | InputError]]:
         """A step of each lane, as `Lane.turn` takes one: whether there was one to take, or why its training stopped."""
@@ -87,6 +94,7 @@ class SharedPasses:
         totals = {lane: lane.objective.weight(list(chain.from_iterable(passes))) for lane, passes in wanted.items()}
         self._streams = {lane: torch.Generator(lane.device).manual_seed(lane.step_seed) for lane in wanted}
         losses: dict[Lane, list[Loss]] = {lane: [] for lane in wanted}
+        torch._foreach_copy_(self._copies, self._copied)
         for number in range(max(map(len, wanted.values()))):
             if number:
                 self._streams = {lane: torch.Generator(lane.device).manual_seed(pass_seed(lane.step_seed, number)) for lane in wanted}
@@ -97,6 +105,8 @@ class SharedPasses:
                 torch.autograd.backward([lane.scaler.scale(share) for lane, share in shares.items()])
             for lane, share in shares.items():
                 losses[lane].append(Loss(share.detach(), found[lane].figures))
+        for lanes, layer in self._layers:
+            layer.hand_out(number for number, lane in enumerate(lanes) if lane in wanted)
         tokens = {lane: sum(sum(map(len, lane.objective.sequences(items))) for items in passes) for lane, passes in wanted.items()}
         return {lane: outcome_of(losses[lane], totals[lane], tokens[lane]) for lane in wanted}
 
@@ -106,29 +116,52 @@ class SharedPasses:
         starts = iter(layout.starts)
         own_starts = {lane: [next(starts) for _ in own] for lane, own in sequences.items()}
         self._rows = {lane: slice(own_starts[lane][0], own_starts[lane][-1] + len(own[-1])) for lane, own in sequences.items()}
+        self._groups = {}
         hidden = hidden_states(self._model, layout).flatten(0, 1)
-        found = {}
-        for lane, items in parts.items():
+        states = {}
+        for lane in parts:
             first = self._rows[lane].start
-            states = States(hidden[self._rows[lane]], [start - first for start in own_starts[lane]])
-            found[lane] = lane.objective.loss(states, items, lane.head)
-        return found
+            states[lane] = States(hidden[self._rows[lane]], [start - first for start in own_starts[lane]])
+        found = _likelihoods(states, parts)
+        return {lane: found[lane] if lane in found else lane.objective.loss(states[lane], items, lane.head) for lane, items in parts.items()}
 
-    def _forward(self, layers: Sequence[tuple[Lane, Any]]) -> Callable[[Any, Tensor], Tensor]:
-        """What a linear layer computes under the adapters of `layers`, of which those count whose rows are in the pass."""
+    def _forward(self, module: Any, adapters: Sequence[tuple[Lane, Any]]) -> Callable[[Any, Tensor], Tensor]:
+        """What a linear layer computes under the low-rank updates of `adapters`, of which those count whose rows are in the pass."""
+        lanes = tuple(lane for lane, _ in adapters)
+        sides = [Side(each.lora_A[ADAPTER].weight, each.lora_B[ADAPTER].weight, each.scaling[ADAPTER]) for _, each in adapters]
+        drops = {lane: share for lane, each in adapters if (share := getattr(each.lora_dropout[ADAPTER], "p", 0.0))}
+        layer = Layer(sides, module.weight)
+        self._layers.append((lanes, layer))
 
         def forward(module: Any, x: Tensor) -> Tensor:
-            updates = [self._update(lane, layer, x) for lane, layer in layers if lane in self._rows]
-            return updated(x, module.weight, module.bias, updates)
+            if lanes not in self._groups:
+                here = {number: self._rows[lane] for number, lane in enumerate(lanes) if lane in self._rows}
+                self._groups[lanes] = groups_of(here, x)
+            return updated(x, module.weight, module.bias, layer, self._groups[lanes], self._keep(drops, x))
 
         return forward
 
-    def _update(self, lane: Lane, layer: Any, x: Tensor) -> Update:
-        rows, share = self._rows[lane], getattr(layer.lora_dropout[ADAPTER], "p", 0.0)
-        keep = None
-        if share:  # the numbers that torch's own dropout would draw
-            keep = x.new_empty(1, rows.stop - rows.start, x.shape[-1]).bernoulli_(1 - share, generator=self._streams[lane]).div_(1 - share)[0]
-        return Update(layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight, layer.scaling[ADAPTER], rows, keep)
+    def _keep(self, drops: Mapping[Lane, float], x: Tensor) -> Tensor | None:
+        """What dropout multiplies the rows of `x` by, (rows, in), given each lane's share of zeros: numbers that torch's own dropout would draw."""
+        here = {lane: share for lane, share in drops.items() if lane in self._rows}
+        if not here:
+            return None
+        keep = x.new_ones(x.shape[:-1].numel(), x.shape[-1])
+        for lane, share in here.items():
+            keep[self._rows[lane]].bernoulli_(1 - share, generator=self._streams[lane]).div_(1 - share)
+        return keep
+
+
+def _likelihoods(states: Mapping[Lane, States], parts: Mapping[Lane, Sequence[Item]]) -> dict[Lane, Loss]:
+    """The losses of the lanes for which they are nothing but likelihoods of tokens: the output head sees all their rows at once."""
+    targets = {lane: found for lane, items in parts.items() if (found := lane.objective.targets(states[lane], items)) is not None}
+    if not targets:
+        return {}
+    head = next(iter(targets)).head  # frozen, and that of the base
+    hidden = torch.cat([states[lane].hidden[rows] for lane, (rows, _) in targets.items()])
+    losses = row_losses(head, hidden, torch.cat([wanted for _, wanted in targets.values()]))
+    own = torch.split(losses, [len(rows) for rows, _ in targets.values()])
+    return {lane: Loss(each.sum()) for lane, each in zip(targets, own, strict=True)}
 
 
 def _ended(lane: Lane, passes: Passes, outcome: Outcome, seconds: float) -> bool | InputError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from adapt.adapter.batches import pack, pack_sorted
 from adapt.adapter.quiet import quiet_peft
@@ -12,6 +12,13 @@ from adapt.adapter.quiet import quiet_peft
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+class Sampling(NamedTuple):
+    """How answers are drawn at random."""
+
+    temperature: float
+    seed: int
 
 
 def generate(
@@ -22,12 +29,12 @@ def generate(
     max_new_tokens: int,
     batch_tokens: int,
     end_ids: Sequence[int] = (),
-    temperature: float = 0.0,
-    seed: int = 0,
+    keep_end: bool = False,
+    sampling: Sampling | None = None,
 ) -> list[list[int]]:
-    """The answer to each prompt, in their order, as token ids without the end token.
+    """The answer to each prompt, in their order, as token ids without the end token, or with the one that the model ended it with.
 
-    The most likely token is taken each time, or with a `temperature` one of all by its likelihood, the same ones for the same `seed` and prompts;
+    The most likely token is taken each time, or with `sampling` one of all by its likelihood, the same ones for the same seed and prompts;
     sampling settings that come with the model are not used. `end_ids` is `Prompt.end_ids`, by
     default the tokenizer's own end of sequence. A batch holds at most `batch_tokens` padded tokens, answers included. Prompts are padded
     on the left, or behind virtual tokens not at all: peft counts positions through the padding there. In float32 the answers do not depend on
@@ -40,11 +47,11 @@ def generate(
 
     ends = list(end_ids) or [tokenizer.eos_token_id]
     make, whole = cast(Any, GenerationConfig), cast(Any, model)  # transformers leaves these without types
-    drawn = {"do_sample": True, "temperature": temperature, "top_k": 0, "top_p": 1.0} if temperature else {"do_sample": False}
+    drawn = {"do_sample": False} if sampling is None else {"do_sample": True, "temperature": sampling.temperature, "top_k": 0, "top_p": 1.0}
     settings = make(**drawn, max_new_tokens=max_new_tokens, eos_token_id=ends, pad_token_id=ends[0])
     answers: dict[int, list[int]] = {}
     with torch.no_grad(), torch.random.fork_rng(), quiet_peft(), _plain_generation(model, settings):
-        torch.manual_seed(seed)
+        torch.manual_seed(0 if sampling is None else sampling.seed)
         for positions in _batches([len(ids) + max_new_tokens for ids in prompts_ids], batch_tokens, padded=not prompts_on(model)):
             longest = max(len(prompts_ids[position]) for position in positions)
             padding = [longest - len(prompts_ids[position]) for position in positions]
@@ -52,7 +59,7 @@ def generate(
             mask = [[0] * gap + [1] * (longest - gap) for gap in padding]
             inputs = {"input_ids": torch.tensor(ids, device=model.device), "attention_mask": torch.tensor(mask, device=model.device)}
             for position, row in zip(positions, whole.generate(**inputs).tolist(), strict=True):
-                answers[position] = _until_end(row[longest:], ends)
+                answers[position] = _until_end(row[longest:], ends, keep_end=keep_end)
     return [answers[position] for position in range(len(prompts_ids))]
 
 
@@ -65,10 +72,10 @@ def _batches(lengths: Sequence[int], batch_tokens: int, *, padded: bool) -> Iter
         yield from pack(lengths, [position for position, found in enumerate(lengths) if found == length], batch_tokens=batch_tokens)
 
 
-def _until_end(ids: list[int], ends: Sequence[int]) -> list[int]:
+def _until_end(ids: list[int], ends: Sequence[int], *, keep_end: bool) -> list[int]:
     for index, token in enumerate(ids):
         if token in ends:
-            return ids[:index]
+            return ids[: index + keep_end]
     return ids
 
 

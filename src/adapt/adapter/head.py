@@ -94,7 +94,7 @@ def row_scores(head: Head, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Ten
     losses, firsts = [], []
     for rows, wanted in _chunks(head, hidden, targets):
         logits = head.logits(rows)
-        losses.append(_losses(logits, wanted)[0])
+        losses.append(negative_log_likelihoods(logits, wanted)[0])
         firsts.append(logits.argmax(-1) == wanted)
     return torch.cat(losses), torch.cat(firsts)
 
@@ -106,7 +106,7 @@ def summed_loss(head: Head, hidden: Tensor, targets: Tensor, *, smoothing: float
     is float64.
     """
     if not torch.is_grad_enabled():
-        return torch.cat([_losses(head.logits(rows), wanted)[0] for rows, wanted in _chunks(head, hidden, targets)]).double().sum()
+        return torch.cat([negative_log_likelihoods(head.logits(rows), wanted)[0] for rows, wanted in _chunks(head, hidden, targets)]).double().sum()
     loss: Tensor = _SummedLoss.apply(hidden, head.weight, head.bias, targets, head, smoothing)  # type: ignore[no-untyped-call]
     return loss
 
@@ -116,8 +116,11 @@ def _chunks(head: Head, hidden: Tensor, targets: Tensor) -> Iterator[tuple[Tenso
         yield hidden[start : start + head.rows_at_once], targets[start : start + head.rows_at_once]
 
 
-def _losses(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """(losses, probabilities), in float32. The largest probability gives the normaliser without another pass over the exponentials."""
+def negative_log_likelihoods(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Each row's loss (rows,), and the probabilities of all tokens, both in float32.
+
+    The largest probability gives the normaliser without another pass over the exponentials.
+    """
     probabilities = torch.softmax(logits, -1, dtype=torch.float32)
     normaliser = logits.amax(-1).float() - probabilities.amax(-1).log()
     return normaliser - logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1).float(), probabilities
@@ -132,7 +135,7 @@ class _SummedLoss(torch.autograd.Function):
         grad_bias = torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None
         for rows, wanted in _chunks(head, hidden, targets):
             logits = head.logits(rows)
-            losses, grad = _losses(logits, wanted)
+            losses, grad = negative_log_likelihoods(logits, wanted)
             if smoothing:
                 losses += smoothing * (logits.gather(-1, wanted.unsqueeze(-1)).squeeze(-1).float() - logits.mean(-1, dtype=torch.float32))
                 grad -= smoothing / logits.shape[-1]

@@ -23,6 +23,7 @@ from adapt.adapter.batches import Plan, Step
 from adapt.adapter.checkpoint import Checkpoint, State
 from adapt.adapter.curves import Point
 from adapt.adapter.distributed.ranks import ALONE, Ranks
+from adapt.adapter.kernels import compile_layers
 from adapt.adapter.methods.attached import Attached
 from adapt.adapter.objectives.objective import Item, Objective
 from adapt.adapter.optimisers import set_rate
@@ -89,6 +90,8 @@ class Lane:
         """Go on from the checkpoint if there is one, else measure what there is before the first step."""
         if self.settings.gradient_checkpointing:
             self.causal.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if self.settings.compile:
+            compile_layers(self.causal)
         for items in (self.items, self.validation):
             self.objective.prepare(self.attached, items)
         if not self._resume():

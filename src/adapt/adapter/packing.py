@@ -23,7 +23,8 @@ def packs(attached: Attached, settings: CommonTrain) -> bool:
     """Whether a training packs. Raises InputError when `settings` ask for it and it would not be exact."""
     if settings.packing == "padded":
         return False
-    if settings.packing == "auto" and attached.causal.device.type != "cpu" and not has_varlen_kernel(attached.causal):
+    kernel = attached.causal.device.type == "cpu" or settings.attention == "flex" or has_varlen_kernel(attached.causal)
+    if settings.packing == "auto" and not kernel:
         return False  # exact too, by a mask over the whole row, and slower than padding
     reason = obstacle(attached)
     if reason is not None and settings.packing == "packed":

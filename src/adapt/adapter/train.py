@@ -20,14 +20,15 @@ from adapt.adapter.distributed.launch import launch
 from adapt.adapter.distributed.ranks import ALONE, Ranks
 from adapt.adapter.folder import TEMPLATE, TRAINING, base_name, write_json
 from adapt.adapter.intake import Intake, read_items
-from adapt.adapter.prompt import Prompt, effective_template
+from adapt.adapter.prompt import Prompt
 from adapt.adapter.training import Training, TrainingsError, TrainReport
 from adapt.artifact.digest import digest_value
 from adapt.artifact.manifest import section_digest, verify
 from adapt.artifact.progress import Progress, QuietProgress
 from adapt.artifact.staging import staged
-from adapt.base.load import load_tokenizer, resolve_device
+from adapt.base.load import resolve_device
 from adapt.errors import InputError
+from adapt.spec.common_train import CommonTrain
 from adapt.spec.methods import METHODS
 from adapt.spec.resolved.train import TrainSection
 
@@ -146,13 +147,14 @@ class Course:
     def lane(self, base: Base) -> Lane:
         """Read the records, and attach the method to `base`. Raises InputError for records or settings that cannot be used."""
         from adapt.adapter.checkpoint import Checkpoint
+        from adapt.adapter.kernels import set_kernels
         from adapt.adapter.lane import Lane
         from adapt.adapter.methods.continuing import continue_from
         from adapt.adapter.methods.door import attach
         from adapt.adapter.objectives.door import Surroundings, objective_of
 
         section, ranks = self.section, self._ranks
-        self._prompt = _prompt(section, base.folder)
+        self._prompt = base.prompt(section.prompt)
         around = Surroundings(base, self._prompt, self._training.inputs, self._training.steps, ranks.device(self._device))
         self._objective: Objective[Any] = objective_of(section, around)
         self._intake = read_items(self._training.inputs, self._objective, self._prompt, section.train, self._progress)
@@ -160,6 +162,7 @@ class Course:
         key = digest_value([section_digest(_in_one_process(section)), *made_from, self._device])
         self._track(key)
         attached = attach(base, section, device=ranks.loads_on(self._device), sequences=self._objective.sequences(self._intake.items))
+        set_kernels(attached.causal, section.train)
         if section.train.start_from is not None:
             continue_from(attached, self._training.steps[section.train.start_from], self._objective.weights())
         self._trainable = sum(weight.numel() for weight in (*attached.weights.values(), *self._objective.weights().values()))
@@ -228,12 +231,11 @@ def _checked_device(section: TrainSection) -> str:
         )
     if device == "cpu" and section.train.offload_activations:
         raise InputError("train.offload_activations is set, and training runs on a CPU, where activations are already", hint="set it to false")
+    for name, value in (("kernels", "liger"), ("attention", "flex")):
+        if device == "cpu" and getattr(section.train, name) == value:
+            other = CommonTrain.model_fields[name].default
+            raise InputError(f"train.{name} is {value}, which runs on CUDA alone, and training runs on a CPU", hint=f"set it to {other}")
     return device
-
-
-def _prompt(section: TrainSection, base: Path) -> Prompt:
-    tokenizer = load_tokenizer(base)
-    return Prompt(effective_template(section.prompt, tokenizer), tokenizer)
 
 
 def _warn_of_outcome(lane: Lane, prompt: Prompt) -> None:

@@ -86,10 +86,10 @@ class Workload:
 def packs(settings: CommonTrain, device: Kind) -> bool:
     """Whether records follow each other without padding: on a CPU by default, unless the method puts tokens or groups in between.
 
-    On a GPU `auto` packs where FlashAttention is installed, which is not asked for here: padded passes need a little more.
+    On a GPU `auto` packs with FlexAttention, and where FlashAttention is installed, which is not asked for here: padded passes need a little more.
     """
-    if settings.packing != "auto":
-        return settings.packing == "packed"
+    if settings.packing != "auto" or settings.attention == "flex":
+        return settings.packing != "padded"
     return device == "cpu" and not isinstance(settings, LongloraTrain | PromptTuningTrain | PrefixTrain | DeepPromptTrain)
 
 

@@ -11,6 +11,7 @@ from adapt.spec.objective import ObjectiveSpec, SftObjective, StepName
 from adapt.spec.objectives import OBJECTIVES
 from adapt.spec.optimizer import AdamwOptimizer, OptimizerSpec, ParameterGroup
 from adapt.spec.section import Section
+from adapt.spec.speed import speed_problems
 
 
 class CommonTrain(Section):
@@ -62,6 +63,13 @@ class CommonTrain(Section):
     """Recompute activations in the backward pass: less memory, more time."""
     offload_activations: bool = False
     """Keep activations for the backward pass in the CPU's memory, for training on a GPU."""
+    compile: bool = False
+    """Compile the decoder layers (torch.compile). Pays on GPUs and long trainings: the first steps take minutes, on a CPU many."""
+    kernels: Literal["torch", "liger"] = "torch"
+    """Code of normalisations and feed-forward layers; `liger` takes fused kernels (Hsu et al. 2024, arXiv:2410.10989), on CUDA alone."""
+    attention: Literal["auto", "flex"] = "auto"
+    """Attention of packed records on CUDA; `auto` takes FlashAttention 2 where it is installed, `flex` the FlexAttention of torch (Dong et al. 2024,
+    arXiv:2412.05496)."""
     dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
     """Number format of the frozen base and of the computation; trained weights are held in float32."""
     cotraining: Literal["interleaved", "fused"] = "interleaved"
@@ -94,7 +102,7 @@ class CommonTrain(Section):
             raise ValueError("ema_decay is set, and a mean of adalora's weights has more ranks than asked for; unset it, or choose another method")
         if self.cotraining == "fused" and (reason := self.keeps_passes_alone):
             raise ValueError(f"cotraining is fused, and {reason}, so no forward pass could be shared; set it to interleaved")
-        for problem in distributed_problems(self):
+        for problem in (*distributed_problems(self), *speed_problems(self)):
             raise ValueError(problem)
         return self
 
@@ -104,8 +112,10 @@ class CommonTrain(Section):
         method = getattr(self, "method", None)
         if isinstance(method, str) and not METHODS[method].shares_passes:
             return f"method {method} changes more of the model than low-rank updates of linear layers"
-        names = ("neftune_alpha", "gradient_checkpointing", "offload_activations", "distributed")
-        return next((f"{name} is set" for name in names if getattr(self, name)), "packing is padded" if self.packing == "padded" else None)
+        names = ("neftune_alpha", "gradient_checkpointing", "offload_activations", "distributed", "compile")
+        chosen = {"packing": "padded", "kernels": "liger", "attention": "flex"}
+        found = [f"{name} is set" for name in names if getattr(self, name)]
+        return next(iter([*found, *(f"{name} is {value}" for name, value in chosen.items() if getattr(self, name) == value)]), None)
 
     @property
     def peak_rate(self) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from adapt.spec.section import Section
 
@@ -31,6 +31,18 @@ class DistributedSpec(Section):
     processes: int = Field(ge=2)
     """Processes, one for each GPU; on a CPU they share its cores. A step that has fewer forward passes than processes has its passes cut, so set
     `accumulate` to a multiple."""
+
+    @field_validator("strategy", mode="before")
+    @classmethod
+    def _is_no_name_of_others(cls, value: object) -> object:
+        """Names that other programs have for strategies are answered with what does the same here."""
+        if value == "zero2":
+            raise ValueError(
+                "zero2 is not offered, since DeepSpeed runs a loop of its own; set it to fsdp2, which shards weights too, or to ddp"
+            )
+        if value in ("zero3", "fsdp"):
+            raise ValueError(f"{value} is not offered; set it to fsdp2, which shards weights, gradients and the optimiser alike")
+        return value
 
 
 def distributed_problems(train: "CommonTrain") -> Iterator[str]:

@@ -269,6 +269,20 @@ def test_the_loss_of_ppo_is_that_of_the_paper(attached: Attached, prompt: Prompt
     assert objective.weight(rollouts) == sum(len(each.before) for each in rollouts)
 
 
+def test_what_is_learnt_from_ends_with_the_end_token_that_the_model_drew(attached: Attached, prompt: Prompt) -> None:
+    def answers(prompt: Prompt) -> list[list[int]]:
+        spec = GrpoObjective(kind="grpo", reward=ANY_REWARD, max_new_tokens=6)
+        objective = Grpo(spec, prompt, Rewards((), prompt, None, batch_tokens=64), batch_tokens=64)
+        questions = [item for each in pairs(1) for item in objective.encode(each, prompt)]
+        objective.prepare(attached, questions)
+        return [list(item.example.ids[item.example.prompt_length :]) for item in objective.measured(attached, questions)]
+
+    free = answers(prompt)
+    other = Prompt(CHAT_TEMPLATE, prompt.tokenizer)
+    other.__dict__["end_ids"] = (*prompt.end_ids, free[0][2])
+    assert answers(other)[0] == free[0][: free[0].index(free[0][2]) + 1]
+
+
 def test_generalised_advantages_are_discounted_sums_of_surprises() -> None:
     rewards, values = torch.tensor([0.1, -0.2, 2.0]), torch.tensor([0.5, 0.4, 0.3])
     surprises = [0.1 + 0.9 * 0.4 - 0.5, -0.2 + 0.9 * 0.3 - 0.4, 2.0 - 0.3]

@@ -185,14 +185,14 @@ def test_a_step_that_trained_no_reward_model_gives_no_rewards(workspace: Path, t
 def test_answers_are_drawn_by_their_likelihood_and_alike_for_one_seed(workspace: Path) -> None:
     from collections import Counter
 
-    from adapt.adapter.generation import generate
+    from adapt.adapter.generation import Sampling, generate
     from adapt.base.load import load_model, load_tokenizer
 
     model, tokenizer = load_model(workspace / BASE, dtype="float32", device="cpu"), load_tokenizer(workspace / BASE)
     prompts = [[5, 6, 7]] * 400
 
     def drawn(temperature: float, seed: int) -> list[int]:
-        found = generate(model, tokenizer, prompts, max_new_tokens=1, batch_tokens=10_000, end_ids=[2], temperature=temperature, seed=seed)
+        found = generate(model, tokenizer, prompts, max_new_tokens=1, batch_tokens=10_000, end_ids=[2], sampling=Sampling(temperature, seed))
         return [ids[0] if ids else 2 for ids in found]
 
     before = torch.random.get_rng_state()

@@ -10,10 +10,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapt.base.load import load_model
+from adapt.adapter.prompt import Prompt, effective_template
+from adapt.base.load import load_model, load_tokenizer
+from adapt.spec.prompt import PinnedPrompt
 
 if TYPE_CHECKING:
-    from transformers import BitsAndBytesConfig, PreTrainedModel
+    from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
 class Base:
@@ -22,6 +24,12 @@ class Base:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._loaded: dict[str, PreTrainedModel] = {}
+        self._tokenizer: PreTrainedTokenizerBase | None = None
+
+    def prompt(self, spec: PinnedPrompt) -> Prompt:
+        """How records become prompts; the tokenizer is read at most once, for half a second of sixteen adapters each is eight."""
+        self._tokenizer = self._tokenizer or load_tokenizer(self.folder)
+        return Prompt(effective_template(spec, self._tokenizer), self._tokenizer)
 
     def load(self, *, dtype: str, device: str, quantization: BitsAndBytesConfig | None = None) -> PreTrainedModel:
         """A model as `adapt.base.load.load_model` gives it: modules of its own, weights shared with every other one of this number format."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from adapt.adapter.batches import answer_rows
-from adapt.adapter.head import Head
+from adapt.adapter.head import Head, negative_log_likelihoods
 from adapt.adapter.prompt import Example
 from adapt.adapter.states import States
 
@@ -104,8 +104,5 @@ def _chunks(head: Head, hidden: Tensor, targets: Tensor) -> Iterator[tuple[Tenso
 
 def _loss_and_gradient(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Each row's loss (rows,), and its gradient with respect to `logits` in float32."""
-    logs = torch.log_softmax(logits.float(), -1)
-    place = targets.unsqueeze(-1)
-    losses = -logs.gather(-1, place).squeeze(-1)
-    grad = logs.exp_()
-    return losses, grad.scatter_add_(-1, place, torch.full_like(losses, -1.0).unsqueeze(-1))
+    losses, grad = negative_log_likelihoods(logits, targets)
+    return losses, grad.scatter_add_(-1, targets.unsqueeze(-1), torch.full_like(losses, -1.0).unsqueeze(-1))

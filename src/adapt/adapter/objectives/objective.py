@@ -71,6 +71,11 @@ class Objective(ABC, Generic[ItemT]):
     def loss(self, states: States, items: Sequence[ItemT], head: Head) -> Loss:
         """The loss of `items`, given the hidden states of what `sequences` gave, in the same order."""
 
+    def targets(self, states: States, items: Sequence[ItemT]) -> tuple[Tensor, Tensor] | None:
+        """Rows of `states` and the tokens that follow them, both (rows,), where the loss is the sum of those tokens' negative log-likelihoods and
+        nothing else; then that of several adapters' items is taken at once."""
+        return None
+
     def weights(self) -> dict[str, Parameter]:
         """Trainable weights of the objective's own, such as a reward head, by name without `/`."""
         return {}

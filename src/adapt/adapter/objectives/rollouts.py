@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from adapt.adapter.batches import pack_sorted
-from adapt.adapter.generation import generate
+from adapt.adapter.generation import Sampling, generate
 from adapt.adapter.head import Head, find_head
 from adapt.adapter.methods.attached import Attached
 from adapt.adapter.objectives.likelihood import token_logprobs
@@ -48,20 +48,11 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Rollout:
-    """One answer, and what is known of it. Tensors are (answer tokens,), float32 on the CPU."""
+class Answered:
+    """A question with an answer of the model, and what that is worth."""
 
     example: Example
     reward: float
-    advantages: Tensor
-    before: Tensor
-    """Log-likelihoods under the model that answered."""
-    start: Tensor
-    """Log-likelihoods under the model of the start; those of `before` where none is asked for."""
-    values: Tensor
-    """What the value head expected before each token; zeros without one."""
-    returns: Tensor
-    """What came of it."""
 
     @property
     def record_id(self) -> str:
@@ -73,19 +64,22 @@ class Rollout:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A validation question with the reward of the model's likeliest answer."""
+class Rollout(Answered):
+    """An answer that is learnt from, and what is known of it. Tensors are (answer tokens,), float32 on the CPU."""
 
-    example: Example
-    reward: float
+    advantages: Tensor
+    before: Tensor
+    """Log-likelihoods under the model that answered."""
+    start: Tensor
+    """Log-likelihoods under the model of the start; those of `before` where none is asked for."""
+    values: Tensor
+    """What the value head expected before each token; zeros without one."""
+    returns: Tensor
+    """What came of it."""
 
-    @property
-    def record_id(self) -> str:
-        return self.example.record_id
 
-    @property
-    def length(self) -> int:
-        return self.example.length
+class Measured(Answered):
+    """A validation question with the likeliest answer."""
 
 
 Passed = Question | Rollout | Measured
@@ -112,7 +106,7 @@ class RolloutObjective(Objective[Passed]):
     def expand(self, attached: Attached, items: Sequence[Passed], *, seed: int) -> Sequence[Passed]:
         training = attached.model.training
         questions = [item for item in items if isinstance(item, Question) for _ in range(self._spec.generations)]
-        examples = self._answer(attached, questions, temperature=self._spec.temperature, seed=seed)
+        examples = self._answer(attached, questions, Sampling(self._spec.temperature, seed))
         rewards = self._rewards.of(examples, [question.record for question in questions])
         rollouts = self.rollouts(attached, examples, rewards)
         attached.model.train(training)
@@ -120,7 +114,7 @@ class RolloutObjective(Objective[Passed]):
 
     def measured(self, attached: Attached, items: Sequence[Passed]) -> Sequence[Passed]:
         questions = [item for item in items if isinstance(item, Question)]
-        examples = self._answer(attached, questions, temperature=0.0, seed=0)
+        examples = self._answer(attached, questions)
         rewards = self._rewards.of(examples, [question.record for question in questions])
         return [Measured(example, reward) for example, reward in zip(examples, rewards, strict=True)]
 
@@ -169,25 +163,23 @@ class RolloutObjective(Objective[Passed]):
         temperature = self._spec.temperature
         return replace(head, scale=head.scale / temperature, softcap=head.softcap and head.softcap / temperature)
 
-    def _answer(self, attached: Attached, questions: Sequence[Question], *, temperature: float, seed: int) -> list[Example]:
-        """Questions with the model's answers, which end with the end token where the model ended them."""
+    def _answer(self, attached: Attached, questions: Sequence[Question], sampling: Sampling | None = None) -> list[Example]:
+        """Questions with the model's answers, which end with the end token that the model drew where it ended them."""
         attached.model.eval()
-        ends, longest = self._prompt.end_ids, self._spec.max_new_tokens
         with attached.computing():
             answers = generate(
                 attached.model,
                 self._prompt.tokenizer,
                 [question.ids for question in questions],
-                max_new_tokens=longest,
+                max_new_tokens=self._spec.max_new_tokens,
                 batch_tokens=self._batch_tokens,
-                end_ids=ends,
-                temperature=temperature,
-                seed=seed,
+                end_ids=self._prompt.end_ids,
+                keep_end=True,
+                sampling=sampling,
             )
-        ended = [answer if len(answer) == longest else [*answer, ends[0]] for answer in answers]
         return [
             Example(ids=array("i", [*question.ids, *answer]), prompt_length=len(question.ids), record_id=question.record_id)
-            for question, answer in zip(questions, ended, strict=True)
+            for question, answer in zip(questions, answers, strict=True)
         ]
 
 

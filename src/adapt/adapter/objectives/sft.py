@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from adapt.adapter.batches import answer_rows
 from adapt.adapter.head import Head, summed_loss
 from adapt.adapter.objectives.objective import Loss, Objective
@@ -28,6 +30,12 @@ class Sft(Objective[Example]):
 
     def sequences(self, items: Sequence[Example]) -> list[Tokens]:
         return [item.ids for item in items]
+
+    def targets(self, states: States, items: Sequence[Example]) -> tuple[Tensor, Tensor] | None:
+        if self._smoothing:
+            return None
+        rows, targets = answer_rows(items, states.starts)
+        return rows.to(states.hidden.device), targets.to(states.hidden.device)
 
     def loss(self, states: States, items: Sequence[Example], head: Head) -> Loss:
         rows, targets = (part.to(states.hidden.device) for part in answer_rows(items, states.starts))
