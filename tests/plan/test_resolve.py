@@ -277,7 +277,7 @@ def test_a_gate_changes_the_gate_alone(root: Path) -> None:
      {"format": "onnx", "precision": "fp32"}, {"format": "merged", "parity": {"prompts": 2, "min_top1_agreement": 0.5, "max_mean_kl": 1}},
      {"format": "merged", "parity": {"max_worst_kl": 1, "max_perplexity_increase": 1}}, {"format": "adapter"},
      {"format": "quantized", "scheme": "gptq", "calibration_records": 3}, {"format": "onnx_adapters"}, {"format": "gguf", "type": "f16"},
-     {"format": "gguf_adapter"}],
+     {"format": "gguf_adapter"}, {"format": "gguf", "checked_by": "llama.cpp"}],
 )  # fmt: skip
 def test_an_export_changes_itself_alone(root: Path, export: dict[str, Any]) -> None:
     two = {"n": {"format": "onnx", "precision": "int4"}}

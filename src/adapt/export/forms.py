@@ -17,7 +17,7 @@ from adapt.base.load import load_model, resolve_device
 from adapt.export.canonical import canonicalise
 from adapt.export.compressed import CompressedRunner, calibration, compress
 from adapt.export.gguf_file import write_gguf, write_gguf_adapter
-from adapt.export.gguf_runner import open_gguf, open_gguf_adapter
+from adapt.export.gguf_runner import open_gguf, open_gguf_adapter, run_gguf, run_gguf_adapter
 from adapt.export.golden import Golden
 from adapt.export.onnx import GenaiRunner, build_onnx
 from adapt.export.onnx_adapters import open_onnx_adapters, write_onnx_adapters
@@ -108,8 +108,10 @@ def open_form(spec: ExportSpec, source: Source, folder: Path) -> Runner:
     if isinstance(spec, OnnxAdaptersExport):
         return open_onnx_adapters(folder)
     if isinstance(spec, GgufExport):
-        return open_gguf(folder)
+        return run_gguf(folder) if spec.checked_by == "llama.cpp" else open_gguf(folder)
     if isinstance(spec, GgufAdapterExport):
+        if spec.checked_by == "llama.cpp":
+            return run_gguf_adapter(folder, inputs.base, prompt=source.prompt, work=source.work)
         return open_gguf_adapter(folder, inputs.base, device=device)
     return TorchRunner.open(partial(load_model, folder, dtype=spec.dtype, device=device))
 
