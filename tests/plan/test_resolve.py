@@ -170,6 +170,7 @@ CHANGES: list[tuple[str, Any]] = [
     ("rollout.max_error_rate", 0.1),
     ("rollout.max_latency_ratio", 9),
     ("rollout.drain_seconds", 3),
+    ("rollout.keep_versions", 3),
 ]
 
 
