@@ -28,22 +28,32 @@ _SECONDS = 600
 
 
 class LlamaCpp:
-    """llama.cpp's server with one model, for token ids. `adapters` are put on the model in full strength. The calls raise OSError when it fails."""
+    """llama.cpp's server with one model, for token ids. `adapters` are put on the model in full strength. The calls raise OSError when it fails.
 
-    def __init__(self, model: Path, adapters: Sequence[Path] = (), *, threads: int | None = None) -> None:
+    `gives_states`: whether `states` is asked for too; without it, the server is that of those who only want answers.
+    """
+
+    def __init__(self, model: Path, adapters: Sequence[Path] = (), *, threads: int | None = None, gives_states: bool = True) -> None:
         binding = load_binding()
         options = binding.CommonParams()
         options.model.path = str(model)
         options.lora_adapters = [binding.CommonAdapterLoraInfo(str(path), 1.0) for path in adapters]
-        options.n_ctx = options.n_batch = options.n_ubatch = TOKENS + ANSWERED  # hidden states are given for what fits into one step
+        options.n_ctx = TOKENS + ANSWERED
         options.n_parallel, options.verbosity, options.warmup = 1, -1, False
-        options.embedding, options.embd_normalize = True, -1
-        options.pooling_type = binding.llama_pooling_type.LLAMA_POOLING_TYPE_NONE
+        if gives_states:
+            options.n_batch = options.n_ubatch = options.n_ctx  # states are given for what fits into one step
+            options.embedding, options.embd_normalize = True, -1
+            options.pooling_type = binding.llama_pooling_type.LLAMA_POOLING_TYPE_NONE
         if threads:
             options.cpuparams.n_threads = options.cpuparams_batch.n_threads = threads
         started = time.perf_counter()
         self._server = binding.Server(options)
         self.load_seconds = time.perf_counter() - started
+
+    @property
+    def address(self) -> str:
+        """URL of the server."""
+        return str(self._server.listening_address)
 
     def states(self, ids: Sequence[int]) -> Tensor:
         """Hidden states before the output head, float32, shape (tokens, channels)."""
@@ -61,7 +71,7 @@ class LlamaCpp:
         """What the server's route answers."""
         import httpx
 
-        answer = httpx.post(self._server.listening_address + route, content=json.dumps(body), timeout=_SECONDS, trust_env=False)
+        answer = httpx.post(self.address + route, content=json.dumps(body), timeout=_SECONDS, trust_env=False)
         if answer.is_error:
             raise OSError(f"llama.cpp: {route}: {answer.text[:300]}")
         return answer.json()
