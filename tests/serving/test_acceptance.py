@@ -1,7 +1,12 @@
-"""The serving promises on a real vLLM server with the bundled base: right answers under mixed load, swaps that nobody notices, attacks that fail."""
+"""The serving promises on a real vLLM server with the bundled base: right answers under mixed load, swaps that nobody notices, attacks that fail.
+
+The adapters are random ones with a strong effect; or, with ADAPT_BUILT=FOLDER, the trained `finance`, `legal` and `medical` in that folder, such as a
+workspace's `adapters`, and as the second version of finance the trained one at half its strength.
+"""
 
 import base64
 import json
+import os
 import random
 import shutil
 import time
@@ -22,7 +27,7 @@ from adapt.serving.deploy import rollback
 from adapt.serving.sign import sign
 from adapt.spec.base import BundledBase
 from tests.serving.adapters import Scene, adapter_config, lora_tensors, write_safetensors
-from tests.serving.servers import NEEDS_VLLM, ROOT, Server, add_adapter, resident_bytes, running
+from tests.serving.servers import NEEDS_VLLM, ROOT, Server, add_adapter, add_built_adapter, resident_bytes, running
 
 pytestmark = [*NEEDS_VLLM, pytest.mark.timeout(3000)]
 MAX_TOKENS = 12
@@ -70,7 +75,7 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     scene = Scene(tmp_path_factory.mktemp("acceptance") / "work space")
     kept = scene.root / "kept"
     for seed, name in enumerate(NAMES[1:]):
-        add_adapter(scene, base, name, seed=seed, template=template, r=8, strength=0.03)
+        add(scene, base, name, seed=seed, template=template)
     report = scene.render(base=str(base), base_folder=base, dtype="float32", max_model_len=512, max_num_seqs=AT_ONCE)
     assert report.left_out == {}
     folders = {"base": None} | {offer.served_name: scene.adapters / offer.name for offer in report.served}
@@ -78,11 +83,19 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     shutil.copytree(scene.adapters / "finance", kept)
     folders[first] = kept
     with running(scene, report) as server:
-        add_adapter(scene, base, "finance", seed=9, template=template, r=8, strength=0.03)
+        add(scene, base, "finance", seed=9, template=template, built_strength=0.5)
         scene.render(base=str(base), base_folder=base, dtype="float32", max_model_len=512, max_num_seqs=AT_ONCE)
         second = server.publish("finance")
         folders[second] = scene.adapters / "finance"
         yield Running(server, (first, second), greedy_answers(base, template, folders))
+
+
+def add(scene: Scene, base: Path, name: str, *, seed: int, template: str, built_strength: float = 1.0) -> None:
+    """A trained adapter where ADAPT_BUILT has it, else a random one."""
+    if folder := os.environ.get("ADAPT_BUILT"):
+        add_built_adapter(scene, Path(folder) / name, name, strength=built_strength)
+    else:
+        add_adapter(scene, base, name, seed=seed, template=template, r=8, strength=0.03)
 
 
 def greedy_answers(base: Path, template: str, folders: dict[str, Path | None]) -> dict[tuple[str, int], list[int]]:
