@@ -160,10 +160,11 @@ def test_bundled_base_answers_in_llama_cpp_as_in_transformers(binding: Any, tmp_
 
 
 @pytest.mark.parametrize("export", [exported, lambda i, o: run(GgufAdapterExport(format="gguf_adapter", checked_by="llama.cpp"), i, o)])
-def test_without_the_extra_it_is_said_what_to_install(
+def test_without_the_extra_it_is_said_what_to_install_before_anything_is_computed(
     export: Callable[[ExportInputs, Path], Any], inputs: ExportInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, BINDING, None)
+    monkeypatch.delattr("adapt.export.export.load_adapter")
     with pytest.raises(InputError, match=r"llama\.cpp is asked for, and it cannot be loaded: import of xllamacpp halted") as caught:
         export(inputs, tmp_path / "out")
     assert caught.value.hint == "pip install 'adapt-build[gguf]'"

@@ -19,6 +19,7 @@ from adapt.export.compressed import CompressedRunner, calibration, compress
 from adapt.export.gguf_file import write_gguf, write_gguf_adapter
 from adapt.export.gguf_runner import open_gguf, open_gguf_adapter, run_gguf, run_gguf_adapter
 from adapt.export.golden import Golden
+from adapt.export.llama_cpp import load_binding
 from adapt.export.onnx import GenaiRunner, build_onnx
 from adapt.export.onnx_adapters import open_onnx_adapters, write_onnx_adapters
 from adapt.export.quantize import DTYPE, load_quantized, quantize
@@ -64,6 +65,12 @@ def merged_dtype(spec: ExportSpec) -> str | None:
     if isinstance(spec, QuantizedExport):
         return DTYPE
     return "float32" if isinstance(spec, OnnxExport | GgufExport) else None
+
+
+def check_tools(spec: ExportSpec) -> None:
+    """Raise InputError when an optional library that runs the form is not installed: before minutes of work, not after."""
+    if isinstance(spec, GgufExport | GgufAdapterExport) and spec.checked_by == "llama.cpp":
+        load_binding()
 
 
 def write_form(spec: ExportSpec, source: Source, folder: Path) -> Mapping[str, Any]:
