@@ -152,17 +152,20 @@ def test_swaps_under_load_lose_no_request_and_mix_no_versions(bundled: Running) 
         visitors = [pool.submit(visit, seed) for seed in range(AT_ONCE - 1)]
         try:
             for swap in range(1, 21):
-                version = next(versions)
-                shifted = time.monotonic()
+                version, rolled_back = next(versions), None
                 if swap % 5 == 0:
-                    rollback("finance", [server.target], say=lambda _: None)
+                    rolled_back = pool.submit(rollback, "finance", [server.target], say=lambda _: None)
+                    while server.live.aliases()["finance"] != {version: 1.0} and not rolled_back.done():
+                        time.sleep(0.001)
                 else:
                     server.live.shift("finance", {version: 1.0}, action="deploy")
-                seen = time.monotonic() - shifted
+                seen = time.time() - server.live.places.aliases.stat().st_mtime
                 status, body = bundled.ask("finance", swap % len(QUESTIONS))
                 assert status == 200
                 if body["choices"][0]["token_ids"] != bundled.expected[version, swap % len(QUESTIONS)]:
                     late.append(swap)
+                if rolled_back is not None:
+                    rolled_back.result()
                 slowest = max(slowest, seen)
                 if swap in (2, 20):
                     memory[swap] = resident_bytes(server.process.pid)
