@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--workspace", type=Path, default=Path())
     parser.add_argument("--adapter", default="finance")
-    parser.add_argument("--quick", action="store_true", help="3 prompts of 8 tokens once, 4 swaps")
+    parser.add_argument("--quick", action="store_true", help="4 prompts of 8 tokens once, 4 swaps")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--exports", type=Path, help="folder for exports that the workspace does not have; removed afterwards when not given")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
@@ -72,7 +72,7 @@ def plan(options: argparse.Namespace, folder: Path) -> Work:
         raise SystemExit(str(error)) from None
     base = prepare(pin(load_params(root).base, root=root), root=root, cache=root / ".adapt" / "cache", progress=QuietProgress())
     template = (root / "adapters" / name / "chat_template.jinja").read_text(encoding="utf-8")
-    count = 3 if options.quick else 8
+    count = 4 if options.quick else 8
     goldens = choose_goldens(root / "data" / "dataset" / name / "test.jsonl", Prompt(template, load_tokenizer(base)), count=count, context=2048)
     return Work(
         workspace=root,
@@ -96,7 +96,8 @@ def compare(work: Work, made: Path) -> tuple[dict[str, Any], list[str]]:
     print("| side | at a time | tokens/s | first token p50, ms | p99, ms |\n| --- | ---: | ---: | ---: | ---: |")
 
     def measure(side: str, ask: Ask, models: Sequence[str], at_once: int = 1) -> None:
-        cases = [(model, number) for model in models for number in range(len(work.prompts))] * work.repeats
+        turns = range(work.repeats * len(work.prompts))
+        cases = [(models[(turn + turn // len(work.prompts)) % len(models)], turn % len(work.prompts)) for turn in turns]
         for model in models:
             ask(model, work.prompts[0], 2)  # loads what is loaded late
         started = time.perf_counter()
