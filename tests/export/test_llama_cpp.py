@@ -38,6 +38,8 @@ TEXTS = (
 )
 NEAR_TIE = 0.02
 """Logits that llama.cpp's 16-bit cache may turn over."""
+ENDS = (0, 2)
+"""`<|endoftext|>` and `<|im_end|>` of both tokenizers, which llama.cpp, told to answer through ends, never chooses."""
 TEMPLATES = (PinnedPrompt(kind="model"), PinnedPrompt(kind="alpaca"), PinnedPrompt(kind="model", system="Be brief."))
 
 
@@ -67,6 +69,7 @@ def shortfall(model: Any, ids: list[int], answer: list[int]) -> float:
     """How far the worst token of a greedy answer stays behind the best one of the torch model at its place, as a logit; near-ties may turn over."""
     with torch.inference_mode():
         logits = model(input_ids=torch.tensor([ids + answer])).logits[0, len(ids) - 1 : -1]
+    logits[:, list(ENDS)] = -torch.inf
     return float((logits.max(-1).values - logits.gather(-1, torch.tensor(answer)[:, None])[:, 0]).max())
 
 
