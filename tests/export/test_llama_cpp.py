@@ -68,8 +68,8 @@ def trained(inputs: ExportInputs) -> Any:
 def shortfall(model: Any, ids: list[int], answer: list[int]) -> float:
     """How far the worst token of a greedy answer stays behind the best one of the torch model at its place, as a logit; near-ties may turn over."""
     with torch.inference_mode():
-        logits = model(input_ids=torch.tensor([ids + answer])).logits[0, len(ids) - 1 : -1]
-    logits[:, list(ENDS)] = -torch.inf
+        logits = model(input_ids=torch.tensor([ids + answer])).logits[0, len(ids) - 1 : -1].clone()
+        logits[:, list(ENDS)] = -torch.inf
     return float((logits.max(-1).values - logits.gather(-1, torch.tensor(answer)[:, None])[:, 0]).max())
 
 
