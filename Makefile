@@ -77,5 +77,5 @@ $(VENV)/.dev: $(VENV)/.core
 
 # Extras that tests skip where they are not installed; some 100 MB, so that `make test` goes without.
 $(VENV)/.slow: $(VENV)/.dev
-	$(PIP) install -c requirements/lock.txt -e '.[dev,ray,semantic]'
+	$(PIP) install -c requirements/lock.txt -e '.[dev,gguf,ray,semantic]'
 	@touch $@

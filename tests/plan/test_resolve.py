@@ -173,6 +173,7 @@ CHANGES: list[tuple[str, Any]] = [
     ("rollout.max_error_rate", 0.1),
     ("rollout.max_latency_ratio", 9),
     ("rollout.drain_seconds", 3),
+    ("rollout.keep_versions", 3),
 ]
 
 
@@ -280,7 +281,7 @@ def test_a_gate_changes_the_gate_alone(root: Path) -> None:
      {"format": "onnx", "precision": "fp32"}, {"format": "merged", "parity": {"prompts": 2, "min_top1_agreement": 0.5, "max_mean_kl": 1}},
      {"format": "merged", "parity": {"max_worst_kl": 1, "max_perplexity_increase": 1}}, {"format": "adapter"},
      {"format": "quantized", "scheme": "gptq", "calibration_records": 3}, {"format": "onnx_adapters"}, {"format": "gguf", "type": "f16"},
-     {"format": "gguf_adapter"}],
+     {"format": "gguf_adapter"}, {"format": "gguf", "checked_by": "llama.cpp"}],
 )  # fmt: skip
 def test_an_export_changes_itself_alone(root: Path, export: dict[str, Any]) -> None:
     two = {"n": {"format": "onnx", "precision": "int4"}}

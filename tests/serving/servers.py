@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -124,6 +125,17 @@ def add_adapter(
         model.save_pretrained(folder)
         (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
         (folder / "training.json").write_text(json.dumps({"end_token_ids": list(end_tokens)}), encoding="utf-8")
+    scene.members[name] = Member(base=BASE, prompt=PROMPT, enabled=True)
+    scene.judge(name)
+
+
+def add_built_adapter(scene: Scene, source: Path, name: str, *, strength: float = 1.0) -> None:
+    """The trained adapter in folder `source`, with its effect scaled."""
+    with staged(scene.adapters / name, section=stage(), inputs={}) as folder:
+        for file in ("adapter_model.safetensors", "chat_template.jinja", "training.json"):
+            shutil.copyfile(source / file, folder / file)
+        config = json.loads((source / "adapter_config.json").read_bytes())
+        (folder / "adapter_config.json").write_text(json.dumps({**config, "lora_alpha": config["lora_alpha"] * strength}), encoding="utf-8")
     scene.members[name] = Member(base=BASE, prompt=PROMPT, enabled=True)
     scene.judge(name)
 

@@ -1,7 +1,12 @@
-"""The serving promises on a real vLLM server with the bundled base: right answers under mixed load, swaps that nobody notices, attacks that fail."""
+"""The serving promises on a real vLLM server with the bundled base: right answers under mixed load, swaps that nobody notices, attacks that fail.
+
+The adapters are random ones with a strong effect; or, with ADAPT_BUILT=FOLDER, the trained `finance`, `legal` and `medical` in that folder, such as a
+workspace's `adapters`, and as the second version of finance the trained one at half its strength.
+"""
 
 import base64
 import json
+import os
 import random
 import shutil
 import time
@@ -22,11 +27,13 @@ from adapt.serving.deploy import rollback
 from adapt.serving.sign import sign
 from adapt.spec.base import BundledBase
 from tests.serving.adapters import Scene, adapter_config, lora_tensors, write_safetensors
-from tests.serving.servers import NEEDS_VLLM, ROOT, Server, add_adapter, resident_bytes, running
+from tests.serving.servers import NEEDS_VLLM, ROOT, Server, add_adapter, add_built_adapter, resident_bytes, running
 
 pytestmark = [*NEEDS_VLLM, pytest.mark.timeout(3000)]
 MAX_TOKENS = 12
 AT_ONCE = 8
+KV_BLOCKS = 32
+"""Few enough that every page of the cache has been touched by the time memory is first measured: pages of a large one would look like growth."""
 NAMES = ("base", "finance", "legal", "medical")
 QUESTIONS = (
     "What is a bond?",
@@ -70,19 +77,27 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     scene = Scene(tmp_path_factory.mktemp("acceptance") / "work space")
     kept = scene.root / "kept"
     for seed, name in enumerate(NAMES[1:]):
-        add_adapter(scene, base, name, seed=seed, template=template, r=8, strength=0.03)
+        add(scene, base, name, seed=seed, template=template)
     report = scene.render(base=str(base), base_folder=base, dtype="float32", max_model_len=512, max_num_seqs=AT_ONCE)
     assert report.left_out == {}
     folders = {"base": None} | {offer.served_name: scene.adapters / offer.name for offer in report.served}
     first = report.served[0].served_name
     shutil.copytree(scene.adapters / "finance", kept)
     folders[first] = kept
-    with running(scene, report) as server:
-        add_adapter(scene, base, "finance", seed=9, template=template, r=8, strength=0.03)
+    with running(scene, report, "--num-gpu-blocks-override", str(KV_BLOCKS)) as server:
+        add(scene, base, "finance", seed=9, template=template, built_strength=0.5)
         scene.render(base=str(base), base_folder=base, dtype="float32", max_model_len=512, max_num_seqs=AT_ONCE)
         second = server.publish("finance")
         folders[second] = scene.adapters / "finance"
         yield Running(server, (first, second), greedy_answers(base, template, folders))
+
+
+def add(scene: Scene, base: Path, name: str, *, seed: int, template: str, built_strength: float = 1.0) -> None:
+    """A trained adapter where ADAPT_BUILT has it, else a random one."""
+    if folder := os.environ.get("ADAPT_BUILT"):
+        add_built_adapter(scene, Path(folder) / name, name, strength=built_strength)
+    else:
+        add_adapter(scene, base, name, seed=seed, template=template, r=8, strength=0.03)
 
 
 def greedy_answers(base: Path, template: str, folders: dict[str, Path | None]) -> dict[tuple[str, int], list[int]]:
@@ -136,20 +151,24 @@ def test_swaps_under_load_lose_no_request_and_mix_no_versions(bundled: Running) 
 
     memory, late, slowest, versions = {}, [], 0.0, cycle((second, first))
     with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda case: bundled.ask(*case), [(name, number) for name in NAMES for number in range(len(QUESTIONS))]))
         visitors = [pool.submit(visit, seed) for seed in range(AT_ONCE - 1)]
         try:
             for swap in range(1, 21):
-                version = next(versions)
-                shifted = time.monotonic()
+                version, rolled_back = next(versions), None
                 if swap % 5 == 0:
-                    rollback("finance", [server.target], say=lambda _: None)
+                    rolled_back = pool.submit(rollback, "finance", [server.target], say=lambda _: None)
+                    while server.live.aliases()["finance"] != {version: 1.0} and not rolled_back.done():
+                        time.sleep(0.001)
                 else:
                     server.live.shift("finance", {version: 1.0}, action="deploy")
-                seen = time.monotonic() - shifted
+                seen = time.time() - server.live.places.aliases.stat().st_mtime
                 status, body = bundled.ask("finance", swap % len(QUESTIONS))
                 assert status == 200
                 if body["choices"][0]["token_ids"] != bundled.expected[version, swap % len(QUESTIONS)]:
                     late.append(swap)
+                if rolled_back is not None:
+                    rolled_back.result()
                 slowest = max(slowest, seen)
                 if swap in (2, 20):
                     memory[swap] = resident_bytes(server.process.pid)

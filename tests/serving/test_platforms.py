@@ -95,6 +95,49 @@ def test_kserve_names_the_base_where_it_lies(scene: Scene, tmp_path: Path) -> No
     assert hub["spec"]["model"]["uri"] == "hf://Qwen/Qwen3-0.6B"
 
 
+DOCUMENTED: dict[str, Any] = {
+    "LLMInferenceService": {
+        "model": {"uri": str, "name": str},
+        "replicas": int,
+        "router": {"gateway": {}, "route": {}, "scheduler": {}},
+        "template": dict,
+    },
+    "InferenceModelRewrite": {
+        "poolRef": {"group": str, "kind": str, "name": str},
+        "rules": [{"matches": [{"model": {"type": str, "value": str}}], "targets": [{"modelRewrite": str, "weight": int}]}],
+    },
+}
+"""What we use of the `spec` that these kinds' documentation describes. No package has their schemas; kserve's has classes without the `spec`."""
+
+
+def strange(value: Any, form: Any, where: str) -> list[str]:
+    """Parts of `value` that `form` does not have, or has as something else."""
+    if isinstance(form, type):
+        return [] if isinstance(value, form) else [where]
+    if isinstance(form, list):
+        return [part for number, item in enumerate(value) for part in strange(item, form[0], f"{where}[{number}]")]
+    missing = [f"{where}.{key} is missing" for key in form if key not in value]
+    return missing + [
+        part for key, item in value.items() for part in (strange(item, form[key], f"{where}.{key}") if key in form else [f"{where}.{key}"])
+    ]
+
+
+@pytest.mark.parametrize("file", ["kserve.yaml", "gateway.yaml"])
+def test_custom_resources_hold_documented_fields_alone(scene: Scene, file: str) -> None:
+    (document,) = documents(rendered(scene) / file)
+    assert set(document) == {"apiVersion", "kind", "metadata", "spec"}
+    assert strange(document["spec"], DOCUMENTED[document["kind"]], "spec") == []
+
+
+def test_pod_that_kserve_is_given_is_one_by_the_schema_of_kubernetes(scene: Scene) -> None:
+    import kubernetes_validate
+
+    (document,) = documents(rendered(scene) / "kserve.yaml")
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": document["spec"]["template"]}
+    kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
+    assert [container["name"] for container in pod["spec"]["containers"]] == ["main"], "KServe puts its own settings into the container of this name"
+
+
 def test_gateway_file_is_left_out_without_adapters(scene: Scene) -> None:
     scene.render()
     assert sorted(path.name for path in (scene.out / "deploy").iterdir()) == ["adapt-vllm.service", "compose.yaml", "kserve.yaml", "kubernetes.yaml"]

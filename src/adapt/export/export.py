@@ -21,7 +21,7 @@ from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
 from adapt.errors import InputError
 from adapt.export.dequantized import dequantize_base
-from adapt.export.forms import ONE_SHARD, ExportInputs, Source, merged_dtype, open_form, write_form
+from adapt.export.forms import ONE_SHARD, ExportInputs, Source, check_tools, merged_dtype, open_form, write_form
 from adapt.export.golden import TOKENS, Golden, choose_goldens
 from adapt.export.logprobs import read_reference, write_reference
 from adapt.export.merge import merge, save_merged
@@ -53,10 +53,11 @@ class ExportReport:
 def export(section: ExportSection, *, inputs: ExportInputs, out: Path, progress: Progress) -> ExportReport:
     """Write the adapter in the form that `section.export` asks for into `out`.
 
-    Raises InputError when adapter, base or a split cannot be used, or the method cannot take this form; GateError when the export differs too
-    much from the adapter.
+    Raises InputError when adapter, base, a split or an optional library cannot be used, or the method cannot take this form; GateError when the
+    export differs too much from the adapter.
     """
     spec = section.export
+    check_tools(spec)
     with staged(out, section=section, inputs={"adapter": inputs.adapter, "dataset": inputs.dataset}) as folder:
         work = folder / _WORK
         work.mkdir()

@@ -17,8 +17,9 @@ from adapt.base.load import load_model, resolve_device
 from adapt.export.canonical import canonicalise
 from adapt.export.compressed import CompressedRunner, calibration, compress
 from adapt.export.gguf_file import write_gguf, write_gguf_adapter
-from adapt.export.gguf_runner import open_gguf, open_gguf_adapter
+from adapt.export.gguf_runner import open_gguf, open_gguf_adapter, run_gguf, run_gguf_adapter
 from adapt.export.golden import Golden
+from adapt.export.llama_cpp import load_binding
 from adapt.export.onnx import GenaiRunner, build_onnx
 from adapt.export.onnx_adapters import open_onnx_adapters, write_onnx_adapters
 from adapt.export.quantize import DTYPE, load_quantized, quantize
@@ -66,6 +67,12 @@ def merged_dtype(spec: ExportSpec) -> str | None:
     return "float32" if isinstance(spec, OnnxExport | GgufExport) else None
 
 
+def check_tools(spec: ExportSpec) -> None:
+    """Raise InputError when an optional library that runs the form is not installed: before minutes of work, not after."""
+    if isinstance(spec, GgufExport | GgufAdapterExport) and spec.checked_by == "llama.cpp":
+        load_binding()
+
+
 def write_form(spec: ExportSpec, source: Source, folder: Path) -> Mapping[str, Any]:
     """Write the form's files into `folder`, where a merged export lies already; gives what export.json tells of it beside its settings."""
     inputs, progress = source.inputs, source.progress
@@ -108,8 +115,10 @@ def open_form(spec: ExportSpec, source: Source, folder: Path) -> Runner:
     if isinstance(spec, OnnxAdaptersExport):
         return open_onnx_adapters(folder)
     if isinstance(spec, GgufExport):
-        return open_gguf(folder)
+        return run_gguf(folder) if spec.checked_by == "llama.cpp" else open_gguf(folder)
     if isinstance(spec, GgufAdapterExport):
+        if spec.checked_by == "llama.cpp":
+            return run_gguf_adapter(folder, inputs.base, prompt=source.prompt, work=source.work)
         return open_gguf_adapter(folder, inputs.base, device=device)
     return TorchRunner.open(partial(load_model, folder, dtype=spec.dtype, device=device))
 

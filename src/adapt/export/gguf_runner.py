@@ -1,7 +1,7 @@
-"""GGUF files read back as models: by transformers' reader of the format for a whole model, by the `gguf` package for an adapter.
+"""GGUF files as models: run by llama.cpp, or read back by transformers' reader of the format for a whole model, by the `gguf` package for an adapter.
 
-Neither is the code that wrote them, and both give the file's own numbers, 4-bit ones widened; an adapter is added to its base. llama.cpp's kernels
-round activations too, so its answers may differ a little more than parity.json says.
+None is the code that wrote them. The readers give the file's own numbers, 4-bit ones widened, and an adapter is added to its base; the kernels of
+llama.cpp round activations too.
 """
 
 from __future__ import annotations
@@ -11,12 +11,25 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapt.adapter.prompt import Prompt
 from adapt.base.load import load_model, quiet_loading
-from adapt.export.gguf_file import ADAPTER, MODEL, halved, heads_of
+from adapt.export.gguf_file import ADAPTER, MODEL, halved, heads_of, write_gguf
+from adapt.export.llama_cpp import LlamaCppRunner
 from adapt.export.runner import TorchRunner
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def run_gguf(folder: Path) -> LlamaCppRunner:
+    """The model in `folder` in llama.cpp. Raises InputError without the extra `gguf`."""
+    return LlamaCppRunner(folder / MODEL)
+
+
+def run_gguf_adapter(folder: Path, base: Path, *, prompt: Prompt, work: Path) -> LlamaCppRunner:
+    """The adapter in `folder` in llama.cpp, on its base, which is written into `work` in float32. Raises InputError without the extra `gguf`."""
+    write_gguf(base, work / "base", number_type="f32", prompt=prompt)
+    return LlamaCppRunner(work / "base" / MODEL, [folder / ADAPTER])
 
 
 def open_gguf(folder: Path) -> TorchRunner:

@@ -23,7 +23,7 @@ from adapt.spec.base import PinnedBase
 from adapt.spec.corpus import HubSource, PythonDocsSource
 from adapt.spec.dataset import DatasetSpec
 from adapt.spec.engine import EngineSpec
-from adapt.spec.export import ExportSpec, MergedExport
+from adapt.spec.export import ExportSpec, GgufAdapterExport, GgufExport, MergedExport
 from adapt.spec.low_rank_train import QloraTrain
 from adapt.spec.prompt import FilePrompt, PinnedPrompt, PromptSpec
 from adapt.spec.resolved.adapter import ResolvedAdapter
@@ -91,10 +91,15 @@ def resolve_adapter(workspace: Workspace, name: str, spec: AdapterSpec) -> Resol
         evaluate=EvaluateSection(**_stage("evaluate"), base=base, evaluate=measured),
         gate=GateSection(**_stage("gate"), gates=spec.evaluate.gates),
         export={
-            key: ExportSection(**_stage("export"), base=base, export=export, trained_on=_trained_on(spec, export))
+            key: ExportSection(**_stage("export", packages=_run_by(export)), base=base, export=export, trained_on=_trained_on(spec, export))
             for key, export in sorted(spec.export.items())
         },
     )
+
+
+def _run_by(export: ExportSpec) -> list[str]:
+    """Packages that run an export and are not loaded for others."""
+    return ["xllamacpp"] if isinstance(export, GgufExport | GgufAdapterExport) and export.checked_by == "llama.cpp" else []
 
 
 def _trained_on(spec: AdapterSpec, export: ExportSpec) -> QuantizedBase | None:

@@ -1,4 +1,4 @@
-"""Rolls a version out on running servers, and back: sign, copy, load, probe, shift, watch, drain, unload.
+"""Rolls a version out on running servers, and back: sign, copy, load, probe, shift, watch, drain, unload, forget.
 
 Enters: a rendered version, the servers, and the bounds of `rollout`. Leaves: each server's alias on the version, or where it was: whatever fails,
 or is interrupted, puts the alias back before the error goes on. Servers are changed one after the other, and the first failure ends it.
@@ -17,6 +17,7 @@ from adapt.serving.keys import Keys, open_access
 from adapt.serving.live import Live, Shares
 from adapt.serving.options import BASE_NAME
 from adapt.serving.plugin.refusal import RefusedError
+from adapt.serving.retention import forget_versions, led_to
 from adapt.serving.watch import Window, in_flight
 from adapt.spec.serving import RolloutSpec
 
@@ -97,6 +98,7 @@ def _roll_out(release: Release, target: Target, *, keys: Keys, rollout: RolloutS
         _drain(replica, before or {}, version, rollout.drain_seconds, say)
     except WorkspaceError as error:  # the new version serves, which is what was asked for
         say(f"{replica.name}: {', '.join(before or {})} may still be loaded: {error.message}")
+    _forget(release.name, target, rollout.keep_versions, say)
     return {"replica": replica.name, "version": version, "changed": True, "before": before, "agreement": round(agreed, 3)}
 
 
@@ -150,6 +152,15 @@ def _drain(replica: Replica, before: Shares, version: str, seconds: float, say: 
             replica.unload(old)
 
 
+def _forget(name: str, target: Target, keep: int, say: Say) -> None:
+    """Remove old versions from the disk; that this fails takes nothing from what serves."""
+    try:
+        for version in forget_versions(name, target.live, keep=keep):
+            say(f"{target.replica.name}: {version} is removed; the {keep} versions that served last stay")
+    except OSError as error:
+        say(f"{target.replica.name}: old versions could not be removed: {error}")
+
+
 def _mixed(before: Shares | None, version: str, share: float) -> Shares:
     """The new version's share, and what is left for the others in their own proportion."""
     others = {name: weight for name, weight in (before or {}).items() if name != version and weight > 0}
@@ -159,33 +170,13 @@ def _mixed(before: Shares | None, version: str, share: float) -> Shares:
     return {name: weight / total * (1 - share) for name, weight in others.items()} | {version: share}
 
 
-def _led_to(history: list[dict[str, Any]]) -> list[str]:
-    """Versions that a name led to in full, as a stack: a roll-back takes away what it left, and so does a roll-out that failed after it shifted."""
-    line: list[str] = []
-    shifted = False
-    for entry in history:
-        action, shares = entry["action"], entry["shares"]
-        if action == "failed":
-            while line and (line[-1] not in shares if shares else shifted):
-                line.pop()
-                shifted = False
-        elif len(shares) == 1:
-            (version,) = shares
-            if action == "rollback" and version in line:
-                del line[len(line) - line[::-1].index(version) :]
-            elif line[-1:] != [version]:
-                line.append(version)
-        shifted = action == "deploy" and len(shares) == 1
-    return line
-
-
 def _version_before(name: str, target: Target) -> str:
     live, store = target.live, target.live.store()
     current = live.aliases().get(name)
     if current is None:
         raise InputError(f"{target.replica.name}: {name!r} is not live; there are: {', '.join(sorted(live.aliases())) or 'none'}")
     reasons = {}
-    for version in reversed(_led_to(live.history(name))):
+    for version in reversed(led_to(live.history(name))):
         if current == {version: 1.0}:
             continue
         try:

@@ -174,6 +174,9 @@ class GgufExport(_Export):
     """Form of the export."""
     type: Literal["f32", "f16", "bf16", "q8_0", "q4_0"] = "q8_0"
     """Number format of the matrices; norms and biases stay in float32."""
+    checked_by: Literal["reader", "llama.cpp"] = "reader"
+    """What runs the file for the comparison with the adapter: transformers, which reads the file's numbers, or llama.cpp itself, which
+    needs the extra `gguf`."""
 
     @property
     def number_format(self) -> str:
@@ -188,6 +191,9 @@ class GgufAdapterExport(_Export):
     """Form of the export."""
     type: Literal["f32", "f16"] = "f32"
     """Number format of the adapter's matrices."""
+    checked_by: Literal["reader", "llama.cpp"] = "reader"
+    """What runs the file for the comparison with the adapter: the base with the file's numbers added to its weights, or llama.cpp itself,
+    which needs the extra `gguf`."""
 
     @property
     def number_format(self) -> str:

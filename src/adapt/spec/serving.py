@@ -70,3 +70,5 @@ class RolloutSpec(Section):
     """Largest mean time of an answer, as a multiple of the version before; judged from 20 requests of each on."""
     drain_seconds: float = Field(default=60, ge=0)
     """How long requests of the version before may take to finish before it is unloaded."""
+    keep_versions: int = Field(default=5, ge=2)
+    """Versions of an adapter that stay on a server's disk, the serving one included; `adapt deploy` removes those that served before them."""
