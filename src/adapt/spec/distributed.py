@@ -37,9 +37,7 @@ class DistributedSpec(Section):
     def _is_no_name_of_others(cls, value: object) -> object:
         """Names that other programs have for strategies are answered with what does the same here."""
         if value == "zero2":
-            raise ValueError(
-                "zero2 is not offered, since DeepSpeed runs a loop of its own; set it to fsdp2, which shards weights too, or to ddp"
-            )
+            raise ValueError("zero2 is not offered, since DeepSpeed runs a loop of its own; set it to fsdp2, which shards weights too, or to ddp")
         if value in ("zero3", "fsdp"):
             raise ValueError(f"{value} is not offered; set it to fsdp2, which shards weights, gradients and the optimiser alike")
         return value
