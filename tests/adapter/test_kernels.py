@@ -26,7 +26,7 @@ def _losses_and_weights(folder: Path) -> tuple[list[str], dict[str, torch.Tensor
     return [line.split("\t")[-1] for line in lines], load_file(folder / "adapter" / "adapter_model.safetensors")
 
 
-@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("backend", ["eager", *(pytest.param(backend, marks=pytest.mark.slow) for backend in ("aot_eager", "inductor"))])
 def test_compiled_layers_train_as_layers_that_are_not(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
     compiled = []
     monkeypatch.setattr(lane, "compile_layers", lambda model: compiled.append(model) or compile_layers(model, backend=backend))
