@@ -138,6 +138,7 @@ def kill_rank(rank: str, once: Path, done: threading.Event) -> None:
                 return
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
 def test_a_killed_process_ends_the_others_and_one_process_goes_on(workspace: Path, pairs: Path, tmp_path: Path) -> None:
     changes = {**SETTINGS, "epochs": 15, "patience": None, "checkpoint_every_steps": 2, "accumulate": 2, "learning_rate": 1e-4}
@@ -161,6 +162,7 @@ def test_a_killed_process_ends_the_others_and_one_process_goes_on(workspace: Pat
     assert_alike(tmp_path / "killed", tmp_path / "whole", 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
 def test_nobody_is_left_when_the_process_that_started_them_is_killed(workspace: Path, pairs: Path, tmp_path: Path) -> None:
     made = section(workspace, distributed=DDP, **{**SETTINGS, "epochs": 90, "patience": None})
@@ -180,6 +182,7 @@ def test_nobody_is_left_when_the_process_that_started_them_is_killed(workspace: 
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_an_error_of_a_user_in_the_processes_is_that_error(workspace: Path, tmp_path: Path) -> None:
     inputs = write_dataset(tmp_path / "dataset", [])
     with pytest.raises(InputError, match=r"nothing to train on: train\.jsonl has no records") as caught:

@@ -70,6 +70,7 @@ def test_what_was_trained_before_a_kill_is_used_and_the_rest_is_trained(workspac
     assert run(workspace, *TRAIN).stdout == "all up to date\n"
 
 
+@pytest.mark.slow
 def test_an_adapter_trained_ahead_of_a_change_is_not_used(workspace: Path) -> None:
     run(workspace, "adapt", "cotrain", "train@alpha")
     assert (ahead(workspace, "alpha") / "adapter" / "manifest.json").is_file()
@@ -78,6 +79,7 @@ def test_an_adapter_trained_ahead_of_a_change_is_not_used(workspace: Path) -> No
     assert json.loads((workspace / "adapters" / "alpha" / "adapter_config.json").read_text())["r"] == 2
 
 
+@pytest.mark.slow
 def test_one_that_fails_says_so_once_and_the_others_are_built(workspace: Path) -> None:
     bad = (workspace / "specs" / "beta.yaml").read_text(
         encoding="utf-8"

@@ -58,6 +58,7 @@ def test_one_adapters_rank_rebuilds_that_adapter_and_reverting_trains_nothing(wo
     assert tree(workspace) == before
 
 
+@pytest.mark.slow
 def test_a_default_rebuilds_only_adapters_that_do_not_override_it(workspace: Path) -> None:
     write_spec(workspace, "alpha", "lora: {r: 4}\n")
     (workspace / "params.yaml").write_text(PARAMS.replace("lora: {r: 4}", "lora: {r: 2}"), encoding="utf-8")
@@ -72,6 +73,7 @@ def test_comments_and_descriptions_rebuild_nothing(workspace: Path) -> None:
     assert run(workspace, "adapt", "build", "--all").stdout == "all up to date\n"
 
 
+@pytest.mark.slow
 def test_a_changed_corpus_rebuilds_its_adapter(workspace: Path) -> None:
     (workspace / "data" / "raw" / "beta" / "more.jsonl").write_text(questions("more", 10), encoding="utf-8")
     [corpus] = [row for row in status(workspace) if row["stage"] == "corpus@beta"]
@@ -129,6 +131,7 @@ def test_a_failed_gate_fails_the_build_keeps_the_adapter_and_does_not_serve_it(w
     assert ran(again, "failed") == {"gate@alpha"}
 
 
+@pytest.mark.slow
 def test_two_failed_gates_are_both_named(workspace: Path) -> None:
     for name in ("alpha", "beta"):
         write_spec(workspace, name, "evaluate: {gates: [{metric: perplexity, maximum: 0.5}]}\n")
@@ -210,6 +213,7 @@ def test_chat_lets_the_base_answer_what_comes_from_a_pipe(workspace: Path) -> No
     assert run(workspace, "adapt", "chat", "alpha", "--prompt", "-", "--base", "--max-new-tokens", "2").returncode == 0
 
 
+@pytest.mark.slow
 def test_dvc_experiments_change_the_adapters_that_do_not_override(workspace: Path) -> None:
     write_spec(workspace, "alpha", "lora: {r: 4}\n")
     run(workspace, "sh", "-c", "rm -rf .dvc/config && printf '[core]\\n    analytics = false\\n' > .dvc/config")

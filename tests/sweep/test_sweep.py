@@ -46,6 +46,7 @@ def test_a_range_needs_a_number_of_trials(made: Path) -> None:
     assert (done.returncode, "--trials is not given" in done.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_search_tries_as_many_as_asked(made: Path) -> None:
     done = run(made, "adapt", "sweep", "alpha", "-S", "train.learning_rate=log(1e-4,5e-2)", "--trials", "3", "--at-once", "2", "--json")
     trials = json.loads(done.stdout)["trials"]
