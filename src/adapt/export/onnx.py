@@ -79,7 +79,7 @@ def _run_builder(arguments: Sequence[str], *, on_layer: Callable[[], None]) -> t
     package = str(Path(adapt.__file__).parents[1])
     path = os.pathsep.join(part for part in (package, os.environ.get("PYTHONPATH", "")) if part)
     process = subprocess.Popen(
-        [sys.executable, "-m", "adapt.export.builder", *arguments],
+        [sys.executable, "-u", "-m", "adapt.export.builder", *arguments],  # its lines are progress, and stand before what it says at its end
         env={**os.environ, **_SILENT, "PYTHONPATH": path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
