@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from adapt.spec.methods import METHODS
 from adapt.spec.train import TrainSpec
 from tests.adapter.trainings import records, run, section, write_dataset
 
-DDP, FSDP2 = ({"strategy": strategy, "processes": 2} for strategy in ("ddp", "fsdp2"))
+DDP, FSDP2, ZERO2 = ({"strategy": strategy, "processes": 2} for strategy in ("ddp", "fsdp2", "zero2"))
 CASES: dict[str, dict[str, Any]] = {
     "whole passes and dropout": {"distributed": DDP, "accumulate": 2, "lora": LoraSpec(r=4, lora_dropout=0.2)},
     "passes cut in two": {"distributed": DDP, "accumulate": 1, "ema_decay": 0.5},
@@ -37,6 +37,12 @@ CASES: dict[str, dict[str, Any]] = {
     "sharded, every weight": {"distributed": FSDP2, "accumulate": 3, "method": "full", "learning_rate": 1e-3, "ema_decay": 0.5},
     "sharded, with idle processes": {"distributed": FSDP2, "accumulate": 3, "objective": "contrastive"},
     "sharded, with a head": {"distributed": FSDP2, "accumulate": 2, "objective": "reward", "gradient_checkpointing": True},
+}
+ZERO_CASES: dict[str, dict[str, Any]] = {
+    "zero2, with dropout": {"distributed": ZERO2, "accumulate": 6, "lora": LoraSpec(r=4, lora_dropout=0.2), "max_grad_norm": 0.1},
+    "zero2, every weight": {"distributed": ZERO2, "accumulate": 3, "method": "full", "learning_rate": 1e-3, "ema_decay": 0.5},
+    "zero2, with idle processes": {"distributed": ZERO2, "accumulate": 3, "objective": "contrastive"},
+    "zero2, with a head": {"distributed": ZERO2, "accumulate": 2, "objective": "reward", "gradient_checkpointing": True},
 }
 SETTINGS = {"batch_tokens": 160, "epochs": 1, "evaluate_every_steps": 2, "optimizer": {"kind": "adamw", "epsilon": 1e-3}}
 """Steps in which rounding is not blown up: AdamW's usual epsilon makes a large one of the smallest gradient."""
@@ -49,7 +55,7 @@ RUN_ALL = (
 
 
 def settings(workspace: Path, name: str, *, alone: bool) -> Any:
-    return section(workspace, **{**SETTINGS, **CASES[name], **({"distributed": None} if alone else {})})
+    return section(workspace, **{**SETTINGS, **(CASES | ZERO_CASES)[name], **({"distributed": None} if alone else {})})
 
 
 def curve(target: Path, name: str) -> list[float]:
@@ -80,8 +86,19 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(workspace: Path, pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every case, trained by two processes that torchrun started."""
+    return train_all(CASES, workspace, pairs, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def trained_by_zero(workspace: Path, pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of the cases that need DeepSpeed."""
+    pytest.importorskip("deepspeed", reason="needs the extra `deepspeed`")
+    return train_all(ZERO_CASES, workspace, pairs, tmp_path_factory)
+
+
+def train_all(names: Iterable[str], workspace: Path, pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    for name in CASES:
+    for name in names:
         (folder / name).mkdir()
         (folder / name / "section.json").write_text(settings(workspace, name, alone=False).model_dump_json())
     script = tmp_path_factory.mktemp("script") / "all.py"
@@ -105,6 +122,16 @@ def trained(workspace: Path, pairs: Path, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.mark.parametrize("name", CASES)
 def test_two_processes_train_as_one(workspace: Path, pairs: Path, trained: Path, tmp_path: Path, name: str) -> None:
+    assert_trained_as_one(workspace, pairs, trained, tmp_path, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ZERO_CASES)
+def test_two_processes_of_deepspeed_train_as_one(workspace: Path, pairs: Path, trained_by_zero: Path, tmp_path: Path, name: str) -> None:
+    assert_trained_as_one(workspace, pairs, trained_by_zero, tmp_path, name)
+
+
+def assert_trained_as_one(workspace: Path, pairs: Path, trained: Path, tmp_path: Path, name: str) -> None:
     alone = run(settings(workspace, name, alone=True), workspace, pairs, tmp_path)
     assert_alike(trained / name, tmp_path, 1e-5)
     verify(trained / name / "adapter")

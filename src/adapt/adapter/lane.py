@@ -60,6 +60,7 @@ class Lane:
         self.device = self.causal.device.type
         self.weights: dict[str, Parameter] = {**attached.weights, **{f"{_OWN}{name}": weight for name, weight in objective.weights().items()}}
         self.optimiser = attached.optimiser(settings, self.weights)
+        ranks.take_over(self.model, self.weights, self.optimiser, settings.max_grad_norm)
         self.scaler = torch.amp.GradScaler(self.device, enabled=settings.dtype == "float16")
         self._passes = Passes(attached, objective, settings, ranks)
         self.head, self.packed = self._passes.head, self._passes.packed
