@@ -167,6 +167,19 @@ def kill_rank(rank: str, once: Path, done: threading.Event) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
 def test_a_killed_process_ends_the_others_and_one_process_goes_on(workspace: Path, pairs: Path, tmp_path: Path) -> None:
+    assert_goes_on(workspace, pairs, tmp_path, FSDP2, None)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+@pytest.mark.parametrize("after", [None, ZERO2], ids=["one process", "zero2"])
+def test_what_deepspeed_left_unfinished_goes_on(workspace: Path, pairs: Path, tmp_path: Path, after: dict[str, Any] | None) -> None:
+    pytest.importorskip("deepspeed", reason="needs the extra `deepspeed`")
+    assert_goes_on(workspace, pairs, tmp_path, ZERO2, after)
+
+
+def assert_goes_on(workspace: Path, pairs: Path, tmp_path: Path, killed: dict[str, Any], after: dict[str, Any] | None) -> None:
+    """A training whose second process is killed as `killed` ends the others, and one as `after` goes on as if nothing had been."""
     changes = {**SETTINGS, "epochs": 15, "patience": None, "checkpoint_every_steps": 2, "accumulate": 2, "learning_rate": 1e-4}
     over = threading.Event()
     killer = threading.Thread(target=kill_rank, args=("1", tmp_path / "killed" / "work", over))
@@ -175,14 +188,14 @@ def test_a_killed_process_ends_the_others_and_one_process_goes_on(workspace: Pat
         with pytest.raises(
             WorkspaceError, match=r"process 2 of the 2 that trained together was killed by signal 9, and the others were ended"
         ) as caught:
-            run(section(workspace, distributed=FSDP2, **changes), workspace, pairs, tmp_path / "killed")
+            run(section(workspace, distributed=killed, **changes), workspace, pairs, tmp_path / "killed")
     finally:
         over.set()
         killer.join()
     assert "goes on from its last checkpoint" in str(caught.value.hint)
     assert not [rank for rank in children(os.getpid()).values() if rank]
     assert not (tmp_path / "killed" / "adapter").exists()
-    report = run(section(workspace, **changes), workspace, pairs, tmp_path / "killed")
+    report = run(section(workspace, distributed=after, **changes), workspace, pairs, tmp_path / "killed")
     assert report.resumed_at_step > 0
     run(section(workspace, **changes), workspace, pairs, tmp_path / "whole")
     assert_alike(tmp_path / "killed", tmp_path / "whole", 1e-4)
@@ -250,6 +263,13 @@ def test_another_number_of_processes_than_the_section_says_is_refused(
         run(section(workspace), workspace, pairs, tmp_path)
 
 
+def test_zero2_without_deepspeed_says_what_to_install(workspace: Path, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapt.adapter.distributed.group.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"train\.distributed\.strategy is zero2, and DeepSpeed is not installed") as caught:
+        run(section(workspace, distributed=ZERO2), workspace, pairs, tmp_path)
+    assert caught.value.hint == "pip install 'adapt-build[deepspeed]', or set it to ddp or fsdp2"
+
+
 def test_a_job_comes_back_from_its_file_as_it_was(workspace: Path, tmp_path: Path) -> None:
     tracking = Tracking(("wandb",), "p", "train@a", tmp_path / "runs")
     made = Training(
@@ -299,7 +319,8 @@ def test_parts_are_even_and_keep_the_order() -> None:
         ({"method": "qlora", "distributed": FSDP2}, "with method qlora a quantized base is not sharded; set the strategy to ddp"),
         ({"optimizer": "muon", "distributed": FSDP2}, "optimizer muon needs whole weights; set the optimizer to adamw or sgd"),
         ({"dtype": "float16", "distributed": FSDP2}, "float16 would need one loss scale"),
-        ({"distributed": {"strategy": "zero2", "processes": 2}}, "zero2 is not offered, .* set it to fsdp2, which shards weights too, or to ddp"),
+        ({"method": "adalora", "distributed": ZERO2}, "strategy is zero2, and with method adalora ranks move by the importance of whole matrices"),
+        ({"compile": True, "distributed": ZERO2}, "compile is set, and zero2 acts on weights and gradients inside a layer's code"),
         ({"distributed": {"strategy": "zero3", "processes": 2}}, "zero3 is not offered; set it to fsdp2"),
         ({"distributed": {"strategy": "ddp", "processes": 1}}, "greater than or equal to 2"),
     ],
