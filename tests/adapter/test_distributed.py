@@ -29,7 +29,7 @@ from adapt.spec.methods import METHODS
 from adapt.spec.train import TrainSpec
 from tests.adapter.trainings import records, run, section, write_dataset
 
-DDP, FSDP2, ZERO2 = ({"strategy": strategy, "processes": 2} for strategy in ("ddp", "fsdp2", "zero2"))
+DDP, FSDP2, ZERO2, ZERO3 = ({"strategy": strategy, "processes": 2} for strategy in ("ddp", "fsdp2", "zero2", "zero3"))
 CASES: dict[str, dict[str, Any]] = {
     "whole passes and dropout": {"distributed": DDP, "accumulate": 2, "lora": LoraSpec(r=4, lora_dropout=0.2)},
     "passes cut in two": {"distributed": DDP, "accumulate": 1, "ema_decay": 0.5},
@@ -43,6 +43,10 @@ ZERO_CASES: dict[str, dict[str, Any]] = {
     "zero2, every weight": {"distributed": ZERO2, "accumulate": 3, "method": "full", "learning_rate": 1e-3, "ema_decay": 0.5},
     "zero2, with idle processes": {"distributed": ZERO2, "accumulate": 3, "objective": "contrastive"},
     "zero2, with a head": {"distributed": ZERO2, "accumulate": 2, "objective": "reward", "gradient_checkpointing": True},
+    "zero3, with dropout": {"distributed": ZERO3, "accumulate": 6, "lora": LoraSpec(r=4, lora_dropout=0.2), "max_grad_norm": 0.1},
+    "zero3, every weight": {"distributed": ZERO3, "accumulate": 3, "method": "full", "learning_rate": 1e-3, "ema_decay": 0.5},
+    "zero3, with idle processes": {"distributed": ZERO3, "accumulate": 3, "objective": "contrastive"},
+    "zero3, with a head": {"distributed": ZERO3, "accumulate": 2, "objective": "reward", "gradient_checkpointing": True},
 }
 SETTINGS = {"batch_tokens": 160, "epochs": 1, "evaluate_every_steps": 2, "optimizer": {"kind": "adamw", "epsilon": 1e-3}}
 """Steps in which rounding is not blown up: AdamW's usual epsilon makes a large one of the smallest gradient."""
@@ -172,10 +176,12 @@ def test_a_killed_process_ends_the_others_and_one_process_goes_on(workspace: Pat
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
-@pytest.mark.parametrize("after", [None, ZERO2], ids=["one process", "zero2"])
-def test_what_deepspeed_left_unfinished_goes_on(workspace: Path, pairs: Path, tmp_path: Path, after: dict[str, Any] | None) -> None:
+@pytest.mark.parametrize(("killed", "after"), [(ZERO2, None), (ZERO2, ZERO2), (ZERO3, ZERO3), (ZERO3, ZERO2)])
+def test_what_deepspeed_left_unfinished_goes_on(
+    workspace: Path, pairs: Path, tmp_path: Path, killed: dict[str, Any], after: dict[str, Any] | None
+) -> None:
     pytest.importorskip("deepspeed", reason="needs the extra `deepspeed`")
-    assert_goes_on(workspace, pairs, tmp_path, ZERO2, after)
+    assert_goes_on(workspace, pairs, tmp_path, killed, after)
 
 
 def assert_goes_on(workspace: Path, pairs: Path, tmp_path: Path, killed: dict[str, Any], after: dict[str, Any] | None) -> None:
@@ -321,7 +327,7 @@ def test_parts_are_even_and_keep_the_order() -> None:
         ({"dtype": "float16", "distributed": FSDP2}, "float16 would need one loss scale"),
         ({"method": "adalora", "distributed": ZERO2}, "strategy is zero2, and with method adalora ranks move by the importance of whole matrices"),
         ({"compile": True, "distributed": ZERO2}, "compile is set, and zero2 acts on weights and gradients inside a layer's code"),
-        ({"distributed": {"strategy": "zero3", "processes": 2}}, "zero3 is not offered; set it to fsdp2"),
+        ({"distributed": {"strategy": "fsdp", "processes": 2}}, "fsdp is not offered; set it to fsdp2"),
         ({"distributed": {"strategy": "ddp", "processes": 1}}, "greater than or equal to 2"),
     ],
 )

@@ -60,7 +60,6 @@ class Lane:
         self.device = self.causal.device.type
         self.weights: dict[str, Parameter] = {**attached.weights, **{f"{_OWN}{name}": weight for name, weight in objective.weights().items()}}
         self.optimiser = attached.optimiser(settings, self.weights)
-        ranks.take_over(self.model, self.weights, self.optimiser, settings.max_grad_norm)
         self.scaler = torch.amp.GradScaler(self.device, enabled=settings.dtype == "float16")
         self._passes = Passes(attached, objective, settings, ranks)
         self.head, self.packed = self._passes.head, self._passes.packed
@@ -73,6 +72,7 @@ class Lane:
             padded=not self.packed,
         )
         attached.begin(self.plan.steps)
+        ranks.take_over(self.model, self.weights, self.optimiser, settings.max_grad_norm)
         self.average = None if settings.ema_decay is None else Average(self.weights, settings.ema_decay)
         self.state = State()
         self.best: dict[str, Tensor] = {}

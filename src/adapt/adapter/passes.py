@@ -97,7 +97,7 @@ class Passes:
             passes = self.dealt(self.cut(measured))
             for number, some, counts in self._ranks.own(passes):
                 layout = self._layout(some)
-                found = self._loss(layout, some)
+                found = self._ranks.forward(partial(self._loss, layout, some))
                 if counts:
                     losses[number] = Loss(found.total / total, found.figures)
                     tokens += layout.tokens

@@ -50,6 +50,10 @@ def join(spec: DistributedSpec, device: str) -> Ranks:
         from adapt.adapter.distributed.zero import Zero
 
         return Zero(local=local, device=device)
+    if spec.strategy == "zero3":
+        from adapt.adapter.distributed.zero3 import Zero3
+
+        return Zero3(local=local, device=device)
     from adapt.adapter.distributed.processes import Processes
 
     return Processes(local=local, device=device)
@@ -57,7 +61,7 @@ def join(spec: DistributedSpec, device: str) -> Ranks:
 
 def check_strategy(spec: DistributedSpec) -> None:
     """Raise InputError when a strategy's library is not installed."""
-    if spec.strategy == "zero2" and find_spec("deepspeed") is None:
+    if spec.strategy in ("zero2", "zero3") and find_spec("deepspeed") is None:
         hint = "pip install 'adapt-build[deepspeed]', or set it to ddp or fsdp2"
         raise InputError(f"train.distributed.strategy is {spec.strategy}, and DeepSpeed is not installed", hint=hint)
 

@@ -86,11 +86,14 @@ class Ranks:
             if passes[number] or self.in_step:
                 yield Share(number, passes[number] or passes[0], counts=bool(passes[number]))
 
-    def take_over(self, model: Module, weights: Mapping[str, Parameter], optimiser: Optimizer, max_norm: float) -> None:
-        """Divide the work of an optimiser between the processes where they do that; `max_norm` is what gradients will be clipped to."""
+    def take_over(self, model: Module, weights: dict[str, Parameter], optimiser: Optimizer, max_norm: float) -> None:
+        """Divide the work of an optimiser between the processes where they do that; `max_norm` is what gradients will be clipped to.
+
+        `weights` are then what this process has of them.
+        """
 
     def forward(self, compute: Callable[[], Loss]) -> Loss:
-        """The loss of a forward pass in training."""
+        """The loss of a forward pass."""
         return compute()
 
     def backward(self, loss: Tensor) -> None:

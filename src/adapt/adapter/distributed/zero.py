@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from adapt.adapter.objectives.objective import Loss
 
 
-_STEP = "step"
+STEP = "step"
 """What an optimiser remembers of a weight that is one number for all."""
 
 
@@ -35,6 +35,8 @@ class Zero(Processes):
     """The processes of torch's default group, which divide the optimiser's work between them."""
 
     in_step = True
+    settings: Mapping[str, Any] = {"stage": 2, "overlap_comm": False}
+    """DeepSpeed's, of ZeRO."""
 
     def __init__(self, *, local: int, device: str) -> None:
         super().__init__(local=local, device=device)
@@ -42,7 +44,7 @@ class Zero(Processes):
         self._engine: Any = None
         self._groups: list[list[Parameter]] = []
 
-    def take_over(self, model: Module, weights: Mapping[str, Parameter], optimiser: Optimizer, max_norm: float) -> None:
+    def take_over(self, model: Module, weights: dict[str, Parameter], optimiser: Optimizer, max_norm: float) -> None:
         self._groups = [list(group["params"]) for group in optimiser.param_groups]
         with redirect_stdout(sys.stderr):  # it prints, and stdout is for what was asked for
             import deepspeed
@@ -52,7 +54,7 @@ class Zero(Processes):
                 "train_micro_batch_size_per_gpu": 1,  # asked for, and used for its own logs alone
                 "managed_gradient_accumulation": False,  # a step has as many passes as it has
                 "gradient_clipping": max_norm,
-                "zero_optimization": {"stage": 2, "overlap_comm": False},
+                "zero_optimization": dict(self.settings),
                 "zero_allow_untested_optimizer": True,
                 "steps_per_print": None,
             }
@@ -86,7 +88,7 @@ class Zero(Processes):
         for flat, members in self._flat_groups(optimiser, weights):
             for what, value in optimiser.state.get(flat, {}).items():
                 for name, weight in members.items() if isinstance(value, Tensor) else ():
-                    whole = value if what == _STEP else safe_get_full_optimizer_state(weight, what)
+                    whole = value if what == STEP else safe_get_full_optimizer_state(weight, what)
                     found[f"{what}/{name}"] = whole.detach().cpu().clone()
         return found
 
@@ -98,10 +100,10 @@ class Zero(Processes):
         for flat, members in self._flat_groups(optimiser, weights):
             for what in kinds:
                 step = tensors[f"{what}/{next(iter(members))}"]
-                optimiser.state[flat][what] = step.to(flat.device) if what == _STEP else torch.zeros_like(flat)
+                optimiser.state[flat][what] = step.to(flat.device) if what == STEP else torch.zeros_like(flat)
             lazy_init_hp_params_optimizer_state(list(members.values()), flat, optimiser.state)
             for what in kinds:
-                for name, weight in members.items() if what != _STEP else ():
+                for name, weight in members.items() if what != STEP else ():
                     safe_set_full_optimizer_state(weight, tensors[f"{what}/{name}"].to(flat.device), what)
 
     def gather(self, attached: Attached) -> None:
