@@ -326,6 +326,10 @@ def test_parts_are_even_and_keep_the_order() -> None:
         ({"optimizer": "muon", "distributed": FSDP2}, "optimizer muon needs whole weights; set the optimizer to adamw or sgd"),
         ({"dtype": "float16", "distributed": FSDP2}, "float16 would need one loss scale"),
         ({"method": "adalora", "distributed": ZERO2}, "strategy is zero2, and with method adalora ranks move by the importance of whole matrices"),
+        (
+            {"objective": "dpo", "distributed": ZERO3},
+            "zero3, and objective dpo runs the model outside of training; set the strategy to fsdp2, zero2 or ddp",
+        ),
         ({"compile": True, "distributed": ZERO2}, "compile is set, and zero2 acts on weights and gradients inside a layer's code"),
         ({"distributed": {"strategy": "fsdp", "processes": 2}}, "fsdp is not offered; set it to fsdp2"),
         ({"distributed": {"strategy": "ddp", "processes": 1}}, "greater than or equal to 2"),

@@ -19,7 +19,9 @@ NOT_SHARDED: Mapping[str, str] = {
     "galore": "gradients of whole matrices are projected",
     "moe_lora": "updates of experts are computed outside the layers that own them",
 }
-"""Methods that `fsdp2` and `zero2` do not take, and why."""
+"""Methods that only `ddp` takes, and why."""
+REFERENCE_OBJECTIVES = ("dpo", "ipo", "kto")
+"""Objectives that read log-likelihoods of the model before the first step."""
 
 
 class DistributedSpec(Section):
@@ -28,7 +30,8 @@ class DistributedSpec(Section):
     strategy: Literal["ddp", "fsdp2", "zero2", "zero3"]
     """`ddp`: every process has the whole model. `fsdp2`: the decoder layers are sharded over the processes, weights, gradients and optimiser
     (Zhao et al. 2023, arXiv:2304.11277); each layer is gathered while it computes. `zero2`: every process has the whole model, and its
-    share of gradients and optimiser (DeepSpeed's ZeRO stage 2, Rajbhandari et al. 2020, arXiv:1910.02054); needs the extra `deepspeed`."""
+    share of gradients and optimiser (DeepSpeed's ZeRO stage 2, Rajbhandari et al. 2020, arXiv:1910.02054). `zero3`: its share of every weight besides, which are gathered
+    while they are used (stage 3). Both need the extra `deepspeed`."""
     processes: int = Field(ge=2)
     """Processes, one for each GPU; on a CPU they share its cores. A step that has fewer forward passes than processes has its passes cut, so set
     `accumulate` to a multiple."""
@@ -59,5 +62,7 @@ def distributed_problems(train: "CommonTrain") -> Iterator[str]:
         allowed = " or ".join(SHARDED_OPTIMIZERS)
         found = f"distributed.strategy is {spec.strategy}, and optimizer {train.optimizer.kind} needs whole weights"
         yield f"{found}; set the optimizer to {allowed}, or the strategy to ddp"
+    if spec.strategy == "zero3" and objective in REFERENCE_OBJECTIVES:
+        yield f"distributed.strategy is zero3, and objective {objective} runs the model outside of training; set the strategy to fsdp2, zero2 or ddp"
     if train.dtype == "float16":
         yield f"distributed.strategy is {spec.strategy}, and float16 would need one loss scale for all shards; set dtype to bfloat16"

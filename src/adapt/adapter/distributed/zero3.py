@@ -1,8 +1,8 @@
 """Several processes that each hold a part of every weight, frozen or trained: DeepSpeed's ZeRO stage 3 (Rajbhandari et al. 2020, arXiv:1910.02054).
 
 A layer is gathered while it computes. The loop, optimiser state and checkpoints see of each trained weight this process's part, a vector in
-DeepSpeed's memory, filled up so that all are as long. Weights that are read outside the module that owns them, such as the output head's, are made known to
-DeepSpeed, since nothing else would gather them.
+DeepSpeed's memory, filled up so that all are as long. Weights that are read outside the module that owns them, such as the output head's, are made
+known to DeepSpeed, since nothing else would gather them.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Zero3(Zero):
         from deepspeed.utils import safe_get_local_optimizer_state
 
         found = {}
-        kept = next((state for state in optimiser.state.values() if state), {})
+        kept: Mapping[str, Any] = next((state for state in optimiser.state.values() if state), {})
         for what, value in kept.items():
             for name, weight in self._weights.items() if isinstance(value, Tensor) else ():
                 part = value if what == STEP else safe_get_local_optimizer_state(weight, what)
