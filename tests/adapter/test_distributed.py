@@ -328,7 +328,7 @@ def test_parts_are_even_and_keep_the_order() -> None:
         ({"method": "adalora", "distributed": ZERO2}, "strategy is zero2, and with method adalora ranks move by the importance of whole matrices"),
         (
             {"objective": "dpo", "distributed": ZERO3},
-            "zero3, and objective dpo runs the model outside of training; set the strategy to fsdp2, zero2 or ddp",
+            "objective dpo runs the model outside of training; set the strategy to fsdp2, zero2 or ddp",
         ),
         ({"compile": True, "distributed": ZERO2}, "compile is set, and zero2 acts on weights and gradients inside a layer's code"),
         ({"distributed": {"strategy": "fsdp", "processes": 2}}, "fsdp is not offered; set it to fsdp2"),

@@ -30,8 +30,8 @@ class DistributedSpec(Section):
     strategy: Literal["ddp", "fsdp2", "zero2", "zero3"]
     """`ddp`: every process has the whole model. `fsdp2`: the decoder layers are sharded over the processes, weights, gradients and optimiser
     (Zhao et al. 2023, arXiv:2304.11277); each layer is gathered while it computes. `zero2`: every process has the whole model, and its
-    share of gradients and optimiser (DeepSpeed's ZeRO stage 2, Rajbhandari et al. 2020, arXiv:1910.02054). `zero3`: its share of every weight besides, which are gathered
-    while they are used (stage 3). Both need the extra `deepspeed`."""
+    share of gradients and optimiser (DeepSpeed's ZeRO stage 2, Rajbhandari et al. 2020, arXiv:1910.02054). `zero3`: its share of every weight too,
+    gathered while in use (stage 3). Both need the extra `deepspeed`."""
     processes: int = Field(ge=2)
     """Processes, one for each GPU; on a CPU they share its cores. A step that has fewer forward passes than processes has its passes cut, so set
     `accumulate` to a multiple."""
