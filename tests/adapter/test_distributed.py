@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from adapt.spec.methods import METHODS
 from adapt.spec.train import TrainSpec
 from tests.adapter.trainings import records, run, section, write_dataset
 
-DDP, FSDP2 = ({"strategy": strategy, "processes": 2} for strategy in ("ddp", "fsdp2"))
+DDP, FSDP2, ZERO2, ZERO3 = ({"strategy": strategy, "processes": 2} for strategy in ("ddp", "fsdp2", "zero2", "zero3"))
 CASES: dict[str, dict[str, Any]] = {
     "whole passes and dropout": {"distributed": DDP, "accumulate": 2, "lora": LoraSpec(r=4, lora_dropout=0.2)},
     "passes cut in two": {"distributed": DDP, "accumulate": 1, "ema_decay": 0.5},
@@ -37,6 +37,16 @@ CASES: dict[str, dict[str, Any]] = {
     "sharded, every weight": {"distributed": FSDP2, "accumulate": 3, "method": "full", "learning_rate": 1e-3, "ema_decay": 0.5},
     "sharded, with idle processes": {"distributed": FSDP2, "accumulate": 3, "objective": "contrastive"},
     "sharded, with a head": {"distributed": FSDP2, "accumulate": 2, "objective": "reward", "gradient_checkpointing": True},
+}
+ZERO_CASES: dict[str, dict[str, Any]] = {
+    "zero2, with dropout": {"distributed": ZERO2, "accumulate": 6, "lora": LoraSpec(r=4, lora_dropout=0.2), "max_grad_norm": 0.1},
+    "zero2, every weight": {"distributed": ZERO2, "accumulate": 3, "method": "full", "learning_rate": 1e-3, "ema_decay": 0.5},
+    "zero2, with idle processes": {"distributed": ZERO2, "accumulate": 3, "objective": "contrastive"},
+    "zero2, with a head": {"distributed": ZERO2, "accumulate": 2, "objective": "reward", "gradient_checkpointing": True},
+    "zero3, with dropout": {"distributed": ZERO3, "accumulate": 6, "lora": LoraSpec(r=4, lora_dropout=0.2), "max_grad_norm": 0.1},
+    "zero3, every weight": {"distributed": ZERO3, "accumulate": 3, "method": "full", "learning_rate": 1e-3, "ema_decay": 0.5},
+    "zero3, with idle processes": {"distributed": ZERO3, "accumulate": 3, "objective": "contrastive"},
+    "zero3, with a head": {"distributed": ZERO3, "accumulate": 2, "objective": "reward", "gradient_checkpointing": True},
 }
 SETTINGS = {"batch_tokens": 160, "epochs": 1, "evaluate_every_steps": 2, "optimizer": {"kind": "adamw", "epsilon": 1e-3}}
 """Steps in which rounding is not blown up: AdamW's usual epsilon makes a large one of the smallest gradient."""
@@ -49,7 +59,7 @@ RUN_ALL = (
 
 
 def settings(workspace: Path, name: str, *, alone: bool) -> Any:
-    return section(workspace, **{**SETTINGS, **CASES[name], **({"distributed": None} if alone else {})})
+    return section(workspace, **{**SETTINGS, **(CASES | ZERO_CASES)[name], **({"distributed": None} if alone else {})})
 
 
 def curve(target: Path, name: str) -> list[float]:
@@ -80,8 +90,19 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(workspace: Path, pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every case, trained by two processes that torchrun started."""
+    return train_all(CASES, workspace, pairs, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def trained_by_zero(workspace: Path, pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of the cases that need DeepSpeed."""
+    pytest.importorskip("deepspeed", reason="needs the extra `deepspeed`")
+    return train_all(ZERO_CASES, workspace, pairs, tmp_path_factory)
+
+
+def train_all(names: Iterable[str], workspace: Path, pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    for name in CASES:
+    for name in names:
         (folder / name).mkdir()
         (folder / name / "section.json").write_text(settings(workspace, name, alone=False).model_dump_json())
     script = tmp_path_factory.mktemp("script") / "all.py"
@@ -105,6 +126,16 @@ def trained(workspace: Path, pairs: Path, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.mark.parametrize("name", CASES)
 def test_two_processes_train_as_one(workspace: Path, pairs: Path, trained: Path, tmp_path: Path, name: str) -> None:
+    assert_trained_as_one(workspace, pairs, trained, tmp_path, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ZERO_CASES)
+def test_two_processes_of_deepspeed_train_as_one(workspace: Path, pairs: Path, trained_by_zero: Path, tmp_path: Path, name: str) -> None:
+    assert_trained_as_one(workspace, pairs, trained_by_zero, tmp_path, name)
+
+
+def assert_trained_as_one(workspace: Path, pairs: Path, trained: Path, tmp_path: Path, name: str) -> None:
     alone = run(settings(workspace, name, alone=True), workspace, pairs, tmp_path)
     assert_alike(trained / name, tmp_path, 1e-5)
     verify(trained / name / "adapter")
@@ -141,6 +172,21 @@ def kill_rank(rank: str, once: Path, done: threading.Event) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
 def test_a_killed_process_ends_the_others_and_one_process_goes_on(workspace: Path, pairs: Path, tmp_path: Path) -> None:
+    assert_goes_on(workspace, pairs, tmp_path, FSDP2, None)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+@pytest.mark.parametrize(("killed", "after"), [(ZERO2, None), (ZERO2, ZERO2), (ZERO3, ZERO3), (ZERO3, ZERO2)])
+def test_what_deepspeed_left_unfinished_goes_on(
+    workspace: Path, pairs: Path, tmp_path: Path, killed: dict[str, Any], after: dict[str, Any] | None
+) -> None:
+    pytest.importorskip("deepspeed", reason="needs the extra `deepspeed`")
+    assert_goes_on(workspace, pairs, tmp_path, killed, after)
+
+
+def assert_goes_on(workspace: Path, pairs: Path, tmp_path: Path, killed: dict[str, Any], after: dict[str, Any] | None) -> None:
+    """A training whose second process is killed as `killed` ends the others, and one as `after` goes on as if nothing had been."""
     changes = {**SETTINGS, "epochs": 15, "patience": None, "checkpoint_every_steps": 2, "accumulate": 2, "learning_rate": 1e-4}
     over = threading.Event()
     killer = threading.Thread(target=kill_rank, args=("1", tmp_path / "killed" / "work", over))
@@ -149,14 +195,14 @@ def test_a_killed_process_ends_the_others_and_one_process_goes_on(workspace: Pat
         with pytest.raises(
             WorkspaceError, match=r"process 2 of the 2 that trained together was killed by signal 9, and the others were ended"
         ) as caught:
-            run(section(workspace, distributed=FSDP2, **changes), workspace, pairs, tmp_path / "killed")
+            run(section(workspace, distributed=killed, **changes), workspace, pairs, tmp_path / "killed")
     finally:
         over.set()
         killer.join()
     assert "goes on from its last checkpoint" in str(caught.value.hint)
     assert not [rank for rank in children(os.getpid()).values() if rank]
     assert not (tmp_path / "killed" / "adapter").exists()
-    report = run(section(workspace, **changes), workspace, pairs, tmp_path / "killed")
+    report = run(section(workspace, distributed=after, **changes), workspace, pairs, tmp_path / "killed")
     assert report.resumed_at_step > 0
     run(section(workspace, **changes), workspace, pairs, tmp_path / "whole")
     assert_alike(tmp_path / "killed", tmp_path / "whole", 1e-4)
@@ -226,6 +272,13 @@ def test_another_number_of_processes_than_the_section_says_is_refused(
         run(section(workspace), workspace, pairs, tmp_path)
 
 
+def test_zero2_without_deepspeed_says_what_to_install(workspace: Path, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapt.adapter.distributed.group.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"train\.distributed\.strategy is zero2, and DeepSpeed is not installed") as caught:
+        run(section(workspace, distributed=ZERO2), workspace, pairs, tmp_path)
+    assert caught.value.hint == "pip install 'adapt-build[deepspeed]', or set it to ddp or fsdp2"
+
+
 def test_a_job_comes_back_from_its_file_as_it_was(workspace: Path, tmp_path: Path) -> None:
     tracking = Tracking(("wandb",), "p", "train@a", tmp_path / "runs")
     made = Training(
@@ -275,8 +328,13 @@ def test_parts_are_even_and_keep_the_order() -> None:
         ({"method": "qlora", "distributed": FSDP2}, "with method qlora a quantized base is not sharded; set the strategy to ddp"),
         ({"optimizer": "muon", "distributed": FSDP2}, "optimizer muon needs whole weights; set the optimizer to adamw or sgd"),
         ({"dtype": "float16", "distributed": FSDP2}, "float16 would need one loss scale"),
-        ({"distributed": {"strategy": "zero2", "processes": 2}}, "zero2 is not offered, .* set it to fsdp2, which shards weights too, or to ddp"),
-        ({"distributed": {"strategy": "zero3", "processes": 2}}, "zero3 is not offered; set it to fsdp2"),
+        ({"method": "adalora", "distributed": ZERO2}, "strategy is zero2, and with method adalora ranks move by the importance of whole matrices"),
+        (
+            {"objective": "dpo", "distributed": ZERO3},
+            "objective dpo runs the model outside of training; set the strategy to fsdp2, zero2 or ddp",
+        ),
+        ({"compile": True, "distributed": ZERO2}, "compile is set, and zero2 acts on weights and gradients inside a layer's code"),
+        ({"distributed": {"strategy": "fsdp", "processes": 2}}, "fsdp is not offered; set it to fsdp2"),
         ({"distributed": {"strategy": "ddp", "processes": 1}}, "greater than or equal to 2"),
     ],
 )

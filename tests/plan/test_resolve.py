@@ -142,6 +142,8 @@ CHANGES: list[tuple[str, Any]] = [
     ("train.device", "cpu"),
     ("train.distributed", {"strategy": "ddp", "processes": 2}),
     ("train.distributed", {"strategy": "fsdp2", "processes": 2}),
+    ("train.distributed", {"strategy": "zero2", "processes": 2}),
+    ("train.distributed", {"strategy": "zero3", "processes": 2}),
     ("evaluate.generate_records", 3),
     ("evaluate.max_new_tokens", 3),
     ("evaluate.batch_tokens", 99),

@@ -72,6 +72,7 @@ class Lane:
             padded=not self.packed,
         )
         attached.begin(self.plan.steps)
+        ranks.take_over(self.model, self.weights, self.optimiser, settings.max_grad_norm)
         self.average = None if settings.ema_decay is None else Average(self.weights, settings.ema_decay)
         self.state = State()
         self.best: dict[str, Tensor] = {}

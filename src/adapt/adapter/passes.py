@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -74,9 +75,9 @@ class Passes:
                     torch.manual_seed(pass_seed(seed, number))
                 layout = self._layout(items)
                 with attached.computing(), self._kept(), noisy_embeddings(attached.causal, layout, settings.neftune_alpha):
-                    found = self._objective.loss(attached.states(layout), items, self.head)
+                    found = self._ranks.forward(partial(self._loss, layout, items))
                     loss = found.total / total if counts else found.total * 0
-                torch.autograd.backward(scaler.scale(loss))
+                self._ranks.backward(scaler.scale(loss))
                 if counts:
                     losses[number] = Loss(loss.detach(), found.figures)
                     tokens += layout.tokens
@@ -96,7 +97,7 @@ class Passes:
             passes = self.dealt(self.cut(measured))
             for number, some, counts in self._ranks.own(passes):
                 layout = self._layout(some)
-                found = self._objective.loss(attached.states(layout), some, self.head)
+                found = self._ranks.forward(partial(self._loss, layout, some))
                 if counts:
                     losses[number] = Loss(found.total / total, found.figures)
                     tokens += layout.tokens
@@ -105,6 +106,9 @@ class Passes:
     def dealt(self, passes: Sequence[Sequence[Item]]) -> list[Sequence[Item]]:
         """`passes` as the processes of the training run them."""
         return self._ranks.deal(passes, divisible=self._objective.divisible)
+
+    def _loss(self, layout: Layout, items: Sequence[Item]) -> Loss:
+        return self._objective.loss(self._attached.states(layout), items, self.head)
 
     def _layout(self, items: Sequence[Item]) -> Layout:
         arrange = behind_each_other if self.packed else side_by_side

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from adapt.adapter.optimisers import restore_state, state_tensors
-
 if TYPE_CHECKING:
     from adapt.adapter.lane import Lane
 
@@ -20,7 +18,7 @@ def take_snapshot(lane: Lane) -> dict[str, Tensor]:
         "best": lane.best,
         "average": {} if lane.average is None else lane.average.tensors,
         "method": lane.attached.state(),
-        "optimiser": state_tensors(lane.optimiser, lane.weights),
+        "optimiser": lane.ranks.optimiser_state(lane.optimiser, lane.weights),
     }
     return {f"{part}/{name}": lane.ranks.whole(_weight_of(name), tensor) for part, tensors in parts.items() for name, tensor in tensors.items()}
 
@@ -36,7 +34,7 @@ def restore_snapshot(lane: Lane, tensors: Mapping[str, Tensor]) -> None:
     if lane.average is not None:
         lane.average.restore(parts["average"])
     lane.attached.restore(parts.get("method", {}))
-    restore_state(lane.optimiser, lane.weights, parts.get("optimiser", {}))
+    lane.ranks.restore_optimiser(lane.optimiser, lane.weights, parts.get("optimiser", {}))
 
 
 def _weight_of(name: str) -> str:

@@ -14,8 +14,9 @@ def speed_problems(train: "CommonTrain") -> Iterator[str]:
     """What of section `train` does not go with its settings of speed, with what to set instead."""
     if train.compile and train.gradient_checkpointing:
         yield "compile is set, and gradient_checkpointing computes layers anew that a compiler has arranged; set one of the two to false"
-    if train.compile and train.distributed is not None and train.distributed.strategy == "fsdp2":
-        yield "compile is set, and fsdp2 gathers the weights of each layer around its code; set compile to false, or the strategy to ddp"
+    if train.compile and train.distributed is not None and train.distributed.strategy != "ddp":
+        found = f"compile is set, and {train.distributed.strategy} acts on weights and gradients inside a layer's code"
+        yield f"{found}; set compile to false, or the strategy to ddp"
     if train.compile and train.kernels != "torch":
         yield f"compile is set, and kernels {train.kernels} would stand where a compiler writes its own; set compile to false, or kernels to torch"
     if train.attention == "flex":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from adapt.errors import InputError
@@ -33,6 +34,7 @@ def join(spec: DistributedSpec, device: str) -> Ranks:
             f"train.distributed.processes is {spec.processes}, and {group_size()} processes were started",
             hint="start as many, or change the field: it is part of what the adapter is made from",
         )
+    check_strategy(spec)
     local = int(os.environ.get("LOCAL_RANK", os.environ["RANK"]))
     if device == "cuda":
         check_devices(local + 1)
@@ -44,9 +46,24 @@ def join(spec: DistributedSpec, device: str) -> Ranks:
         from adapt.adapter.distributed.sharded import Sharded
 
         return Sharded(local=local, device=device)
+    if spec.strategy == "zero2":
+        from adapt.adapter.distributed.zero import Zero
+
+        return Zero(local=local, device=device)
+    if spec.strategy == "zero3":
+        from adapt.adapter.distributed.zero3 import Zero3
+
+        return Zero3(local=local, device=device)
     from adapt.adapter.distributed.processes import Processes
 
     return Processes(local=local, device=device)
+
+
+def check_strategy(spec: DistributedSpec) -> None:
+    """Raise InputError when a strategy's library is not installed."""
+    if spec.strategy in ("zero2", "zero3") and find_spec("deepspeed") is None:
+        hint = "pip install 'adapt-build[deepspeed]', or set it to ddp or fsdp2"
+        raise InputError(f"train.distributed.strategy is {spec.strategy}, and DeepSpeed is not installed", hint=hint)
 
 
 def check_devices(processes: int) -> None:

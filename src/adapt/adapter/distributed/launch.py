@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from adapt.adapter.distributed.group import check_devices
+from adapt.adapter.distributed.group import check_devices, check_strategy
 from adapt.adapter.training import Tracking, Training, TrainReport
 from adapt.artifact.progress import FORCED, BarProgress, Progress
 from adapt.base.load import resolve_device
@@ -39,6 +39,7 @@ def launch(training: Training, *, base: Path, progress: Progress) -> TrainReport
     spec = training.section.train.distributed
     if spec is None:
         raise AssertionError("a training in one process needs no launch")
+    check_strategy(spec)
     if resolve_device(training.section.train.device) == "cuda":
         check_devices(spec.processes)
     listening = socket.create_server(("127.0.0.1", 0))  # of our own, since the store's would be open to the network

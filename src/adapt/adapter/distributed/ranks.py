@@ -5,15 +5,19 @@ Enters: the forward passes of a step, as the plan has them. Leaves: each process
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
+from torch.nn import Module, Parameter
+from torch.optim import Optimizer
+
+from adapt.adapter.optimisers import restore_state, state_tensors
 
 if TYPE_CHECKING:
     from adapt.adapter.methods.attached import Attached
+    from adapt.adapter.objectives.objective import Loss
     from adapt.adapter.passes import Outcome
 
 
@@ -40,6 +44,8 @@ class Ranks:
 
     number = 0
     size = 1
+    in_step = False
+    """Whether all take part in each forward pass, so that an idle process repeats one."""
 
     @property
     def first(self) -> bool:
@@ -77,8 +83,22 @@ class Ranks:
     def own(self, passes: Sequence[Sequence[Any]]) -> Iterator[Share]:
         """The passes of this process."""
         for number in range(self.number, len(passes), self.size):
-            if passes[number]:
-                yield Share(number, passes[number], counts=True)
+            if passes[number] or self.in_step:
+                yield Share(number, passes[number] or passes[0], counts=bool(passes[number]))
+
+    def take_over(self, model: Module, weights: dict[str, Parameter], optimiser: Optimizer, max_norm: float) -> None:
+        """Divide the work of an optimiser between the processes where they do that; `max_norm` is what gradients will be clipped to.
+
+        `weights` are then what this process has of them.
+        """
+
+    def forward(self, compute: Callable[[], Loss]) -> Loss:
+        """The loss of a forward pass."""
+        return compute()
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of this process's pass to the weights, or to what the processes hold of them together."""
+        torch.autograd.backward(loss)
 
     def joined(self, found: Outcome, numbers: Sequence[int], passes: int) -> Outcome:
         """The outcome of all `passes`, given that of this process's own, which are `numbers`."""
@@ -98,6 +118,14 @@ class Ranks:
     def part(self, name: str, tensor: Tensor) -> Tensor:
         """What this process has of what `whole` gave."""
         return tensor
+
+    def optimiser_state(self, optimiser: Optimizer, weights: Mapping[str, Parameter]) -> dict[str, Tensor]:
+        """What the optimiser remembers of each weight, of which each process may still have a part."""
+        return state_tensors(optimiser, weights)
+
+    def restore_optimiser(self, optimiser: Optimizer, weights: Mapping[str, Parameter], tensors: Mapping[str, Tensor]) -> None:
+        """Take back what `optimiser_state` gave, once the weights are restored."""
+        restore_state(optimiser, weights, tensors)
 
     def agree(self, what: str, value: int) -> None:
         """Raise InputError when the processes do not have the same `value`."""

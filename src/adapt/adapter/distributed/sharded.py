@@ -8,7 +8,7 @@ over all parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -19,7 +19,6 @@ from torch.distributed.tensor import DTensor
 from torch.nn import Module, Parameter
 
 from adapt.adapter.distributed.processes import Processes
-from adapt.adapter.distributed.ranks import Share
 from adapt.adapter.methods.layers import decoder_layers
 
 if TYPE_CHECKING:
@@ -39,6 +38,9 @@ class _Weight(NamedTuple):
 
 class Sharded(Processes):
     """The processes of torch's default group, each with its parts of one model."""
+
+    in_step = True
+    """Each takes part in the gathering of every layer."""
 
     def __init__(self, *, local: int, device: str) -> None:
         super().__init__(local=local, device=device)
@@ -80,11 +82,6 @@ class Sharded(Processes):
             whole = Parameter(self.whole(name, found.part.detach()))
             found.module.register_parameter(found.attribute, whole)
             attached.weights[name] = whole
-
-    def own(self, passes: Sequence[Sequence[Any]]) -> Iterator[Share]:
-        """As many passes for every process, since each takes part in the gathering of every layer; an idle one repeats the first."""
-        for number in range(self.number, len(passes), self.size):
-            yield Share(number, passes[number] or passes[0], counts=bool(passes[number]))
 
     def sum_gradients(self, weights: Mapping[str, Parameter]) -> None:
         for found in self._weights.values():
