@@ -43,7 +43,8 @@ def main() -> None:
 
 def cleaned(raw: Path, language: str) -> "list[pa.RecordBatch]":
     """Batches of documents as the corpus stage cleans them."""
-    corpus = CorpusSpec.model_validate({"pii": {"ip": "mask"}, "language": language, "measure_quality": False})
+    kinds = dict.fromkeys(("phone", "cn_id", "bank_card", "iban", "us_ssn", "passport", "secret"), "allow") | {"ip": "mask"}
+    corpus = CorpusSpec.model_validate({"pii": kinds, "language": language, "measure_quality": False})
     settings = Settings(corpus, Guard(corpus.pii), raw)
     inputs = find_inputs(raw, corpus.sources, corpus.limits, workspace=raw).inputs
     portions = [portion for entry in inputs for portion in divide(entry, corpus.sources[entry.source], corpus.limits)]
