@@ -1,7 +1,8 @@
 """Facts that take seconds to find and follow from content alone, kept between processes so that looking again is quick.
 
 Enters: a key that stands for all that a fact follows from, and how to find it. Leaves: the fact, from memory where it is known. What a file of
-code says is kept by its bytes, never by its name or time, so that no edit goes unseen; a memory that is damaged, or was written by other code or another Python, is made anew.
+code says is kept by its bytes, never by its name or time, so that no edit goes unseen; a memory that is
+damaged, or was written by other code or another Python, is made anew.
 """
 
 import json
