@@ -3,12 +3,12 @@
 What the corpus and the dataset stage do besides, languages, quality, tokens, splits with their proof, verdicts, ledger and card, is left out.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import orjson
 
 from adapt.corpus.pii.guard import Guard
 from adapt.corpus.readers.portion import divide
@@ -36,9 +36,9 @@ def main() -> None:
         (raw / source.name).hardlink_to(source)
     rows = [row for batch in cleaned(raw, language) for row in batch.select(["locator", "instruction", "output"]).to_pylist()]
     stays = kept([f"{row['instruction']}\n{row['output']}" for row in rows], out)
-    with (out / "kept.jsonl").open("w", encoding="utf-8") as file:
+    with (out / "kept.jsonl").open("wb") as file:
         for number in np.flatnonzero(stays).tolist():
-            file.write(json.dumps(rows[number], ensure_ascii=False) + "\n")
+            file.write(orjson.dumps(rows[number]) + b"\n")
 
 
 def cleaned(raw: Path, language: str) -> "list[pa.RecordBatch]":

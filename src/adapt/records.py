@@ -12,7 +12,7 @@ DocumentKind = Literal["text", "question", "chat", "preference"]
 class Shape(BaseModel):
     """Base of the exchanged shapes: immutable, and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Message(Shape):

@@ -1,7 +1,11 @@
-import pytest
-from ftfy.badness import is_bad
+import re
+import sys
+from itertools import product
 
-from adapt.corpus.cleaning.characters import is_settled, normalize_unicode, repair_mojibake, tidy_whitespace
+import pytest
+from ftfy.badness import MOJIBAKE_CATEGORIES, is_bad
+
+from adapt.corpus.cleaning.characters import _MOJIBAKE, is_settled, normalize_unicode, repair_mojibake, tidy_whitespace
 from adapt.corpus.cleaning.wrapping import unwrap
 
 
@@ -110,10 +114,19 @@ def test_text_that_some_step_may_touch_is_not_settled(text: str) -> None:
     assert not is_settled(text)
 
 
-def test_every_short_passage_that_is_called_mojibake_gets_past_the_first_check() -> None:
-    signs = "\u00a0\u00ad·´–—―…’¡«¿©‘‚“„•‹®»”›™°"
-    neighbours = [*signs, "a", "A", "0", " ", "。", "一"]
-    assert not any(is_bad(f"{first}{second}{third}") for first in neighbours for second in neighbours for third in neighbours)
+def test_every_short_passage_that_ftfy_mends_gets_past_the_first_check() -> None:
+    known = re.compile(f"[{''.join(MOJIBAKE_CATEGORIES.values())}ŒœÃÂà°×√≈Ø\u2013]")
+    looked_at = [sign for sign in map(chr, range(0x80, 0x10000)) if known.match(sign)]
+    assert len(looked_at) > 300
+    for before, after in product(["", "a", "A", " ", "a ", "。"], ["", "a", " ", "。"]):
+        passages = (f"{before}{first}{second}{after}" for first, second in product(looked_at, ["", *looked_at]))
+        assert [passage for passage in passages if not _MOJIBAKE.search(passage) and is_bad(passage)] == []
+
+
+@pytest.mark.parametrize("text", ["£20 or 3 × 4 ÷ 2 − ½, at −5 °C", "β受体阻滞剂,≥60岁", "naïve café, “quoted” …"])
+def test_signs_that_stand_alone_are_not_looked_at_by_ftfy(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ftfy", None)
+    assert repair_mojibake(text) == (text, 0)
 
 
 def test_short_lines_of_a_text_with_columns_elsewhere_are_still_single_spaced() -> None:

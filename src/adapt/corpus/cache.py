@@ -18,8 +18,6 @@ from operator import itemgetter
 from pathlib import Path
 from zlib import crc32
 
-from filelock import FileLock, Timeout
-
 from adapt.artifact.digest import digest_file, digest_value
 from adapt.corpus.groups import KeptGroups
 from adapt.corpus.store import Store, StoreIndex, as_keys
@@ -128,6 +126,8 @@ def opened_cache(folder: Path | None) -> Iterator[Cache | None]:
         yield None
         return
     folder.mkdir(parents=True, exist_ok=True)
+    from filelock import FileLock, Timeout
+
     lock = FileLock(folder / "lock")
     try:
         lock.acquire(timeout=0)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapt.dataset.dedup.letters import LetterTable, pieces_of, read_codes
-from adapt.dataset.dedup.normal import is_unspaced
+from adapt.dataset.dedup.normal import unspaced_letters
 
 _OTHER, _IN_WORD, _SPACE, _UNSPACED = 0, 1, 2, 3
 
@@ -26,12 +26,9 @@ def _count(texts: Sequence[str]) -> NDArray[np.float64]:
     return np.diff(np.searchsorted(words, ends) + np.searchsorted(characters, ends) / 2, prepend=0)
 
 
-def _kind(letter: str) -> int:
-    if is_unspaced(letter):
-        return _UNSPACED
-    if letter.isspace():
-        return _SPACE
-    return _IN_WORD if letter.isalnum() else _OTHER
+def _kinds_of(page: str) -> NDArray[np.int64]:
+    spaces, inside = ([test(letter) for letter in page] for test in (str.isspace, str.isalnum))
+    return np.where(unspaced_letters(page), _UNSPACED, np.where(spaces, _SPACE, np.where(inside, _IN_WORD, _OTHER)))
 
 
-_kinds = LetterTable(_kind, np.uint8)
+_kinds = LetterTable(_kinds_of, np.uint8)

@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from adapt.spec.adapter import AdapterSpec, Params
+from adapt.spec.docstrings import documented_fields
 from adapt.spec.problems import DISCRIMINATORS, bare, members, models_in
 
 _HEAD = """\
@@ -26,7 +27,7 @@ Unknown fields are refused.
 def reference_text() -> str:
     """The reference as Markdown."""
     parts = [_HEAD]
-    for name, field in Params.model_fields.items():
+    for name, field in documented_fields(Params).items():
         note = " (params.yaml only)" if name not in AdapterSpec.model_fields else ""
         parts.append(f"## `{name}`{note}\n\n{field.description}\n")
         parts.extend(_section(name, field))
@@ -42,7 +43,7 @@ def _section(path: str, field: FieldInfo) -> Iterator[str]:
         tag = _tag(model)
         if tag:
             yield f"### `{path}` with `{tag[0]}: {tag[1]}`\n\n{' '.join((model.__doc__ or '').split())}\n"
-        yield _table(_rows("", model.model_fields, told))
+        yield _table(_rows("", documented_fields(model), told))
 
 
 class _Row(NamedTuple):
@@ -66,12 +67,12 @@ def _rows(prefix: str, fields: Mapping[str, FieldInfo], told: dict[type[BaseMode
 
 def _rows_of_any(prefix: str, models: list[type[BaseModel]], told: dict[type[BaseModel], str]) -> Iterator[_Row]:
     """What all of a union's members have, then what each has of its own."""
-    first = models[0].model_fields
-    common = {name for name in first if all(_same(first[name], model.model_fields.get(name)) for model in models)}
+    first, *rest = (documented_fields(model) for model in models)
+    common = {name for name in first if all(_same(first[name], fields.get(name)) for fields in rest)}
     yield from _rows(prefix, {name: first[name] for name in first if name in common}, told)
-    for model in models:
+    for model, fields in zip(models, (first, *rest), strict=True):
         tag = _tag(model) if len(models) > 1 else None
-        own = {name: field for name, field in model.model_fields.items() if name not in common and not (tag and name == tag[0])}
+        own = {name: field for name, field in fields.items() if name not in common and not (tag and name == tag[0])}
         yield from _rows(prefix, own, told, f"With `{tag[0]}: {tag[1]}`. " if tag else "")
 
 

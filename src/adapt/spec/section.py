@@ -5,10 +5,16 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict, model_validator
 
 
+def _documented(schema: dict[str, Any], model: type[Any]) -> None:
+    from adapt.spec.docstrings import describe
+
+    describe(schema, model)
+
+
 class Section(BaseModel):
     """A part of a spec."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False, json_schema_extra=_documented)
 
     @model_validator(mode="before")
     @classmethod

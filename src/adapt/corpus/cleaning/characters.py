@@ -42,7 +42,10 @@ _ODD_SPACE = re.compile(f"[{_LINE_END_CLASS}{_SPACE_CLASS}]")
 _RUN = re.compile("  +")
 _COLUMN = re.compile(r" {3}(?<=[^\s.!?;:,] {3}) *\S")
 _TAB_COLUMN = re.compile(r"\t(?<=[^\s.!?;:,]\t)\t*\S")
-_MOJIBAKE = re.compile(f"[{_MOJIBAKE_CLASS}]")
+_BESIDE_CLASS = r"\x80-\u2fff\uf000-\uffff"
+"""Where the characters are that ftfy looks at together: neither ASCII nor Han."""
+_MOJIBAKE = re.compile(rf"[\x80-\x9fÂÃŒœ\ud800-\udfff]|[{_MOJIBAKE_CLASS}](?:[{_BESIDE_CLASS}]|(?<=[{_BESIDE_CLASS}].))")
+"""What every passage holds that ftfy mends: a character that is amiss beside anything, or two side by side. Most signs stand alone: £20, 3 × 4."""
 _UNUSUAL = re.compile(rf"[{_INVISIBLE_CLASS}\u200c\u200d\ud800-\udfff{_WIDE_CLASS}{_WIDE_SIGN_CLASS}]")
 _UNSETTLED = re.compile(rf"[\t\u3000{_INVISIBLE_CLASS}\u200c\u200d{_WIDE_CLASS}{_WIDE_SIGN_CLASS}{_LINE_END_CLASS}{_SPACE_CLASS}{_MOJIBAKE_CLASS}]")
 _CONTROLS = bytes((code < 32 and code != 10) or code == 127 for code in range(256))

@@ -127,7 +127,7 @@ def _is_plain(data: bytes) -> bool:
         return False
     lengths = pa.py_buffer(len(data).to_bytes(8, "little").rjust(16, b"\0"))
     try:
-        pa.Array.from_buffers(pa.large_binary(), 1, [None, lengths, pa.py_buffer(data)]).cast(pa.large_string())
+        pa.Array.from_buffers(pa.large_string(), 1, [None, lengths, pa.py_buffer(data)]).validate(full=True)
     except pa.ArrowInvalid:
         return False
     return True

@@ -82,4 +82,4 @@ def _fold_letter(letter: str) -> int:
     return ord(single) if ord(letter) < _LAST_USED and unicodedata.category(single)[0] in "LMNS" else 0
 
 
-_folds = LetterTable(_fold_letter, np.uint32)
+_folds = LetterTable(lambda page: list(map(_fold_letter, page)), np.uint32)

@@ -1,7 +1,8 @@
 """What is known of letters, looked up for millions of them at a time.
 
-Enters: texts. Leaves: their code points in one array, and for each what a function says of the letter. A function is asked a page of 256 letters at a
-time, when one of them is met first: most texts need a few pages, and to ask about all letters at the start would cost more than a small data set.
+Enters: texts. Leaves: their code points in one array, and for each what a function says of the letter. A function is asked for a page of 256
+letters at a time, when one of them is met first: most texts need a few pages, and to ask about all letters at the start would cost more than a small
+data set.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,7 @@ from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 K = TypeVar("K", bound=np.integer[Any])
 
@@ -19,10 +20,11 @@ _CHARACTERS_AT_ONCE = 1 << 17
 
 
 class LetterTable(Generic[K]):
-    """A number for every letter. `number_of` may not give the greatest number of the kind, which stands for what was not asked yet."""
+    """A number for every letter. `numbers_of`, asked for those of a page of letters, may not give the greatest number of the kind, which stands
+    for what was not asked yet."""
 
-    def __init__(self, number_of: Callable[[str], int], kind: type[K]) -> None:
-        self._number_of = number_of
+    def __init__(self, numbers_of: Callable[[str], ArrayLike], kind: type[K]) -> None:
+        self._numbers_of = numbers_of
         self._numbers: NDArray[K] = np.full(_LETTERS, np.iinfo(kind).max, dtype=kind)
         self._unknown = self._numbers[0]
 
@@ -33,7 +35,7 @@ class LetterTable(Generic[K]):
         if unknown.any():
             for page in np.unique(codes[unknown] >> _PAGE_BITS).tolist():
                 first = page << _PAGE_BITS
-                self._numbers[first : first + (1 << _PAGE_BITS)] = [self._number_of(chr(first + place)) for place in range(1 << _PAGE_BITS)]
+                self._numbers[first : first + (1 << _PAGE_BITS)] = self._numbers_of("".join(map(chr, range(first, first + (1 << _PAGE_BITS)))))
             found = self._numbers[codes]
         return found
 

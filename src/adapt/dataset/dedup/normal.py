@@ -10,7 +10,9 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +39,8 @@ _JAMO = re.compile("[\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff]")
 class NormalText:
     """Several texts, one after the other."""
 
-    codes: NDArray[np.uint32]
-    """Kept code points of all texts."""
+    codes: NDArray[np.unsignedinteger[Any]]
+    """Kept code points of all texts; of bytes where all is ASCII."""
     starts: NDArray[np.int64]
     """Where each text starts in `codes`; one more than there are texts."""
     gap_before: NDArray[np.bool_]
@@ -51,28 +53,44 @@ class NormalText:
         """How many texts."""
         return len(self.starts) - 1
 
-    def unspaced(self) -> NDArray[np.bool_]:
-        """Which code points belong to scripts without spaces between words."""
-        return np.asarray(unspaced(self.codes) == 1)
+    def unspaced(self) -> NDArray[np.int64]:
+        """How many code points of each text belong to scripts without spaces between words."""
+        if not len(self.codes) or self.codes.max() < UNSPACED[0][0]:
+            return np.zeros(self.count, dtype=np.int64)
+        places = np.flatnonzero(unspaced(self.codes) == 1)
+        return np.diff(np.searchsorted(places, self.starts))
 
 
 def normalise(texts: Sequence[str]) -> NormalText:
     """The texts in normal form."""
-    codes = _fold(texts)
-    ends = codes == 0
-    kinds = _classes(codes)
+    ended = [text.replace(_END, " ") + _END for text in texts]
+    codes, kinds = _read_ascii(ended) if all(map(str.isascii, ended)) else _read(ended)
     digit = kinds == _DIGIT
     _settle_numbers(codes, kinds, digit)
-    kept = ((kinds == _KEPT) | digit) & ~ends
-    position = np.cumsum(kept)
-    starts = np.concatenate([np.zeros(1, dtype=np.int64), position[ends]])
-    gap_before = _gaps(kinds == _GAP, kept, ends)
-    return NormalText(codes[kept].astype(np.uint32), starts.astype(np.int64), gap_before, digit[kept])
+    ends = np.flatnonzero(codes == 0)
+    places = np.flatnonzero((kinds == _KEPT) | digit)
+    vanished = kinds == _REMOVED
+    vanished[ends] = False
+    lasting = places - np.cumsum(vanished)[places] if vanished.any() else places
+    gap_before = np.append(True, np.diff(lasting) > 1)[: len(places)]
+    starts = np.append(0, np.searchsorted(places, ends)).astype(np.int64)
+    return NormalText(codes[places], starts, gap_before, digit[places])
 
 
-def _fold(texts: Sequence[str]) -> NDArray[np.intp]:
-    """Code points of the folded texts, each with an end behind it. Texts of letters that fold each by itself are folded by a table."""
-    ended = [text.replace(_END, " ") + _END for text in texts]
+def _read_ascii(ended: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Code points of texts that are ASCII, folded, and the class of each: bytes are looked up several times as fast as code points are."""
+    raw = "".join(ended).lower().encode("ascii")
+    return np.frombuffer(raw, dtype=np.uint8), np.frombuffer(bytearray(raw.translate(_ascii_classes())), dtype=np.uint8)
+
+
+def _read(ended: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    """The same of any texts."""
+    codes = _fold(ended)
+    return codes.astype(np.uint32), _classes(codes)
+
+
+def _fold(ended: Sequence[str]) -> NDArray[np.intp]:
+    """Code points of the folded texts. Texts of letters that fold each by itself are folded by a table."""
     codes = read_codes("".join(ended))
     folded = _folds(codes)
     hard = np.flatnonzero(folded == _HARD)
@@ -92,6 +110,13 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
+def _fold_page(page: str) -> list[int]:
+    whole = unicodedata.is_normalized("NFKC", page) and page.casefold() == page and not _JAMO.search(page)
+    if whole and not any(category[0] == "M" for category in map(unicodedata.category, page)):  # as in the scripts of China and Japan
+        return list(map(ord, page))
+    return list(map(_fold_letter, page))
+
+
 def _fold_letter(letter: str) -> int:
     """What a letter folds to when that is one letter, whatever stands beside it; _HARD where it may be more, or may join its neighbours."""
     folded = fold(letter)
@@ -100,7 +125,7 @@ def _fold_letter(letter: str) -> int:
     return ord(folded)
 
 
-def _settle_numbers(codes: NDArray[np.intp], kinds: NDArray[np.uint8], digit: NDArray[np.bool_]) -> None:
+def _settle_numbers(codes: NDArray[np.unsignedinteger[Any]], kinds: NDArray[np.uint8], digit: NDArray[np.bool_]) -> None:
     """Keep the marks that belong to numbers, and remove the commas of thousands, in `kinds`."""
     beside = np.flatnonzero((_shifted(digit, 1) | _shifted(digit, -1)) & ~digit)
     mark = codes[beside]
@@ -121,16 +146,15 @@ def _shifted(flags: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
     return moved
 
 
-def _gaps(gap: NDArray[np.bool_], kept: NDArray[np.bool_], ends: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """For each kept code point, whether a gap or an end lies between it and the kept one before."""
-    seen = np.cumsum(gap | ends)[kept]
-    first = np.ones(min(1, len(seen)), dtype=bool)
-    return np.concatenate([first, seen[1:] != seen[:-1]])
+def unspaced_letters(page: str) -> NDArray[np.bool_]:
+    """Which of consecutive letters belong to scripts without spaces."""
+    bounds = [bound for first, last in UNSPACED for bound in (first, last + 1)]
+    return np.asarray(np.searchsorted(bounds, np.arange(ord(page[0]), ord(page[0]) + len(page)), side="right") % 2 == 1)
 
 
-def is_unspaced(letter: str) -> bool:
-    """Whether a letter belongs to a script without spaces."""
-    return any(first <= ord(letter) <= last for first, last in UNSPACED)
+def _class_page(page: str) -> list[int]:
+    only_letters = set(map(unicodedata.category, page)) == {"Lo"} and ord(page[-1]) <= _LAST_USED
+    return [_KEPT] * len(page) if only_letters else list(map(_class_of, page))
 
 
 def _class_of(letter: str) -> int:
@@ -145,7 +169,12 @@ def _class_of(letter: str) -> int:
     return _GAP if category[0] in "ZP" else _KEPT
 
 
-unspaced = LetterTable(is_unspaced, np.int8)
+@cache
+def _ascii_classes() -> bytes:
+    return bytes(_class_of(chr(code)) for code in range(256))
+
+
+unspaced = LetterTable(unspaced_letters, np.int8)
 """1 for letters of scripts without spaces, 0 for others."""
-_folds = LetterTable(_fold_letter, np.uint32)
-_classes = LetterTable(_class_of, np.uint8)
+_folds = LetterTable(_fold_page, np.uint32)
+_classes = LetterTable(_class_page, np.uint8)

@@ -7,6 +7,8 @@ registers, a tenth of the time that one long array takes.
 """
 
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,8 @@ from adapt.dataset.dedup.normal import NormalText
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _CELLS_AT_ONCE = 1 << 18
+_POWERS_KEPT = 1 << 18
+"""So many powers are kept: enough for a piece of texts, but not for a longer text."""
 
 
 def shingle(normal: NormalText, *, words: int, characters: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
@@ -31,13 +35,12 @@ def shingle(normal: NormalText, *, words: int, characters: int) -> tuple[NDArray
 def unit_hashes(normal: NormalText) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.bool_]]:
     """Hashes of the units of all texts, how many each text has, and which texts are read by characters. A unit is a word or a character."""
     lengths = np.diff(normal.starts)
-    unspaced = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(normal.unspaced())])
-    by_character = np.diff(unspaced[normal.starts]) * 2 > lengths
+    by_character = normal.unspaced() * 2 > lengths
     if by_character.all():
         return normal.codes.astype(np.uint64), lengths, by_character
-    opens = normal.gap_before | np.repeat(by_character, lengths)
-    counted = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(opens)])
-    return hash_runs(normal.codes, opens), np.diff(counted[normal.starts]), by_character
+    opens = normal.gap_before | np.repeat(by_character, lengths) if by_character.any() else normal.gap_before
+    counts = np.diff(np.searchsorted(np.flatnonzero(opens), normal.starts))
+    return hash_runs(normal.codes, opens), counts, by_character
 
 
 def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -69,15 +72,33 @@ def rows_of_like_length(counts: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.
         begin = end
 
 
-def hash_runs(codes: NDArray[np.uint32] | NDArray[np.uint64], opens: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """Hash of each unit: its code points times a number that depends on their place in it, added up; of one code point, that code point."""
+def hash_runs(codes: NDArray[np.unsignedinteger[Any]], opens: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Hash of each unit: a polynomial of its code points, modulo 2^64; of one code point, that code point.
+
+    All units are taken from one running sum, that of `codes[i] * x^i`: a unit's part of it, divided by x^start.
+    """
     starts = np.flatnonzero(opens)
     if not len(starts):
         return np.zeros(0, dtype=np.uint64)
-    place = np.arange(len(codes), dtype=np.int32) - np.repeat(starts.astype(np.int32), np.diff(np.append(starts, len(codes))))
-    factors = mix(np.arange(256, dtype=np.uint64) * _ODD) | np.uint64(1)
-    factors[0] = 1
-    return np.asarray(np.add.reduceat(codes * factors[place.astype(np.uint8)], starts))
+    powers, inverses = _kept_powers() if len(codes) <= _POWERS_KEPT else _powers(len(codes))
+    total = np.cumsum(codes * powers[: len(codes)], dtype=np.uint64)
+    hashes = np.diff(total[np.append(starts[1:], len(codes)) - 1], prepend=total[starts[0] - 1] if starts[0] else np.uint64(0))
+    return np.asarray(hashes * inverses[starts])
+
+
+def _powers(count: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """The first powers of an odd number, and of its inverse, modulo 2^64."""
+    bases = (int(_ODD), pow(int(_ODD), -1, 1 << 64))
+    made = [np.full(count, base, dtype=np.uint64) for base in bases]
+    for powers in made:
+        powers[0] = 1
+        np.multiply.accumulate(powers, out=powers)
+    return made[0], made[1]
+
+
+@cache
+def _kept_powers() -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    return _powers(_POWERS_KEPT)
 
 
 def _windows(units: NDArray[np.uint64], counts: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -92,6 +113,10 @@ def _windows(units: NDArray[np.uint64], counts: NDArray[np.int64], sizes: NDArra
         for step in range(1, size):
             rolled *= _ODD
             rolled += units[step : len(units) - size + 1 + step]
+        if chosen.all():
+            inside = np.ones(len(units), dtype=bool)
+            inside[(np.cumsum(counts)[:, None] - np.arange(1, size)).ravel()] = False
+            return rolled[inside[: len(rolled)]], windows
         hashes[_places(firsts, windows, chosen)] = rolled[_places(starts, windows, chosen)]
     return hashes, windows
 
