@@ -36,23 +36,33 @@ def interpreter(folder: Path, program: str) -> Path:
     return path
 
 
-def compressed(folder: Path, python: Path | None) -> Any:
+def compressed(folder: Path, python: Path) -> Any:
     (folder / "out").mkdir()
     return compress(folder, folder / "out", scheme="gptq", samples=[[1, 2]], python=python, work=folder, progress=QuietProgress())
 
 
-def test_missing_environment_is_said_and_how_to_make_it(inputs: ExportInputs, tmp_path: Path) -> None:
+def without_base(inputs: ExportInputs, python: Path) -> ExportInputs:
+    """Inputs with which any step of the work would fail."""
+    return replace(inputs, base=python.with_name("no-base"), quantize_python=python)
+
+
+def test_missing_environment_is_said_at_once_and_how_to_make_it(inputs: ExportInputs, tmp_path: Path) -> None:
     for scheme in ("gptq", "awq", "w8a8", "fp8"):
         with pytest.raises(InputError, match="llm-compressor makes this form, and its environment is not there") as caught:
-            run(QuantizedExport(format="quantized", scheme=scheme), replace(inputs, quantize_python=tmp_path / "nowhere"), tmp_path / "out")
+            run(QuantizedExport(format="quantized", scheme=scheme), without_base(inputs, tmp_path / "nowhere"), tmp_path / "out")
         assert "make quantize-env" in (caught.value.hint or "")
         assert not (tmp_path / "out").exists()
 
 
-def test_environment_without_the_library_is_said(tmp_path: Path) -> None:
-    python = interpreter(tmp_path, "raise ModuleNotFoundError(\"No module named 'llmcompressor'\")")
-    with pytest.raises(InputError, match="has no llm-compressor"):
-        compressed(tmp_path, python)
+def test_environment_without_the_library_is_said_at_once(inputs: ExportInputs, tmp_path: Path) -> None:
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    with pytest.raises(InputError, match="python cannot be run: Permission denied"):
+        run(GPTQ, without_base(inputs, bare), tmp_path / "out")
+    bare.chmod(0o755)
+    with pytest.raises(InputError, match="python has no llm-compressor"):
+        run(GPTQ, without_base(inputs, bare), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_failure_shows_the_last_lines(tmp_path: Path) -> None:

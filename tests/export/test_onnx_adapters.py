@@ -33,7 +33,7 @@ def two(inputs: ExportInputs, tmp_path_factory: pytest.TempPathFactory) -> tuple
     run(FP32, inputs, folder / "one")
     shutil.copytree(folder / "one", folder / "two")
     _, factors = read_factors(other, BaseShapes(inputs.base))
-    room._write_adapter(folder / "two" / "adapter.onnx_adapter", factors, digest_folder(folder / "one" / "base"))
+    room._write_adapter(folder / "two" / "adapter.onnx_adapter", factors, folder / "one" / "base", digest_folder(folder / "one" / "base"))
     claims(folder / "two" / "adapter.onnx_adapter", adapter=digest_file(folder / "two" / "adapter.onnx_adapter"))
     return folder / "one", folder / "two", other
 
@@ -148,7 +148,7 @@ def test_adapter_for_another_graph_is_refused_though_its_shapes_fit_and_its_side
 def test_damaged_export_fails_its_gate(inputs: ExportInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = room._write_adapter
     monkeypatch.setattr(
-        room, "_write_adapter", lambda path, factors, graph: write(path, {name: (a, b / 2) for name, (a, b) in factors.items()}, graph)
+        room, "_write_adapter", lambda path, factors, *rest: write(path, {name: (a, b / 2) for name, (a, b) in factors.items()}, *rest)
     )
     with pytest.raises(GateError, match=r"it carries 0\.[45]\d+ of the adapter's effect"):
         run(FP32, inputs, tmp_path / "out")

@@ -50,7 +50,7 @@ def test_serve_says_that_the_environment_is_missing(workspace: Scene, capsys: py
     assert status == 1
     assert "the serving environment is not there" in said
     assert "make serving-env" in said
-    assert "--engine transformers" in said
+    assert "--engine onnxruntime" in said
 
 
 def test_serve_on_a_network_wants_an_api_key(workspace: Scene, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from adapt.artifact.progress import QuietProgress
 from adapt.serving.deploy import Release
 from adapt.serving.keys import Keys
 from adapt.serving.live import Live
-from adapt.serving.local import LocalServer, Wish
+from adapt.serving.local import LocalServer, Speaker, Wish
 from adapt.serving.plugin.gate import Gate
 from adapt.serving.plugin.refusal import RefusedError
+from adapt.serving.plugin.store import Store
 from adapt.serving.start import prepare
 from tests.serving.adapters import Scene
 from tests.serving.servers import add_adapter
@@ -145,13 +147,25 @@ def test_refused_versions_and_other_routes_are_not_found(echo: Echo) -> None:
     assert echo.unloaded == ["a"]
 
 
-def test_tiny_model_answers_as_peft_does_behind_the_same_door(tmp_path: Path) -> None:
+def speaker_of(engine: str, base: Path, configuration: Path, store: Store, folder: Path) -> Speaker:
+    from adapt.cli.encoder import Encoder
+    from adapt.cli.onnx_speaker import OnnxSpeaker, cached_graph
+    from adapt.cli.speaker import TransformersSpeaker
+
+    encoder = Encoder(base, configuration)
+    if engine == "transformers":
+        return TransformersSpeaker(base, encoder, store, dtype="float32")
+    graphs = [cached_graph(base, "d" * 64, precision="fp32", cache=folder / "cache", progress=QuietProgress()) for _ in range(2)]
+    assert graphs[0] == graphs[1]
+    return OnnxSpeaker(base, graphs[0], encoder, store)
+
+
+@pytest.mark.parametrize("engine", ["transformers", "onnxruntime"])
+def test_tiny_model_answers_as_peft_does_behind_the_same_door(tmp_path: Path, engine: str) -> None:
     """Two adapters and the base in one model, each as if it were alone."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from adapt.cli.speaker import TransformersSpeaker
 
     scene = Scene(tmp_path)
     base = tiny_base(tmp_path / "base")
@@ -160,7 +174,7 @@ def test_tiny_model_answers_as_peft_does_behind_the_same_door(tmp_path: Path) ->
     report = scene.render(base_folder=base, dtype="float32", max_model_len=256)
     live, keys = Live(tmp_path / "live", scene.out), Keys(tmp_path / "keys")
     prepare(live, keys, [Release(offer.name, scene.out / offer.path, ()) for offer in report.served], say=lambda _: None)
-    speaker = TransformersSpeaker(base, scene.out, live.store(), dtype="float32")
+    speaker = speaker_of(engine, base, scene.out, live.store(), tmp_path)
     door = Gate(LocalServer(speaker, max_model_len=256), {"ADAPT_LIVE": str(live.folder), "ADAPT_CONFIGURATION": str(scene.out)})
     tokenizer = AutoTokenizer.from_pretrained(base)
     for name in ("base", "first", "second", "base", "first"):
@@ -172,3 +186,11 @@ def test_tiny_model_answers_as_peft_does_behind_the_same_door(tmp_path: Path) ->
         expected = model.generate(**ids, max_new_tokens=6, do_sample=False)[0, ids["input_ids"].shape[1] :]
         assert (status, answer["model"]) == (200, name)
         assert answer["choices"][0]["message"]["content"] == tokenizer.decode(expected, skip_special_tokens=True), name
+        assert answer["usage"]["completion_tokens"] == len(expected)
+    status, answer = ask(door, "/v1/chat/completions", chat(max_tokens=6, temperature=1, top_p=0.9) | {"model": "first"})
+    assert (status, 1 <= answer["usage"]["completion_tokens"] <= 6) == (200, True)
+    versions = speaker.loaded()[1:]
+    assert len(versions) == 2
+    speaker.unload(versions[0])
+    assert speaker.loaded() == ["base", versions[1]]
+    assert ask(door, "/v1/chat/completions", chat(max_tokens=6, temperature=0) | {"model": "first"})[0] == 200

@@ -81,7 +81,7 @@ def test_gateway_leads_stable_names_to_versions(scene: Scene) -> None:
     folder = rendered(scene)
     version = json.loads((scene.out / "models.json").read_bytes())["adapters"]["finance"]["served_name"]
     (document,) = documents(folder / "gateway.yaml")
-    assert document["kind"] == "InferenceModelRewrite"
+    assert (document["apiVersion"], document["kind"]) == ("inference.networking.x-k8s.io/v1alpha2", "InferenceModelRewrite")
     assert document["spec"]["rules"] == [
         {"matches": [{"model": {"type": "Exact", "value": "finance"}}], "targets": [{"modelRewrite": version, "weight": 100}]}
     ]
@@ -107,7 +107,8 @@ DOCUMENTED: dict[str, Any] = {
         "rules": [{"matches": [{"model": {"type": str, "value": str}}], "targets": [{"modelRewrite": str, "weight": int}]}],
     },
 }
-"""What we use of the `spec` that these kinds' documentation describes. No package has their schemas; kserve's has classes without the `spec`."""
+"""What we use of the `spec` of these kinds, by KServe's Go types (v1alpha1) and the inference extension's CRD (v1.4). No package carries them:
+kserve's has classes without the `spec`."""
 
 
 def strange(value: Any, form: Any, where: str) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 
 from adapt.errors import InputError
 from adapt.sweep.search import PrunedError, Search
-from adapt.sweep.space import Choices, Range, grid, is_grid, parse
+from adapt.sweep.space import Choices, Range, check_end, grid, parse
 
 
 def test_choices_are_numbers_words_lists_and_null() -> None:
@@ -26,10 +26,12 @@ def test_a_grid_has_every_combination_once() -> None:
     ]
 
 
-def test_ranges_are_read_and_make_no_grid() -> None:
+def test_ranges_are_read_and_need_an_end() -> None:
     space = parse(["train.learning_rate=log(1e-5,1e-3)", "lora.r=int(4, 64)", "train.label_smoothing=uniform(0,0.2)"])
     assert list(space.values()) == [Range("log", 1e-5, 1e-3), Range("int", 4, 64), Range("uniform", 0, 0.2)]
-    assert not is_grid(space)
+    check_end(space, 3)
+    with pytest.raises(InputError, match="--trials is not given"):
+        check_end(space, None)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ _BLOCK = 1 << 20
 _EMPTY = bytes(8)
 _NOT_CONTENT = re.compile(r"\.gitignore|\..+\.lock|\..+\.(staging|replaced)-\d+")
 """As in .dvcignore."""
+_digests: dict[tuple[str, int, int, int], str] = {}
 UNREADABLE = "unreadable"
 """Stands for the digest of a file that may not be read."""
 
@@ -42,6 +43,15 @@ def digest_file(path: Path | str) -> str:
         while count := file.readinto(block):
             sha.update(block[:count])
         return sha.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """The same, remembered in this process for as long as size, time and inode stay the same."""
+    stat = path.stat()
+    stamp = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    if stamp not in _digests:
+        _digests[stamp] = digest_file(path)
+    return _digests[stamp]
 
 
 class Content(NamedTuple):

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from adapt.artifact.digest import digest_value
-from adapt.base.pin import CONTENT, PICKLES, file_digest
+from adapt.artifact.digest import digest_value, file_digest
+from adapt.base.pin import CONTENT, PICKLES
 from adapt.errors import InputError
 from adapt.spec.dataset import SemanticDuplicates
 

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from adapt.artifact.digest import digest_file, digest_text, digest_value
+from adapt.artifact.digest import digest_text, digest_value, file_digest
 from adapt.base.bundled import CONVERSION, find_gguf
 from adapt.errors import InputError
 from adapt.spec.base import BaseSpec, BundledBase, HubBase, PathBase, PinnedBase
@@ -16,9 +16,6 @@ from adapt.spec.base import BaseSpec, BundledBase, HubBase, PathBase, PinnedBase
 CONTENT = ("*.safetensors", "*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
 """The files of a model folder that are read, and so are hashed; licences, READMEs and other frameworks' weights are not."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-
-_Stamp = tuple[str, int, int, int]
-_digests: dict[_Stamp, str] = {}
 
 
 def pin(source: BaseSpec, *, root: Path) -> PinnedBase:
@@ -82,12 +79,3 @@ def _read_json(path: Path, *, shown: str) -> dict[str, Any]:
 def _folder_digest(folder: Path) -> str:
     paths = sorted({path for pattern in CONTENT for path in folder.glob(pattern) if path.is_file()})
     return digest_value({path.name: file_digest(path) for path in paths})
-
-
-def file_digest(path: Path) -> str:
-    """Digest of a file, remembered in this process for as long as size, time and inode stay the same."""
-    stat = path.stat()
-    stamp = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino)
-    if stamp not in _digests:
-        _digests[stamp] = digest_file(path)
-    return _digests[stamp]

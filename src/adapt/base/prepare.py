@@ -1,31 +1,23 @@
 """Brings a pinned base model to where it can be loaded: a folder in the Hugging Face layout with safetensors and tokenizer.json.
 
-Enters: a pinned base, the workspace, a cache folder. Leaves: the folder. What the cache holds is content-addressed, was put there in one
-rename with a list of its files' digests, and is checked against that list before it is used.
+Enters: a pinned base, the workspace, a cache folder. Leaves: the folder. What the cache holds is content-addressed.
 """
 
 from __future__ import annotations
 
-import errno
-import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from filelock import FileLock
-
+from adapt.artifact.cached import fill_once
 from adapt.artifact.digest import digest_text
 from adapt.artifact.progress import Progress
-from adapt.artifact.staging import sync_folder
 from adapt.base.bundled import convert, find_gguf
 from adapt.base.load import quiet_loading
-from adapt.base.pin import check_model_folder, file_digest, model_folder, pin
-from adapt.errors import InputError, WorkspaceError
+from adapt.base.pin import check_model_folder, model_folder, pin
+from adapt.errors import InputError
 from adapt.spec.base import HubBase, PathBase, PinnedBase
 
-COMPLETE = "complete.json"
-"""List of a cached folder's files with their digests."""
 DOWNLOADED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
 NOT_DOWNLOADED = ("*/*", "consolidated*.safetensors")
 
@@ -46,11 +38,7 @@ def prepare(base: PinnedBase, *, root: Path, cache: Path, progress: Progress) ->
         _check_pin(base, root=root)
         label, fill = "converting the bundled base model", _convert_bundled
     folder = base_folder(base, root=root, cache=cache)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{folder.name}.lock")):
-        if not _is_complete(folder):
-            with progress.task(label), quiet_loading():
-                _fill(folder, fill)
+    fill_once(folder, fill, label=label, progress=progress)
     return folder
 
 
@@ -72,41 +60,11 @@ def _check_pin(base: PinnedBase, *, root: Path) -> None:
         )
 
 
-def _fill(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a folder aside and rename it into place. What a killed download left aside is taken up again."""
-    shutil.rmtree(folder, ignore_errors=True)
-    staging = folder.with_name(f".{folder.name}.staging")
-    staging.mkdir(exist_ok=True)
-    try:
-        fill(staging)
-        files = sorted(path for path in staging.iterdir() if path.is_file())
-        (staging / COMPLETE).write_text(json.dumps({path.name: file_digest(path) for path in files}, indent=2) + "\n", encoding="utf-8")
-        for path in (*files, staging / COMPLETE):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(staging)
-        staging.rename(folder)
-        sync_folder(folder.parent)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        shutil.rmtree(staging, ignore_errors=True)
-        message = f"no space left on the disk while preparing the base model in {folder.parent}"
-        raise WorkspaceError(message, hint="free some space and build again") from None
-
-
-def _is_complete(folder: Path) -> bool:
-    try:
-        files = json.loads((folder / COMPLETE).read_bytes())
-        return all(file_digest(folder / name) == digest for name, digest in files.items())
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
 def _convert_bundled(folder: Path) -> None:
     for remains in folder.iterdir():
         remains.unlink()
-    convert(find_gguf(), folder)
+    with quiet_loading():
+        convert(find_gguf(), folder)
 
 
 def _downloader(source: HubBase) -> Callable[[Path], None]:
@@ -116,9 +74,10 @@ def _downloader(source: HubBase) -> Callable[[Path], None]:
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
         try:
-            snapshot_download(
-                source.model, revision=source.revision, local_dir=folder, allow_patterns=[*DOWNLOADED], ignore_patterns=[*NOT_DOWNLOADED]
-            )
+            with quiet_loading():
+                snapshot_download(
+                    source.model, revision=source.revision, local_dir=folder, allow_patterns=[*DOWNLOADED], ignore_patterns=[*NOT_DOWNLOADED]
+                )
         except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx.HTTPError) as error:
             raise InputError(
                 f"base.model: {source.model} at {source.revision} cannot be downloaded: {str(error).strip().splitlines()[0]}",

@@ -12,8 +12,10 @@ from adapt.spec.load import load_params
 from adapt.spec.serving import ServerSpec
 
 if TYPE_CHECKING:
+    from adapt.export.onnx import Precision
     from adapt.serving.keys import Keys
     from adapt.serving.live import Live
+    from adapt.serving.local import Speaker
 
 _REFUSED = {
     "--host": "is an option of `adapt serve`; write it out",
@@ -25,7 +27,7 @@ _REFUSED = {
 
 
 @click.command("serve", context_settings={"ignore_unknown_options": True})
-@click.option("--engine", type=click.Choice(["vllm", "transformers"]), default="vllm", show_default=True, help="What answers.")
+@click.option("--engine", type=click.Choice(["vllm", "onnxruntime", "transformers"]), default="vllm", show_default=True, help="What answers.")
 @click.option("--prepare", "only_prepare", is_flag=True, help="Sign and publish adapters, make keys, and start nothing.")
 @click.option("--wait", default=600.0, show_default=True, type=click.FloatRange(1), help="Longest start, in seconds.")
 @click.option("--host", help="Address to bind to, instead of server.host.")
@@ -34,7 +36,7 @@ _REFUSED = {
 def serve_command(engine: str, only_prepare: bool, wait: float, host: str | None, port: int | None, arguments: tuple[str, ...]) -> int:
     """Start the server with every adapter that passed its gates; further ARGUMENTS go to vLLM.
 
-    On a machine without vLLM, `--engine transformers` answers on the same routes, one request at a time.
+    On a machine without vLLM, `--engine onnxruntime` and `--engine transformers` answer on the same routes, one request at a time.
     An adapter that serves already keeps its version: `adapt deploy` replaces it. The interpreter is VLLM_PYTHON, or .venv-serving/bin/python of the
     workspace.
     """
@@ -59,10 +61,10 @@ def serve_command(engine: str, only_prepare: bool, wait: float, host: str | None
     replica = Replica("server", f"http://{reachable(address)}:{at}", keys.token)
     if replica.is_ready():
         raise WorkspaceError(f"something answers at {replica.url} already", hint="stop it, or choose another port with --port")
-    if engine == "transformers":
+    if engine != "vllm":
         if arguments:
             raise click.UsageError("further arguments are vLLM's")
-        _run_locally(workspace, live, server, host=address, port=at)
+        _run_locally(workspace, live, server, engine=engine, host=address, port=at)
         return 0
     python = _python(workspace)
     return run_server(live, replica, python=python, arguments=["--host", address, "--port", str(at), *arguments], seconds=wait, say=say)
@@ -95,28 +97,42 @@ def _prepare_all(workspace: Workspace, keys: "Keys") -> None:
         say(f"{live.folder}: ready for start.sh and `adapt deploy`")
 
 
-def _run_locally(workspace: Workspace, live: "Live", server: ServerSpec, *, host: str, port: int) -> None:
-    """Serve through transformers until a signal ends it."""
+def _run_locally(workspace: Workspace, live: "Live", server: ServerSpec, *, engine: str, host: str, port: int) -> None:
+    """Serve in this process until a signal ends it."""
     import uvicorn
 
-    from adapt.artifact.progress import progress_for_terminal
-    from adapt.base.pin import pin
-    from adapt.base.prepare import prepare
     from adapt.cli.deployed import say
-    from adapt.cli.speaker import TransformersSpeaker
     from adapt.serving.launch import reachable
     from adapt.serving.local import LocalServer
     from adapt.serving.plugin.gate import Gate
     from adapt.serving.plugin.places import CONFIGURATION, LIVE
 
-    pinned = pin(load_params(workspace.root).base, root=workspace.root)
-    base = prepare(pinned, root=workspace.root, cache=workspace.cache, progress=progress_for_terminal())
-    dtype = "bfloat16" if server.dtype == "auto" else server.dtype
-    speaker = TransformersSpeaker(base, live.configuration, live.store(), dtype=dtype)
+    speaker = _speaker(workspace, live, server, engine)
     places = {LIVE: str(live.folder), CONFIGURATION: str(live.configuration)}
     gate = Gate(LocalServer(speaker, max_model_len=server.max_model_len), places)
     say(f"ready at http://{reachable(host)}:{port}/v1; Ctrl-C ends the server")
     uvicorn.run(gate, host=host, port=port, log_level="warning")
+
+
+def _speaker(workspace: Workspace, live: "Live", server: ServerSpec, engine: str) -> "Speaker":
+    from adapt.artifact.progress import progress_for_terminal
+    from adapt.base.pin import pin
+    from adapt.base.prepare import prepare
+    from adapt.cli.encoder import Encoder
+
+    progress = progress_for_terminal()
+    pinned = pin(load_params(workspace.root).base, root=workspace.root)
+    base = prepare(pinned, root=workspace.root, cache=workspace.cache, progress=progress)
+    encoder = Encoder(base, live.configuration)
+    if engine == "onnxruntime":
+        from adapt.cli.onnx_speaker import OnnxSpeaker, cached_graph
+
+        precision: Precision = "fp32" if server.dtype == "float32" else "int4"
+        graph = cached_graph(base, pinned.digest, precision=precision, cache=workspace.cache, progress=progress)
+        return OnnxSpeaker(base, graph, encoder, live.store())
+    from adapt.cli.speaker import TransformersSpeaker
+
+    return TransformersSpeaker(base, encoder, live.store(), dtype="bfloat16" if server.dtype == "auto" else server.dtype)
 
 
 def _python(workspace: Workspace) -> Path:
@@ -126,6 +142,6 @@ def _python(workspace: Workspace) -> Path:
     if not python.is_file():
         raise WorkspaceError(
             f"the serving environment is not there: {python} does not exist",
-            hint="make it with `make serving-env`, or set VLLM_PYTHON; `adapt serve --engine transformers` needs none",
+            hint="make it with `make serving-env`, or set VLLM_PYTHON; `adapt serve --engine onnxruntime` needs none",
         )
     return python

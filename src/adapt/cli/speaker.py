@@ -7,6 +7,7 @@ from queue import Queue
 from threading import Thread
 from typing import Any
 
+from adapt.cli.encoder import Encoder
 from adapt.serving.local import Wish
 from adapt.serving.options import BASE_NAME
 from adapt.serving.plugin.store import Store
@@ -15,32 +16,17 @@ from adapt.serving.plugin.store import Store
 class TransformersSpeaker:
     """A `Speaker`. Loads the base when it is made, and a verified version when it is first asked for."""
 
-    def __init__(self, base: Path, configuration: Path, store: Store, *, dtype: str) -> None:
-        from adapt.adapter.prompt import Prompt
-        from adapt.base.load import load_model, load_tokenizer, resolve_device
+    def __init__(self, base: Path, encoder: Encoder, store: Store, *, dtype: str) -> None:
+        from adapt.base.load import load_model, resolve_device
 
-        self._store = store
-        self._tokenizer = load_tokenizer(base)
+        self._store, self._encoder = store, encoder
         self._model: Any = load_model(base, dtype=dtype, device=resolve_device("auto"))
         self._model.train(False)
-        template = configuration / "chat_template.jinja"
-        text = template.read_text(encoding="utf-8") if template.is_file() else str(self._tokenizer.chat_template)
-        self._prompt: Prompt = Prompt(text, self._tokenizer)
         self._versions: list[str] = []
 
     def encode(self, prompt: str | list[dict[str, str]]) -> list[int]:
-        """Token ids, as in training. Raises ValueError for a conversation that the template does not take."""
-        from pydantic import ValidationError
-
-        from adapt.records import Message
-
-        if isinstance(prompt, str):
-            return list(self._tokenizer(prompt).input_ids)
-        try:
-            turns = tuple(Message(role=turn["role"], content=turn["content"]) for turn in prompt)
-        except (ValidationError, TypeError, KeyError):
-            raise ValueError("messages must be a list of objects with role (system, user or assistant) and content (text)") from None
-        return list(self._prompt.encode_question(turns))
+        """As `Encoder.encode`."""
+        return self._encoder.encode(prompt)
 
     def speak(self, model: str, ids: list[int], wish: Wish) -> Iterator[tuple[str, int]]:
         """Pieces of the answer, from a thread of its own, with the tokens so far."""
@@ -91,9 +77,9 @@ class TransformersSpeaker:
                     attention_mask=torch.ones_like(inputs),
                     max_new_tokens=wish.max_tokens,
                     do_sample=wish.temperature > 0,
-                    eos_token_id=list(self._prompt.end_ids),
-                    pad_token_id=self._prompt.end_ids[0],
-                    streamer=_streamer(self._tokenizer, pieces),
+                    eos_token_id=list(self._encoder.end_ids),
+                    pad_token_id=self._encoder.end_ids[0],
+                    streamer=_streamer(self._encoder.tokenizer, pieces),
                     **sampling,
                 )
         except Exception as error:  # goes to who waits for the answer, who would wait for ever otherwise

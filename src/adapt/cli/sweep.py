@@ -43,13 +43,14 @@ def sweep_command(  # noqa: PLR0913
     """Train variants of SPEC together and compare their validation losses."""
     from adapt.sweep.record import obstacle
     from adapt.sweep.record import record as record_trials
-    from adapt.sweep.space import parse
+    from adapt.sweep.space import check_end, parse
     from adapt.sweep.sweep import sweep
     from adapt.sweep.trials import Trials, shown
 
     spin_briefly()
     workspace = open_workspace()
     specs, space = all_specs(workspace), parse(assignments)
+    check_end(space, trials)
     [name] = spec_names(workspace, [spec], specs)
     before = "step" if specs[name].steps else "dataset"
     if failed := [one.stage for one in build(workspace, {name: specs[name]}, to=before) if one.outcome in ("failed", "skipped")]:

@@ -33,6 +33,7 @@ RECORDS, TOKENS = 128, 512
 """Records of calibration where the spec does not say, and tokens of each, at most."""
 _QUIET = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TQDM_DISABLE": "1"}
 _LAST_LINES = 20
+_PROBE = "from importlib.util import find_spec; raise SystemExit(find_spec('llmcompressor') is None)"
 _HINT = "run `make quantize-env`, or set QUANTIZE_PYTHON to the Python of an environment with llm-compressor; nf4 and int8 need neither"
 
 
@@ -49,12 +50,25 @@ def calibration(spec: QuantizedExport, dataset: Path, prompt: Prompt) -> list[li
     return [list(prompt.encode(record).ids[:TOKENS]) for record in chosen]
 
 
+def check_compressor(python: Path | None) -> None:
+    """Raise InputError when `python` is not the interpreter of an environment with llm-compressor."""
+    if python is None or not python.is_file():
+        raise InputError("llm-compressor makes this form, and its environment is not there", hint=_HINT)
+    try:
+        found = subprocess.run([str(python), "-I", "-c", _PROBE], stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+    except OSError as error:
+        raise InputError(f"{python} cannot be run: {error.strerror}", hint=_HINT) from None
+    if not found:
+        raise InputError(f"{python} has no llm-compressor", hint=_HINT)
+
+
 def compress(
     merged: Path, folder: Path, *, scheme: str, samples: Sequence[Sequence[int]], python: Path | None, work: Path, progress: Progress
 ) -> Mapping[str, Any]:
     """Write the model of folder `merged` into `folder`; gives the versions of the libraries and the size of groups.
 
-    `python` is the interpreter of the environment with llm-compressor. Raises InputError when there is none, or the base does not suit the scheme.
+    `python` is the interpreter of the environment with llm-compressor (see `check_compressor`). Raises InputError when the base does not suit the
+    scheme.
     """
     job = {"task": "compress", "model": str(merged), "out": str(folder), "scheme": scheme, "samples": samples}
     with progress.task(f"compressing ({scheme})"):
@@ -94,8 +108,6 @@ class CompressedRunner:
 
 def _run(python: Path | None, job: Mapping[str, Any], work: Path) -> dict[str, Any]:
     """Run a job and give its result."""
-    if python is None or not python.is_file():
-        raise InputError("llm-compressor makes this form, and its environment is not there", hint=_HINT)
     work.mkdir()
     (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
     command = [str(python), "-I", str(Path(compressor.__file__)), str(work / "job.json")]
@@ -105,8 +117,6 @@ def _run(python: Path | None, job: Mapping[str, Any], work: Path) -> dict[str, A
     )  # fmt: skip
     if done.returncode:
         lines = done.stdout.splitlines()[-_LAST_LINES:]
-        if any("No module named 'llmcompressor'" in line for line in lines):
-            raise InputError(f"{python} has no llm-compressor", hint=_HINT)
         if is_out_of_memory(done.returncode, lines):
             raise WorkspaceError("llm-compressor ran out of memory", hint="close other programs, or build where there is more")
         raise RuntimeError(f"llm-compressor ended with {done.returncode}:\n" + "\n".join(lines))

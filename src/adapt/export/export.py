@@ -57,7 +57,7 @@ def export(section: ExportSection, *, inputs: ExportInputs, out: Path, progress:
     export differs too much from the adapter.
     """
     spec = section.export
-    check_tools(spec)
+    check_tools(spec, inputs)
     with staged(out, section=section, inputs={"adapter": inputs.adapter, "dataset": inputs.dataset}) as folder:
         work = folder / _WORK
         work.mkdir()

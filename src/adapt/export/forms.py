@@ -15,7 +15,7 @@ from adapt.adapter.prompt import Prompt
 from adapt.artifact.progress import Progress
 from adapt.base.load import load_model, resolve_device
 from adapt.export.canonical import canonicalise
-from adapt.export.compressed import CompressedRunner, calibration, compress
+from adapt.export.compressed import CompressedRunner, calibration, check_compressor, compress
 from adapt.export.gguf_file import write_gguf, write_gguf_adapter
 from adapt.export.gguf_runner import open_gguf, open_gguf_adapter, run_gguf, run_gguf_adapter
 from adapt.export.golden import Golden
@@ -67,8 +67,10 @@ def merged_dtype(spec: ExportSpec) -> str | None:
     return "float32" if isinstance(spec, OnnxExport | GgufExport) else None
 
 
-def check_tools(spec: ExportSpec) -> None:
-    """Raise InputError when an optional library that runs the form is not installed: before minutes of work, not after."""
+def check_tools(spec: ExportSpec, inputs: ExportInputs) -> None:
+    """Raise InputError when an optional library that makes or runs the form is not installed: before minutes of work, not after."""
+    if isinstance(spec, QuantizedExport) and spec.compressed:
+        check_compressor(inputs.quantize_python)
     if isinstance(spec, GgufExport | GgufAdapterExport) and spec.checked_by == "llama.cpp":
         load_binding()
 

@@ -39,16 +39,10 @@ def write_onnx_adapters(
 
     Raises InputError when the adapter cannot become plain LoRA, or adapts a module that the graph has no place for.
     """
-    shapes = BaseShapes(base)
-    _, factors = read_factors(adapter, shapes)
-    build_onnx(base, folder / BASE, precision=precision, cache=work / "builder", progress=progress, packed=False)
-    unplaced = sorted(set(factors) - open_places(folder / BASE, shapes))
-    if unplaced:
-        raise InputError(
-            f"the ONNX graph of the base has no layer {unplaced[0]}, which the adapter changes", hint="export it with format onnx instead"
-        )
+    _, factors = read_factors(adapter, BaseShapes(base))
+    write_graph(base, folder / BASE, precision=precision, work=work, progress=progress)
     graph = digest_folder(folder / BASE)
-    _write_adapter(folder / ADAPTER, factors, graph)
+    _write_adapter(folder / ADAPTER, factors, folder / BASE, graph)
     about = {
         "adapter": digest_file(folder / ADAPTER),
         "base_digest": base_digest,
@@ -59,6 +53,20 @@ def write_onnx_adapters(
     write_json(folder / ABOUT, about)
     shutil.copyfile(adapter / TEMPLATE, folder / TEMPLATE)
     return {"graph": graph, "rank": about["rank"], "modules": len(factors)}
+
+
+def write_graph(base: Path, folder: Path, *, precision: Precision, work: Path, progress: Progress) -> None:
+    """Write the base's graph, with its places open, into `folder`. Raises InputError when the builder does not know the base's architecture."""
+    build_onnx(base, folder, precision=precision, cache=work / "builder", progress=progress, packed=False)
+    open_places(folder, BaseShapes(base))
+
+
+def write_adapter(path: Path, adapter: Path, base: Path, graph: Path) -> None:
+    """Write the plain LoRA adapter of a folder, trained on `base`, to file `path` for the graph in folder `graph`.
+
+    Raises InputError as `write_onnx_adapters` does.
+    """
+    _write_adapter(path, read_factors(adapter, BaseShapes(base))[1], graph, digest_folder(graph))
 
 
 def load_adapters(model: Any, base: Path, adapters: Mapping[str, Path]) -> Any:
@@ -121,16 +129,21 @@ def _stamp(graph: str) -> int:
     return int(graph[: _STAMP_BITS // 4], 16)
 
 
-def _write_adapter(path: Path, factors: Factors, graph: str) -> None:
-    """The matrices as the graph multiplies them: A (in, rank), B (rank, out), float32."""
+def _write_adapter(path: Path, factors: Factors, graph: Path, digest: str) -> None:
+    """The matrices as the graph multiplies them: A (in, rank), B (rank, out), float32. `digest` is that of folder `graph`."""
     import onnxruntime
 
+    places = read_places(graph)
     parameters = {}
     for module, (a, b) in sorted(factors.items()):
+        if input_name(module, "A") not in places:
+            raise InputError(
+                f"the ONNX graph of the base has no layer {module}, which the adapter changes", hint="export it with format onnx instead"
+            )
         for side, matrix in (("A", a), ("B", b)):
             parameters[input_name(module, side)] = onnxruntime.OrtValue.ortvalue_from_numpy(matrix.t().contiguous().numpy())
     made = onnxruntime.AdapterFormat()
     made.set_adapter_version(1)
-    made.set_model_version(_stamp(graph))
+    made.set_model_version(_stamp(digest))
     made.set_parameters(parameters)
     made.export_adapter(str(path))

@@ -24,12 +24,12 @@ def input_name(module: str, side: str) -> str:
     return f"{module}.lora_{side}.weight"
 
 
-def open_places(folder: Path, shapes: BaseShapes) -> set[str]:
-    """Rewrite the graph in `folder`; gives the modules that have places now, by their names in the base, whose `shapes` these are."""
+def open_places(folder: Path, shapes: BaseShapes) -> None:
+    """Rewrite the graph in `folder` of the base whose `shapes` these are."""
     import onnx
 
     model = onnx.load(str(folder / GRAPH), load_external_data=False)
-    nodes, modules = [], set()
+    nodes = []
     for node in model.graph.node:
         nodes.append(node)
         module = _module(node)
@@ -37,11 +37,9 @@ def open_places(folder: Path, shapes: BaseShapes) -> set[str]:
         if module and shape:
             nodes += _beside(node, module)
             _add_inputs(model.graph, module, shape)
-            modules.add(module)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     onnx.save_model(model, str(folder / GRAPH))  # tensors stay in the file beside it, which the graph names
-    return modules
 
 
 def read_places(folder: Path) -> dict[str, tuple[int, int]]:

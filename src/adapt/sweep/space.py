@@ -60,9 +60,10 @@ def parse(assignments: Iterable[str]) -> Space:
     return space
 
 
-def is_grid(space: Space) -> bool:
-    """Whether all combinations can be listed."""
-    return all(isinstance(values, Choices) for values in space.values())
+def check_end(space: Space, trials: int | None) -> None:
+    """Raise InputError for a range without a number of trials, which would have no end."""
+    if trials is None and any(isinstance(values, Range) for values in space.values()):
+        raise InputError("a range has no end of values, and --trials is not given", hint="say how many to try: --trials 20")
 
 
 def grid(space: Space) -> list[Settings]:

@@ -13,18 +13,16 @@ from typing import Any
 from adapt.errors import InputError
 from adapt.sweep.chart import draw
 from adapt.sweep.search import Search
-from adapt.sweep.space import Settings, Space, grid, is_grid
+from adapt.sweep.space import Settings, Space, grid
 from adapt.sweep.trials import Trial, Trials
 
 
 def sweep(runner: Trials, folder: Path, space: Space, *, trials: int | None, at_once: int, prune: bool, seed: int) -> list[Trial]:
     """Train the trials of `space` and return them, the lowest validation loss first, those that did not end last.
 
-    `trials` of them by a search, or the whole grid where it is None. Raises InputError for a range without a number of trials, for settings that
-    make no valid spec, and when no trial came to its end.
+    `trials` of them by a search, or the whole grid where it is None (see `check_end`). Raises InputError for settings that make no valid spec, and
+    when no trial came to its end.
     """
-    if trials is None and not is_grid(space):
-        raise InputError("a range has no end of values, and --trials is not given", hint="say how many to try: --trials 20")
     runner.check(space)
     found = _search(runner, space, trials, at_once, Search(space, seed=seed, prune=prune)) if trials is not None else _grid(runner, space, at_once)
     found.sort(key=lambda trial: (trial.outcome != "done", trial.validation_loss or 0.0, trial.number))
