@@ -120,13 +120,18 @@ def test_remains_of_a_killed_build_are_cleared(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock", "out"]
 
 
-def test_a_stage_dies_with_its_parent(tmp_path: Path) -> None:
-    """A parent that is killed, and so cannot clean up, takes the child that tied itself to it along."""
-    child = (
-        "import os, sys, time; from adapt.artifact.process import die_with_parent; die_with_parent(); print(os.getpid(), flush=True); time.sleep(60)"
-    )
-    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
-    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
+CHILD = "import os, time; from adapt.artifact.process import die_with_parent; die_with_parent(); print(os.getpid(), flush=True); time.sleep(60)"
+BUILDS = {
+    "itself": "import subprocess, sys; subprocess.run([sys.executable, '-c', CHILD])",
+    "a shell": "import shlex, subprocess, sys; from adapt.artifact.process import become_builder; become_builder(); "
+    "subprocess.run(['sh', '-c', shlex.join([sys.executable, '-c', CHILD]) + '; true'])",
+}
+
+
+@pytest.mark.parametrize("between", BUILDS)
+def test_a_stage_dies_with_what_started_it(between: str) -> None:
+    """A build that is killed, and so cannot clean up, takes the stages along that it started, with a shell between them or not."""
+    process = subprocess.Popen([sys.executable, "-c", f"CHILD = {CHILD!r}; {BUILDS[between]}"], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     pid = int(process.stdout.readline())
     process.send_signal(signal.SIGKILL)

@@ -6,6 +6,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -17,14 +19,15 @@ BUILDER = "ADAPT_BUILDER"
 def die_with_parent() -> None:
     """End this process when its parent ends: through the kernel on Linux, by watching the parent elsewhere.
 
-    A parent that was killed before this was called is noticed by the process id in `BUILDER`.
+    The process in `BUILDER` is watched too: between it and a stage stands the shell that DVC runs commands in, which outlives it.
     """
-    parent = os.getppid()
+    parent, builder = os.getppid(), os.environ.get(BUILDER, "")
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     else:
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    builder = os.environ.get(BUILDER, "")
+        _watch(lambda: os.getppid() == parent)
+    if builder.isdigit():
+        _watch(partial(lives, int(builder)))
     if os.getppid() != parent or (builder.isdigit() and not lives(int(builder))):
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -48,7 +51,10 @@ def lives(pid: int) -> bool:
         return True
 
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_POLL_SECONDS)
-    os.kill(os.getpid(), signal.SIGKILL)
+def _watch(goes_on: Callable[[], bool]) -> None:
+    def watch() -> None:
+        while goes_on():
+            time.sleep(_POLL_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
