@@ -52,7 +52,7 @@ def test_unchanged_weights_are_read_once(tmp_path: Path, monkeypatch: pytest.Mon
     def fail(path: Path) -> str:
         raise AssertionError(f"read {path} again")
 
-    monkeypatch.setattr("adapt.base.pin.digest_file", fail)
+    monkeypatch.setattr("adapt.artifact.digest.digest_file", fail)
     assert pin(source, root=tmp_path) == first
     os.utime(tmp_path / "model" / "model.safetensors", ns=(1, 1))
     with pytest.raises(AssertionError, match="again"):

@@ -67,7 +67,7 @@ class OnnxSpeaker:
             if piece := stream.step(tokenizer.backend_tokenizer, tokens[-1]):
                 told += piece
                 yield piece, len(tokens)
-        yield tokenizer.decode(tokens, skip_special_tokens=True)[len(told) :], len(tokens)  # bytes that never became a character
+        yield str(tokenizer.decode(tokens, skip_special_tokens=True))[len(told) :], len(tokens)  # bytes that never became a character
 
     def loaded(self) -> list[str]:
         """The base and the versions in memory."""
