@@ -49,7 +49,8 @@ def over_vllm(url: str, headers: dict[str, str]) -> Ask:
 
 def over_llama_cpp(address: str) -> Ask:
     """Asks llama.cpp's `/completion`, streamed."""
-    http = httpx.Client(base_url=address, timeout=START_SECONDS, trust_env=False)
+    headers = {"Connection": "close"}  # its server ends a connection after some answers without a word
+    http = httpx.Client(base_url=address, headers=headers, timeout=START_SECONDS, trust_env=False)
 
     def ask(model: str, ids: Sequence[int], tokens: int) -> Answer:
         body = {"prompt": list(ids), "n_predict": tokens, "temperature": 0, "ignore_eos": True, "cache_prompt": False, "stream": True}
