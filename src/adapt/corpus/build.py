@@ -11,11 +11,11 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-from adapt.artifact.collection import collected_rarely
 from adapt.artifact.digest import digest_content
 from adapt.artifact.documents import FILE
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
+from adapt.artifact.tidying import tidied_rarely
 from adapt.corpus.cache import opened_cache
 from adapt.corpus.finishing import Keeper, finish_all
 from adapt.corpus.groups import DocumentWriter
@@ -38,7 +38,7 @@ from adapt.spec.resolved.corpus import CorpusSection
 _INLINE = Inline()
 
 
-@collected_rarely()
+@tidied_rarely()
 def build(
     section: CorpusSection,
     *,

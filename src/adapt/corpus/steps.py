@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from adapt.artifact.collection import collected_rarely
+from adapt.artifact.tidying import tidied_rarely
 from adapt.corpus.assembly import Assembly
 from adapt.corpus.cleaning.boilerplate import drop_lines, line_digests
 from adapt.corpus.cleaning.characters import tidy_whitespace
@@ -59,7 +59,7 @@ class _Ready(NamedTuple):
     key: bytes
 
 
-@collected_rarely()
+@tidied_rarely()
 def read(task: ReadTask, *, settings: Settings) -> ReadResult:
     """The pieces of some portions, cleaned. Raises InputError for settings that do not fit what is read, and for a source that does not answer."""
     if task.spool is None:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from adapt.artifact.collection import collected_rarely
 from adapt.artifact.progress import Progress, Task
 from adapt.artifact.staging import staged
+from adapt.artifact.tidying import tidied_rarely
 from adapt.dataset.contamination import find_declared, find_quotes
 from adapt.dataset.dedup.minhash import choose_bands
 from adapt.dataset.figures import Counts, Finished, measure_build, require_records, require_splits
@@ -61,7 +61,7 @@ class _Build:
         return self.section.dataset
 
 
-@collected_rarely()
+@tidied_rarely()
 def build(  # noqa: PLR0913 (what a stage may touch is named one by one)
     section: DatasetSection,
     *,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adapt.artifact.collection import collected_rarely
 from adapt.artifact.documents import from_batch, to_batch
+from adapt.artifact.tidying import tidied_rarely
 from adapt.dataset.dedup.fingerprints import Fingerprints, fingerprint
 from adapt.dataset.dedup.minhash import Bands
 from adapt.dataset.filters import PASSES, Evaluated, Facts, evaluate, score_quality
@@ -74,7 +74,7 @@ class Passing(NamedTuple):
     fingerprints: Fingerprints
 
 
-@collected_rarely()
+@tidied_rarely()
 def prepare(batch: "pa.RecordBatch", settings: Settings) -> Prepared:
     """Format, measure, judge, write out and fingerprint the records of a batch of documents."""
     spec = settings.spec
