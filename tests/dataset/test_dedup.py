@@ -84,6 +84,13 @@ def test_shingles_of_two_words_or_three_characters(text: str, count: int) -> Non
     assert shingle(normalise([text]), words=2, characters=3)[1].tolist() == [count]
 
 
+@pytest.mark.parametrize(("one", "other"), [("no it", "to in"), ("ab cd", "db ca"), ("ab cd", "cd ab"), ("bb cc", "ab cd")])
+def test_other_words_are_another_shingle(one: str, other: str) -> None:
+    values, counts = shingle(normalise([one, other]), words=2, characters=3)
+    assert counts.tolist() == [1, 1]
+    assert values[0] != values[1]
+
+
 @pytest.mark.parametrize(("words", "characters"), [(1, 1), (2, 3), (5, 9), (40, 40)])
 def test_shingles_are_the_distinct_runs_of_the_text(words: int, characters: int) -> None:
     texts = [prose(n, 7 * n) for n in range(9)] + [han(n, 11 * n) for n in range(9)] + ["a b a b a b a b"]

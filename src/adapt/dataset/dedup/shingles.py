@@ -18,6 +18,8 @@ from adapt.dataset.dedup.normal import NormalText
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _CELLS_AT_ONCE = 1 << 18
+_BASE = 0xD6E8FEB86659FD93
+"""Of a unit's polynomial. Another number than that which runs of units are hashed with: letters of neighbouring words would be added up otherwise."""
 _POWERS_KEPT = 1 << 18
 """So many powers are kept: enough for a piece of texts, but not for a longer text."""
 
@@ -88,7 +90,7 @@ def hash_runs(codes: NDArray[np.unsignedinteger[Any]], opens: NDArray[np.bool_])
 
 def _powers(count: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """The first powers of an odd number, and of its inverse, modulo 2^64."""
-    bases = (int(_ODD), pow(int(_ODD), -1, 1 << 64))
+    bases = (_BASE, pow(_BASE, -1, 1 << 64))
     made = [np.full(count, base, dtype=np.uint64) for base in bases]
     for powers in made:
         powers[0] = 1
