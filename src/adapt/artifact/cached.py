@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from adapt.artifact.digest import file_digest
+from adapt.artifact.digest import remembered_digest
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import sync_folder
 from adapt.errors import WorkspaceError
@@ -37,7 +37,7 @@ def _fill(folder: Path, fill: Callable[[Path], None], label: str) -> None:
     try:
         fill(staging)
         files = sorted(path for path in staging.iterdir() if path.is_file())
-        (staging / COMPLETE).write_text(json.dumps({path.name: file_digest(path) for path in files}, indent=2) + "\n", encoding="utf-8")
+        (staging / COMPLETE).write_text(json.dumps({path.name: remembered_digest(path) for path in files}, indent=2) + "\n", encoding="utf-8")
         for path in (*files, staging / COMPLETE):
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -54,6 +54,6 @@ def _fill(folder: Path, fill: Callable[[Path], None], label: str) -> None:
 def _is_complete(folder: Path) -> bool:
     try:
         files = json.loads((folder / COMPLETE).read_bytes())
-        return all(file_digest(folder / name) == digest for name, digest in files.items())
+        return all(remembered_digest(folder / name) == digest for name, digest in files.items())
     except (OSError, ValueError, AttributeError):
         return False

@@ -45,8 +45,8 @@ def digest_file(path: Path | str) -> str:
         return sha.hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """The same, remembered in this process for as long as size, time and inode stay the same."""
+def remembered_digest(path: Path) -> str:
+    """Digest of a file's bytes, remembered in this process for as long as size, time and inode stay the same."""
     stat = path.stat()
     stamp = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino)
     if stamp not in _digests:

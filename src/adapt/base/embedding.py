@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from adapt.artifact.digest import digest_value, file_digest
+from adapt.artifact.digest import digest_value, remembered_digest
 from adapt.base.pin import CONTENT, PICKLES
 from adapt.errors import InputError
 from adapt.spec.dataset import SemanticDuplicates
@@ -35,7 +35,7 @@ def pin_embedding(spec: SemanticDuplicates, *, root: Path) -> str | None:
         raise InputError(f"{_FIELD}.revision: {spec.model} is a folder, and only models of the hub have revisions", hint="leave revision out")
     _check(folder, shown=f"{_FIELD}.model: {spec.model}")
     paths = sorted({path for pattern in CONTENT for path in folder.rglob(pattern) if path.is_file()})
-    return digest_value({path.relative_to(folder).as_posix(): file_digest(path) for path in paths})
+    return digest_value({path.relative_to(folder).as_posix(): remembered_digest(path) for path in paths})
 
 
 def embedding_folder(spec: SemanticDuplicates, *, root: Path) -> Path:

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from adapt.artifact.digest import digest_text, digest_value, file_digest
+from adapt.artifact.digest import digest_text, digest_value, remembered_digest
 from adapt.base.bundled import CONVERSION, find_gguf
 from adapt.errors import InputError
 from adapt.spec.base import BaseSpec, BundledBase, HubBase, PathBase, PinnedBase
@@ -26,7 +26,7 @@ def pin(source: BaseSpec, *, root: Path) -> PinnedBase:
     if isinstance(source, HubBase):
         return PinnedBase(source=source, digest=source.revision)
     if isinstance(source, BundledBase):
-        return PinnedBase(source=source, digest=digest_text("bundled", CONVERSION, file_digest(find_gguf())))
+        return PinnedBase(source=source, digest=digest_text("bundled", CONVERSION, remembered_digest(find_gguf())))
     return PinnedBase(source=source, digest=_folder_digest(model_folder(source, root=root)))
 
 
@@ -78,4 +78,4 @@ def _read_json(path: Path, *, shown: str) -> dict[str, Any]:
 
 def _folder_digest(folder: Path) -> str:
     paths = sorted({path for pattern in CONTENT for path in folder.glob(pattern) if path.is_file()})
-    return digest_value({path.name: file_digest(path) for path in paths})
+    return digest_value({path.name: remembered_digest(path) for path in paths})

@@ -27,6 +27,8 @@ def cached_graph(base: Path, digest: str, *, precision: Precision, cache: Path, 
     from adapt.export.onnx_adapters import write_graph
 
     def fill(folder: Path) -> None:
+        for remains in folder.iterdir():  # of a start that was killed
+            remains.unlink()
         with TemporaryDirectory(prefix="adapt-onnx-") as work:
             write_graph(base, folder, precision=precision, work=Path(work), progress=progress)
 
