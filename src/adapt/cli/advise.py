@@ -10,9 +10,8 @@ from adapt.advice.gather import situation_of
 from adapt.advice.machine import Device, device_for, parse_memory
 from adapt.advice.rewrite import difference, differing, rewritten
 from adapt.advice.situation import Situation
-from adapt.cli.context import all_specs, complete_names, json_option, open_workspace, print_json, spec_names
+from adapt.cli.context import complete_names, json_option, open_workspace, print_json, spec_names, synced_specs
 from adapt.errors import SpecError
-from adapt.plan.index import check_index
 from adapt.plan.resolve import resolve
 from adapt.plan.workspace import Workspace
 from adapt.spec.load import load_params, load_specs
@@ -30,8 +29,7 @@ def advise_command(spec: str, gpu: str | None, memory: str | None, records: int 
     if gpu and memory:
         raise click.UsageError("--gpu and --memory are two machines: give one")
     workspace = open_workspace()
-    loaded = all_specs(workspace)
-    check_index(workspace, loaded)
+    loaded = synced_specs(workspace)
     name = spec_names(workspace, [spec], loaded)[0]
     sections, _ = resolve(workspace, loaded, load_params(workspace.root))
     device = _device(gpu, memory, loaded[name].train.device)

@@ -4,11 +4,10 @@ from typing import Any
 
 import click
 
-from adapt.cli.context import all_specs, complete_names, json_option, open_workspace, print_json, print_table, spec_names
+from adapt.cli.context import complete_names, json_option, open_workspace, print_json, print_table, spec_names, synced_specs
 from adapt.dataset.rules import remedy
-from adapt.errors import StageError
+from adapt.errors import StageError, WorkspaceError
 from adapt.plan.build import Built, build
-from adapt.plan.index import check_index
 from adapt.plan.stages import ORDER
 from adapt.plan.summary import summarize
 from adapt.plan.workspace import Workspace
@@ -20,32 +19,35 @@ GREAT_LOSS = 0.25
 
 @click.command("build")
 @click.argument("specs", nargs=-1, shell_complete=complete_names)
-@click.option("--all", "everything", is_flag=True, help="Build every spec of the workspace.")
+@click.option("--all", "everything", is_flag=True, help="Build every spec of the workspace, as without SPECS.")
 @click.option("--to", type=click.Choice(ORDER), default=ORDER[-1], help="Stop after stages of this kind: `dataset` trains nothing.")
 @click.option("--at-once", type=click.IntRange(min=1), default=8, show_default=True, help="Stale adapters on one base that are trained together.")
 @click.option("--force", is_flag=True, help="Train even what is forecast not to fit the memory that is there.")
 @json_option
 def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: int, force: bool, as_json: bool) -> None:
-    """Build the adapters of SPECS (names or spec files): every stage that is stale, and no other.
+    """Build the adapters of SPECS (names or spec files; all by default): every stage that is stale, and no other.
 
     Then the server's configuration is rendered from all adapters that stand and passed their gates.
     """
-    if bool(specs) == everything:
-        raise click.UsageError("name the specs to build, or give --all")
+    if specs and everything:
+        raise click.UsageError("--all builds every spec: leave the names out, or --all")
     workspace = open_workspace()
-    loaded = all_specs(workspace)
-    check_index(workspace, loaded)
-    names = list(loaded) if everything else spec_names(workspace, specs, loaded)
+    loaded = synced_specs(workspace)
+    if not loaded:
+        raise WorkspaceError("there is no spec to build", hint="write specs/NAME.yaml; docs/how-to/add-a-task.md shows one")
+    names = spec_names(workspace, specs, loaded) if specs else list(loaded)
     if not force and ORDER.index(to) >= ORDER.index("train"):
         _check_memory(workspace, names, loaded, at_once)
     built = build(workspace, {name: loaded[name] for name in names}, to=to, at_once=at_once)
     accounts = [summarize(workspace, name, loaded[name]) for name in names]
-    if as_json:
-        print_json({"stages": [_plain(workspace, one) for one in built], "adapters": accounts})
-    else:
+    outcome = {"stages": [_plain(workspace, one) for one in built], "adapters": accounts}
+    failed = [one.stage for one in built if one.outcome == "failed"]
+    if not as_json:
         _print_summary(workspace, built, accounts, loaded)
-    if failed := [one.stage for one in built if one.outcome == "failed"]:
-        raise StageError(f"{len(failed)} of {len(built)} stages failed: {', '.join(failed)}")
+    elif not failed:
+        print_json(outcome)
+    if failed:
+        raise StageError(f"{len(failed)} of {len(built)} stages failed: {', '.join(failed)}", details=outcome)
 
 
 def _check_memory(workspace: Workspace, names: list[str], loaded: dict[str, AdapterSpec], at_once: int) -> None:

@@ -30,6 +30,16 @@ def all_specs(workspace: Workspace) -> dict[str, AdapterSpec]:
     return load_specs(workspace.root, workspace.spec_paths())
 
 
+def synced_specs(workspace: Workspace) -> dict[str, AdapterSpec]:
+    """Every spec of the workspace, validated, with the index that DVC reads up to date; says so when it was not."""
+    from adapt.plan.index import write_index
+
+    specs = all_specs(workspace)
+    if changes := write_index(workspace, specs):
+        click.echo(f"{workspace.shown(workspace.index)} was written anew: {', '.join(changes)}", err=True)
+    return specs
+
+
 def spec_names(workspace: Workspace, given: Sequence[str], specs: dict[str, AdapterSpec]) -> list[str]:
     """The adapter names that arguments mean: names, or paths of specs in this workspace."""
     names = []
@@ -64,13 +74,11 @@ class Standing(NamedTuple):
 
 def look(given: Sequence[str]) -> Standing:
     """How the stages of the adapters `given` stand, of all where none is named. Runs nothing."""
-    from adapt.plan.index import check_index
     from adapt.plan.resolve import resolve
     from adapt.plan.status import status
 
     workspace = open_workspace()
-    specs = all_specs(workspace)
-    check_index(workspace, specs)
+    specs = synced_specs(workspace)
     names = spec_names(workspace, given, specs) if given else list(specs)
     resolved, serving = resolve(workspace, specs, load_params(workspace.root))
     return Standing(workspace, specs, resolved, list(status(workspace, {name: specs[name] for name in names}, resolved, serving)))
