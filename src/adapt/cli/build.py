@@ -4,7 +4,16 @@ from typing import Any
 
 import click
 
-from adapt.cli.context import complete_names, json_option, open_workspace, print_json, print_table, spec_names, synced_specs
+from adapt.cli.context import (
+    complete_names,
+    json_option,
+    open_workspace,
+    print_json,
+    print_table,
+    spec_names,
+    synced_specs,
+    warn_of_idle_defaults,
+)
 from adapt.dataset.rules import remedy
 from adapt.errors import StageError, WorkspaceError
 from adapt.plan.build import Built, build
@@ -36,6 +45,7 @@ def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: in
     if not loaded:
         raise WorkspaceError("there is no spec to build", hint="write specs/NAME.yaml; docs/how-to/add-a-task.md shows one")
     names = spec_names(workspace, specs, loaded) if specs else list(loaded)
+    warn_of_idle_defaults(workspace, names)
     if not force and ORDER.index(to) >= ORDER.index("train"):
         _check_memory(workspace, names, loaded, at_once)
     built = build(workspace, {name: loaded[name] for name in names}, to=to, at_once=at_once)

@@ -80,8 +80,17 @@ def look(given: Sequence[str]) -> Standing:
     workspace = open_workspace()
     specs = synced_specs(workspace)
     names = spec_names(workspace, given, specs) if given else list(specs)
+    warn_of_idle_defaults(workspace, names)
     resolved, serving = resolve(workspace, specs, load_params(workspace.root))
     return Standing(workspace, specs, resolved, list(status(workspace, {name: specs[name] for name in names}, resolved, serving)))
+
+
+def warn_of_idle_defaults(workspace: Workspace, names: Sequence[str]) -> None:
+    """Say which changed defaults of params.yaml have no effect on the specs `names`."""
+    from adapt.plan.defaults import idle_defaults
+
+    for sentence in idle_defaults(workspace, names):
+        click.echo(f"warning: {sentence}", err=True)
 
 
 def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

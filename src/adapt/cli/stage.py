@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import TypeAdapter
 
-from adapt.artifact.process import die_with_parent
+from adapt.artifact.process import BUILDER, die_with_parent
 from adapt.artifact.progress import Progress, progress_for_terminal
-from adapt.cli.context import all_specs, open_workspace
+from adapt.cli.context import all_specs, open_workspace, warn_of_idle_defaults
 from adapt.cli.cotrain import train_stage
 from adapt.cli.sections import SECTIONS, prepared_base, read_section, read_yaml, spin_briefly
 from adapt.plan.runs import recorded
@@ -64,6 +64,8 @@ def _resolve(workspace: Workspace) -> None:
 
     specs = all_specs(workspace)
     check_index(workspace, specs)
+    if BUILDER not in os.environ:  # `adapt build` has said it, for the specs that it builds
+        warn_of_idle_defaults(workspace, list(specs))
     params = load_params(workspace.root)
     adapters, serving = resolve(workspace, specs, params)
     write_resolved(workspace.resolved, adapters, serving, params.engine, params.trackers)

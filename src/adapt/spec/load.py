@@ -29,7 +29,7 @@ M = TypeVar("M", bound=AdapterSpec)
 
 def load_params(root: Path) -> Params:
     """The validated params.yaml of the workspace at `root`."""
-    own = _read(root / PARAMS, PARAMS)
+    own = read_params(root)
     return _validated(Params, merge(BUILT_IN, own), {PARAMS: own})
 
 
@@ -38,7 +38,16 @@ def load_specs(root: Path, paths: Iterable[Path]) -> dict[str, AdapterSpec]:
 
     Raises SpecError that holds every problem of params.yaml and of all the specs.
     """
-    defaults = _read(root / PARAMS, PARAMS)
+    return load_over(root, paths, read_params(root))
+
+
+def read_params(root: Path) -> dict[str, Any]:
+    """What params.yaml says, not validated."""
+    return _read(root / PARAMS, PARAMS)
+
+
+def load_over(root: Path, paths: Iterable[Path], defaults: Mapping[str, Any]) -> dict[str, AdapterSpec]:
+    """As `load_specs`, with `defaults` in place of what params.yaml says."""
     specs: dict[str, AdapterSpec] = {}
     problems: dict[Problem, None] = {}
     try:

@@ -88,6 +88,11 @@ def read_yaml(path: Path, *, shown: str) -> dict[str, Any]:
         raise SpecError([Problem(shown, "no such file")]) from None
     except OSError as error:
         raise SpecError([Problem(shown, f"cannot be read: {error.strerror}")]) from None
+    return parse_yaml(raw, shown=shown)
+
+
+def parse_yaml(raw: bytes, *, shown: str) -> dict[str, Any]:
+    """As `read_yaml`, of the bytes of a file."""
     if len(raw) > MAX_BYTES:
         raise SpecError([Problem(shown, f"{len(raw)} bytes; a spec has at most {MAX_BYTES}")])
     try:
