@@ -89,7 +89,7 @@ def forecasts(
 ) -> Iterator[StageForecast]:
     """A forecast for every stage of `found` that is not up to date, in their order."""
     raw = {name: folder_bytes(workspace.raw(name, spec.corpus.path)) for name, spec in specs.items()}
-    stages = {stage.name: stage for name, spec in specs.items() for stage in (*stages_of(name, spec), SERVING)}
+    stages = {SERVING.name: SERVING} | {stage.name: stage for name, spec in specs.items() for stage in stages_of(name, spec)}
     for one in found:
         if one.state == "up to date":
             continue

@@ -10,7 +10,7 @@ import click
 
 from adapt.artifact.process import die_with_parent
 from adapt.artifact.progress import Progress, progress_for_terminal
-from adapt.cli.context import open_workspace
+from adapt.cli.context import open_workspace, say_outside_builds
 from adapt.cli.sections import prepared_base, read_section, read_yaml, spin_briefly
 from adapt.errors import AdaptError, InputError, StageError
 from adapt.plan.stages import TRAINING, Stage, split_item
@@ -45,6 +45,7 @@ def cotrain_command(stages: tuple[str, ...], at_once: int) -> None:
             failed.append(error)
     if failed:
         raise StageError("; ".join(map(str, failed)))
+    say_outside_builds(f"trained {', '.join(stages)}; `adapt build` and `dvc repro` take the adapters from here")
 
 
 def train_stage(workspace: Workspace, stage: Stage, section: TrainSection, progress: Progress) -> "TrainReport":
