@@ -59,7 +59,10 @@ def _load(workspace: Workspace, name: str, spec: AdapterSpec) -> "LoadedAdapter"
     if read_training(folder)["base"]["digest"] != pinned.digest:
         raise WorkspaceError(f"adapter '{name}' was trained on another base than its spec names now", hint=f"run `adapt build {name}`")
     base = prepare(pinned, root=workspace.root, cache=workspace.cache, progress=progress_for_terminal())
-    return load_adapter(folder, base)
+    loaded = load_adapter(folder, base)
+    if loaded.dtype != loaded.trained_dtype:
+        click.echo(f"answers are computed in {loaded.numerics}; the adapter was trained in {loaded.trained_dtype}", err=True)
+    return loaded
 
 
 def _converse(loaded: "LoadedAdapter", name: str, use_base: bool, max_new_tokens: int) -> None:

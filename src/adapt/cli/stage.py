@@ -54,7 +54,9 @@ def stage_command(kind: str, item: str) -> None:
     stage = SERVING if kind == "serving" else split_item(kind, item)
     section = read_section(workspace, stage)
     with recorded(workspace, stage.name) as figures:
-        figures.update(_figures(_run(workspace, stage, section, progress_for_terminal())))
+        progress = progress_for_terminal()
+        with progress.alive(stage.name):
+            figures.update(_figures(_run(workspace, stage, section, progress)))
     say_outside_builds(f"built {workspace.shown(stage.out(workspace))}")
 
 
