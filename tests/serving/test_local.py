@@ -2,6 +2,11 @@
 
 import asyncio
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +41,9 @@ class Echo:
             raise ValueError("messages must be a list of objects")
         return [len(turn["content"]) for turn in prompt]
 
+    def decode(self, ids: list[int]) -> str:
+        return "".join(map(chr, ids))
+
     def speak(self, model: str, ids: list[int], wish: Wish) -> Iterator[tuple[str, int]]:
         if model == "refused":
             raise RefusedError("it is not signed")
@@ -54,8 +62,12 @@ def ask(app: Any, path: str, body: Any = None) -> tuple[int, Any]:
     """Status and answer."""
     sent: list[dict[str, Any]] = []
 
+    pending = [{"type": "http.request", "body": json.dumps(body).encode() if body is not None else b""}]
+
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": json.dumps(body).encode() if body is not None else b""}
+        if not pending:
+            await asyncio.Event().wait()  # the client stays
+        return pending.pop()
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -145,6 +157,121 @@ def test_refused_versions_and_other_routes_are_not_found(echo: Echo) -> None:
     assert ask(app, "/health")[0] == 200
     assert ask(app, "/v1/unload_lora_adapter", {"lora_name": "a"})[0] == 200
     assert echo.unloaded == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "length"),
+    [
+        ({"max_tokens": 2, "max_completion_tokens": None}, 2),
+        ({"max_tokens": None, "max_completion_tokens": 2}, 2),
+        ({"max_tokens": 3, "max_completion_tokens": 2}, 2),
+        ({"max_tokens": None, "max_completion_tokens": None}, 49),
+    ],
+)
+def test_null_is_as_if_a_field_were_not_given(echo: Echo, fields: dict[str, Any], length: int) -> None:
+    nulls = dict.fromkeys(("temperature", "top_p", "stream", "stream_options", "user", "n", "seed", "stop", "logprobs", "tools"))
+    assert ask(LocalServer(echo, max_model_len=50), "/v1/chat/completions", chat(**nulls, **fields))[0] == 200
+    assert echo.wishes == [Wish(length, 1.0, 1.0)]
+
+
+def test_empty_prompts_are_refused(echo: Echo) -> None:
+    app = LocalServer(echo, max_model_len=50)
+    echo.encode = lambda prompt: []  # type: ignore[method-assign]
+    for path, body in (("/v1/completions", {"model": "base", "prompt": ""}), ("/v1/chat/completions", {"model": "base", "messages": []})):
+        status, answer = ask(app, path, body)
+        assert (status, answer["error"]["message"]) == (400, "the prompt is empty: give at least one token")
+
+
+def test_routes_that_clients_and_supervisors_look_for(echo: Echo) -> None:
+    app = LocalServer(echo, max_model_len=50, engine="onnxruntime")
+    assert ask(app, "/ping")[0] == 200
+    assert ask(app, "/version")[1]["engine"] == "onnxruntime"
+    assert ask(app, "/detokenize", {"tokens": [104, 105]}) == (200, {"prompt": "hi"})
+    for tokens in (["a"], "a", [1.5], [True], [-1], None):
+        assert ask(app, "/detokenize", {"tokens": tokens})[0] == 400
+    assert ask(app, "/v1/models")[1]["data"] == [{"id": "base", "object": "model", "created": 0, "owned_by": "adapt"}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_that_nobody_waits_for_is_given_up(stream: bool) -> None:
+    """The client goes after the second of a thousand pieces; the next request is answered."""
+    closed: list[int] = []
+    left = asyncio.Event()
+
+    class Endless(Echo):
+        def speak(self, model: str, ids: list[int], wish: Wish) -> Iterator[tuple[str, int]]:
+            number = 0
+            try:
+                for number in range(1, 1000):
+                    if number == 2:
+                        loop.call_soon_threadsafe(left.set)
+                    time.sleep(0.002)
+                    yield "word ", number
+            finally:
+                closed.append(number)
+
+    async def go() -> None:
+        nonlocal loop
+        loop = asyncio.get_running_loop()
+        pending = [{"type": "http.request", "body": json.dumps(chat(max_tokens=900, stream=stream)).encode()}]
+
+        async def receive() -> dict[str, Any]:
+            if pending:
+                return pending.pop()
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            pass
+
+        await app({"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}, receive, send)
+
+    loop: Any = None
+    app = LocalServer(Endless(), max_model_len=2000)
+    asyncio.run(go())
+    assert len(closed) == 1
+    assert closed[0] < 900
+    assert ask(LocalServer(Echo(), max_model_len=50), "/v1/completions", {"model": "base", "prompt": "a"})[0] == 200
+
+
+_SERVES = """
+import sys
+from pathlib import Path
+from adapt.serving.local import run_server
+from adapt.serving.plugin import store
+copies = store._make_copies()
+(copies / "weights").write_bytes(b"x" * 1000)
+print(copies, flush=True)
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.startup":
+                print("ready", flush=True)
+            else:
+                return
+
+run_server(app, host="127.0.0.1", port=0)
+"""
+
+
+@pytest.mark.parametrize("ends_by", [signal.SIGTERM, signal.SIGKILL])
+def test_copies_of_a_server_are_gone_when_it_ends_or_the_next_begins(tmp_path: Path, ends_by: signal.Signals) -> None:
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    folders = []
+    for _ in range(2):
+        with subprocess.Popen([sys.executable, "-c", _SERVES], stdout=subprocess.PIPE, env=environment, text=True) as server:
+            assert server.stdout is not None
+            folders.append(Path(server.stdout.readline().strip()))
+            assert server.stdout.readline() == "ready\n"
+            present = [folder.is_dir() for folder in folders]
+            server.send_signal(ends_by)
+            code = server.wait(timeout=60)
+        assert present == [*[False] * (len(folders) - 1), True]
+        assert code == (0 if ends_by is signal.SIGTERM else -signal.SIGKILL)
+        assert folders[-1].is_dir() is (ends_by is signal.SIGKILL)
 
 
 def speaker_of(engine: str, base: Path, configuration: Path, store: Store, folder: Path) -> Speaker:

@@ -30,3 +30,10 @@ class Encoder:
         except (ValidationError, TypeError, KeyError):
             raise ValueError("messages must be a list of objects with role (system, user or assistant) and content (text)") from None
         return list(self._prompt.encode_question(turns))
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of token ids, special tokens included. Raises ValueError for ids that the vocabulary does not have."""
+        unknown = [number for number in ids if number >= len(self.tokenizer)]
+        if unknown:
+            raise ValueError(f"token {unknown[0]} is not in the vocabulary, which has {len(self.tokenizer)}")
+        return str(self.tokenizer.decode(ids))

@@ -53,6 +53,10 @@ class OnnxSpeaker:
         """As `Encoder.encode`."""
         return self._encoder.encode(prompt)
 
+    def decode(self, ids: list[int]) -> str:
+        """As `Encoder.decode`."""
+        return self._encoder.decode(ids)
+
     def speak(self, model: str, ids: list[int], wish: Wish) -> Iterator[tuple[str, int]]:
         """Pieces of the answer as soon as they are settled, with the tokens so far."""
         from tokenizers.decoders import DecodeStream

@@ -99,19 +99,17 @@ def _prepare_all(workspace: Workspace, keys: "Keys") -> None:
 
 def _run_locally(workspace: Workspace, live: "Live", server: ServerSpec, *, engine: str, host: str, port: int) -> None:
     """Serve in this process until a signal ends it."""
-    import uvicorn
-
     from adapt.cli.deployed import say
     from adapt.serving.launch import reachable
-    from adapt.serving.local import LocalServer
+    from adapt.serving.local import LocalServer, run_server
     from adapt.serving.plugin.gate import Gate
     from adapt.serving.plugin.places import CONFIGURATION, LIVE
 
     speaker = _speaker(workspace, live, server, engine)
     places = {LIVE: str(live.folder), CONFIGURATION: str(live.configuration)}
-    gate = Gate(LocalServer(speaker, max_model_len=server.max_model_len), places)
+    gate = Gate(LocalServer(speaker, max_model_len=server.max_model_len, engine=engine), places)
     say(f"ready at http://{reachable(host)}:{port}/v1; Ctrl-C ends the server")
-    uvicorn.run(gate, host=host, port=port, log_level="warning")
+    run_server(gate, host=host, port=port)
 
 
 def _speaker(workspace: Workspace, live: "Live", server: ServerSpec, engine: str) -> "Speaker":

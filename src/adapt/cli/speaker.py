@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from queue import Queue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from adapt.cli.encoder import Encoder
@@ -28,16 +28,26 @@ class TransformersSpeaker:
         """As `Encoder.encode`."""
         return self._encoder.encode(prompt)
 
+    def decode(self, ids: list[int]) -> str:
+        """As `Encoder.decode`."""
+        return self._encoder.decode(ids)
+
     def speak(self, model: str, ids: list[int], wish: Wish) -> Iterator[tuple[str, int]]:
-        """Pieces of the answer, from a thread of its own, with the tokens so far."""
+        """Pieces of the answer, from a thread of its own, with the tokens so far; the thread ends at the next token when this is closed."""
         if model != BASE_NAME:
             self._load(model)
         pieces: Queue[Any] = Queue()
-        Thread(target=self._write, args=(model, ids, wish, pieces), daemon=True).start()
-        while (piece := pieces.get()) is not None:
-            if isinstance(piece, BaseException):
-                raise piece
-            yield piece
+        stop = Event()
+        writer = Thread(target=self._write, args=(model, ids, wish, pieces, stop), daemon=True)
+        writer.start()
+        try:
+            while (piece := pieces.get()) is not None:
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+        finally:
+            stop.set()
+            writer.join()  # the next answer switches adapters
 
     def loaded(self) -> list[str]:
         """The base and the versions in memory."""
@@ -61,9 +71,10 @@ class TransformersSpeaker:
             self._model = PeftModel.from_pretrained(self._model, folder, adapter_name=name).eval()
         self._versions.append(version)
 
-    def _write(self, model: str, ids: list[int], wish: Wish, pieces: "Queue[Any]") -> None:
+    def _write(self, model: str, ids: list[int], wish: Wish, pieces: "Queue[Any]", stop: Event) -> None:
         """Put pieces into the queue, then None; an error instead of a piece where there is one."""
         import torch
+        from transformers import StoppingCriteriaList
 
         sampling = {"temperature": wish.temperature, "top_p": wish.top_p} if wish.temperature > 0 else {}
         try:
@@ -80,6 +91,7 @@ class TransformersSpeaker:
                     eos_token_id=list(self._encoder.end_ids),
                     pad_token_id=self._encoder.end_ids[0],
                     streamer=_streamer(self._encoder.tokenizer, pieces),
+                    stopping_criteria=StoppingCriteriaList([lambda *_, **__: stop.is_set()]),
                     **sampling,
                 )
         except Exception as error:  # goes to who waits for the answer, who would wait for ever otherwise

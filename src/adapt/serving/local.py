@@ -6,13 +6,16 @@ application, to be put behind `adapt.serving.plugin.gate.Gate` as vLLM is. It is
 
 import asyncio
 import json
+import signal
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from adapt.serving.plugin.exchange import Message, Receive, Scope, Send, send_json
+from adapt.serving.plugin.exchange import App, Message, Receive, Scope, Send, send_json
 from adapt.serving.plugin.refusal import LogOnce, RefusedError
 
 _DEFAULT_TOKENS = 256
@@ -39,8 +42,14 @@ class Speaker(Protocol):
     def encode(self, prompt: str | list[dict[str, str]]) -> list[int]:
         """Token ids of a plain text, or of a conversation through the chat template. Raises ValueError for a conversation that it does not take."""
 
+    def decode(self, ids: list[int]) -> str:
+        """The text of token ids, special tokens included. Raises ValueError for ids that the vocabulary does not have."""
+
     def speak(self, model: str, ids: list[int], wish: Wish) -> Iterator[tuple[str, int]]:
-        """Pieces of the answer with the tokens written so far. Raises RefusedError before the first for a version that is not served."""
+        """Pieces of the answer with the tokens written so far. Raises RefusedError before the first for a version that is not served.
+
+        The iterator is closed when nobody waits for the answer any more; it then stops computing.
+        """
 
     def loaded(self) -> list[str]:
         """Names of the base and of the versions in memory."""
@@ -52,8 +61,8 @@ class Speaker(Protocol):
 class LocalServer:
     """The ASGI application."""
 
-    def __init__(self, speaker: Speaker, *, max_model_len: int) -> None:
-        self._speaker, self._max_model_len = speaker, max_model_len
+    def __init__(self, speaker: Speaker, *, max_model_len: int, engine: str = "local") -> None:
+        self._speaker, self._max_model_len, self._engine = speaker, max_model_len, engine
         self._log, self._turn = LogOnce(), asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,15 +72,19 @@ class LocalServer:
         path = scope["path"]
         body = await _body(receive) if scope["method"] == "POST" else {}
         if path in _KINDS:
-            await self._answer(path, body, send)
+            await self._answer(path, body, receive, send)
         elif path == "/metrics":
             await _send(send, 200, CONTENT_TYPE_LATEST, generate_latest())
-        elif path == "/health":
+        elif path in ("/health", "/ping"):
             await send_json(send, 200, {})
+        elif path == "/version":
+            await send_json(send, 200, {"version": version("adapt-build"), "engine": self._engine})
         elif path == "/v1/models":
-            await send_json(send, 200, {"object": "list", "data": [{"id": name, "object": "model"} for name in self._speaker.loaded()]})
+            await send_json(send, 200, {"object": "list", "data": [_listed(name) for name in self._speaker.loaded()]})
         elif path == "/tokenize":
             await self._tokenize(body, send)
+        elif path == "/detokenize":
+            await self._detokenize(body, send)
         elif path == "/v1/unload_lora_adapter":
             async with self._turn:
                 self._speaker.unload(str(body.get("lora_name")))
@@ -87,37 +100,75 @@ class LocalServer:
             return
         await send_json(send, 200, {"tokens": ids, "count": len(ids), "max_model_len": self._max_model_len})
 
-    async def _answer(self, path: str, body: Mapping[str, Any], send: Send) -> None:
+    async def _detokenize(self, body: Mapping[str, Any], send: Send) -> None:
+        try:
+            text = self._speaker.decode(_token_ids(body["tokens"]))
+        except _UNUSABLE as error:
+            await send_json(send, 400, _error(400, _said(error)))
+            return
+        await send_json(send, 200, {"prompt": text})
+
+    async def _answer(self, path: str, body: Mapping[str, Any], receive: Receive, send: Send) -> None:
         try:
             _refuse_unread(body)
             model = str(body["model"])
             ids = self._speaker.encode(_prompt(body, "messages" if path.endswith("chat/completions") else "prompt"))
+            if not ids:
+                raise ValueError("the prompt is empty: give at least one token")
             wish = _wish(body, room=self._max_model_len - len(ids))
             if len(ids) + wish.max_tokens > self._max_model_len:
                 raise ValueError(f"the prompt has {len(ids)} tokens; with {wish.max_tokens} of an answer that is more than {self._max_model_len}")
         except _UNUSABLE as error:
             await send_json(send, 400, _error(400, _said(error)))
             return
-        async with self._turn:
-            pieces = _in_thread(self._speaker.speak(model, ids, wish))
-            try:
-                first = await anext(pieces, ("", 0))
-            except RefusedError as refusal:
-                self._log.warn(model, str(refusal))
-                await send_json(send, 404, _error(404, "the model does not exist"))
-                return
-            answer = _Answer(path, model, len(ids), wish)
+        gone = asyncio.create_task(_wait_for_disconnect(receive))
+        try:
+            async with self._turn:
+                if not gone.done():
+                    await self._write(_Answer(path, model, len(ids), wish), body, ids, gone, send)
+        finally:
+            gone.cancel()
+
+    async def _write(self, answer: "_Answer", body: Mapping[str, Any], ids: list[int], gone: "asyncio.Task[None]", send: Send) -> None:
+        """Compute an answer and send it; stop computing as soon as the client is `gone`."""
+        written = self._speaker.speak(answer.model, ids, answer.wish)
+        pieces = _in_thread(written, gone)
+        try:
+            first = await anext(pieces, ("", 0))
             if body.get("stream") is True:
-                await answer.stream(first, pieces, send, usage=bool((body.get("stream_options") or {}).get("include_usage")))
+                usage = bool((body.get("stream_options") or {}).get("include_usage"))
+                await answer.stream(first, pieces, send, usage=usage)
             else:
                 await answer.whole(first, pieces, send)
+        except RefusedError as refusal:
+            self._log.warn(answer.model, str(refusal))
+            await send_json(send, 404, _error(404, "the model does not exist"))
+        except _ClientGoneError:
+            pass  # nobody is there to be told
+        finally:
+            if (close := getattr(written, "close", None)) is not None:
+                await asyncio.to_thread(close)
+
+
+class _ClientGoneError(Exception):
+    """The client that an answer was for has closed its connection."""
+
+
+def run_server(app: App, *, host: str, port: int) -> None:
+    """Serve until Ctrl-C or SIGTERM, then end as a program does that has run to its end: what was to be removed at the end is."""
+    import uvicorn
+
+    # uvicorn finishes what it answers and raises the signal once more; its default action would skip all cleaning up
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    uvicorn.run(app, host=host, port=port, log_level="warning")
 
 
 class _Answer:
     """One answer in OpenAI's shapes."""
 
     def __init__(self, path: str, model: str, prompt_tokens: int, wish: Wish) -> None:
-        self._chat, self._model, self._prompt_tokens, self._wish = path.endswith("chat/completions"), model, prompt_tokens, wish
+        self.model, self.wish = model, wish
+        self._chat, self._prompt_tokens = path.endswith("chat/completions"), prompt_tokens
         self._kind, self._chunk = _KINDS[path]
 
     async def whole(self, first: tuple[str, int], pieces: AsyncIterator[tuple[str, int]], send: Send) -> None:
@@ -148,20 +199,39 @@ class _Answer:
         return tokens
 
     def _shape(self, kind: str, choices: list[dict[str, Any]], tokens: int | None) -> dict[str, Any]:
-        shape: dict[str, Any] = {"id": "local", "object": kind, "created": 0, "model": self._model, "choices": choices}
+        shape: dict[str, Any] = {"id": "local", "object": kind, "created": 0, "model": self.model, "choices": choices}
         if tokens is not None:
             total = self._prompt_tokens + tokens
             shape["usage"] = {"prompt_tokens": self._prompt_tokens, "completion_tokens": tokens, "total_tokens": total}
         return shape
 
     def _reason(self, tokens: int) -> str:
-        return "length" if tokens >= self._wish.max_tokens else "stop"
+        return "length" if tokens >= self.wish.max_tokens else "stop"
 
 
-async def _in_thread(pieces: Iterator[tuple[str, int]]) -> AsyncIterator[tuple[str, int]]:
-    """An iterator that computes, without holding up the other requests."""
+async def _in_thread(pieces: Iterator[tuple[str, int]], gone: "asyncio.Task[None]") -> AsyncIterator[tuple[str, int]]:
+    """An iterator that computes, without holding up the other requests. Raises _ClientGoneError once the client is gone."""
     while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        if gone.done():
+            raise _ClientGoneError
         yield piece
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    """Return when the client closes its connection; the request was read before."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _listed(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "adapt"}
+
+
+def _token_ids(value: Any) -> list[int]:
+    """Token ids of a request. Raises ValueError for anything else."""
+    if not isinstance(value, list) or not all(type(each) is int and each >= 0 for each in value):
+        raise ValueError("tokens must be a list of token ids")
+    return value
 
 
 def _said(error: Exception) -> str:
@@ -189,7 +259,7 @@ def _refuse_unread(body: Mapping[str, Any]) -> None:
 
 def _wish(body: Mapping[str, Any], *, room: int) -> Wish:
     """Settings of an answer, with vLLM's defaults; `room` is how many tokens the model's length leaves. Raises ValueError for what cannot be."""
-    given = body.get("max_completion_tokens", body.get("max_tokens"))
+    given = next((body[field] for field in ("max_completion_tokens", "max_tokens") if body.get(field) is not None), None)
     wish = Wish(
         max_tokens=max(min(_DEFAULT_TOKENS, room), 1) if given is None else int(given),
         temperature=float(1.0 if body.get("temperature") is None else body["temperature"]),

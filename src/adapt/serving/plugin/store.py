@@ -6,6 +6,7 @@ after it has dropped it from memory. Only two files are ever copied, so the engi
 """
 
 import atexit
+import fcntl
 import hashlib
 import json
 import os
@@ -82,8 +83,7 @@ class Store:
             raise RefusedError(_FOREIGN)
         with self._turn:  # requests for the same version arrive together, each in a thread of its own
             if self._copies is None:
-                self._copies = Path(tempfile.mkdtemp(prefix="adapt-serving-")).resolve()  # mode 0700
-                atexit.register(shutil.rmtree, self._copies, ignore_errors=True)
+                self._copies = _make_copies()
                 _LOADERS.add(self)
             copy = self._copies / name
             if not copy.is_dir():
@@ -143,6 +143,40 @@ class Store:
         if extra := sorted(present - files.keys() - {SIGNATURE}):
             raise RefusedError(f"its folder holds {extra[0]!r}, which was not signed")
         return files
+
+
+_COPIES = "adapt-serving-"
+_HOLDS = ".in-use"
+"""A file in a folder of copies, locked by the process that reads them for as long as it lives."""
+
+
+def _make_copies() -> Path:
+    """A folder of this process alone, removed when it ends; those that killed processes left are removed now."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_COPIES}*"):
+        if not left.is_symlink() and _is_abandoned(left):
+            shutil.rmtree(left, ignore_errors=True)
+    copies = Path(tempfile.mkdtemp(prefix=_COPIES)).resolve()  # mode 0700
+    handle = os.open(copies / _HOLDS, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX)  # the system lets go of it with the process
+    atexit.register(shutil.rmtree, copies, ignore_errors=True)
+    return copies
+
+
+def _is_abandoned(copies: Path) -> bool:
+    """Whether it is ours and the process that made it is gone."""
+    try:
+        if copies.lstat().st_uid != os.getuid():
+            return False
+        handle = os.open(copies / _HOLDS, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 def forget(name: str) -> None:
