@@ -38,11 +38,11 @@ check-generated: $(VENV)/.dev ## fail when a generated file is out of date
 	$(BIN)/adapt schema --markdown | diff - docs/spec.md
 	$(BIN)/adapt schema --methods | diff - docs/methods.md
 
-serving-env: ## make .venv-serving with vLLM, for a GPU or a CPU
-	sh scripts/serving-env.sh
+serving-env: $(VENV)/.core ## make .venv-serving with vLLM, for a GPU or a CPU; `adapt env serving` too
+	@$(BIN)/adapt env serving --python "$(PYTHON)"
 
-quantize-env: ## make .venv-quantize with llm-compressor, for GPTQ, AWQ, W8A8 and FP8 exports
-	sh scripts/quantize-env.sh
+quantize-env: $(VENV)/.core ## make .venv-quantize with llm-compressor, for GPTQ, AWQ, W8A8 and FP8 exports; `adapt env quantize` too
+	@$(BIN)/adapt env quantize --python "$(PYTHON)"
 
 bench-env: ## make .venv-peers with the peers of bench/dataset.py and bench/train.py, an environment each
 	@for peer in datajuicer datatrove textdedup trl llamafactory; do \

@@ -1,4 +1,4 @@
-"""Puts the workspace template into wheels: the checkout's own pipeline, defaults, example specs and corpora.
+"""Puts the workspace template into wheels: the checkout's own pipeline, defaults, example specs, corpora and how-tos, and what `adapt env` installs.
 
 Editable installs read the checkout itself, so they get no copy that could fall behind.
 """
@@ -16,11 +16,9 @@ class TemplateHook(BuildHookInterface):
             build_data["force_include"].update({part: f"adapt/workspace/{part}" for part in _parts(Path(self.root))})
 
 
-def _parts(root: Path) -> tuple[str, ...]:
-    """`PARTS` of adapt.plan.scaffold, read without importing adapt, whose dependencies are not there while it is built."""
+def _parts(root: Path) -> list[str]:
+    """`PARTS` and `ENVIRONMENTS` of adapt.plan.scaffold, read without importing adapt, whose dependencies are not there while it is built."""
     tree = ast.parse((root / "src/adapt/plan/scaffold.py").read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "PARTS":
-            parts: tuple[str, ...] = ast.literal_eval(node.value)
-            return parts
-    raise LookupError("adapt.plan.scaffold defines no PARTS")
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
+    values = {node.targets[0].id: node.value for node in assigned if isinstance(node.targets[0], ast.Name)}
+    return [part for name in ("PARTS", "ENVIRONMENTS") for part in ast.literal_eval(values[name])]

@@ -1,6 +1,7 @@
 """Commands that need no build, through the real command line in this process."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def spec(workspace: Path, name: str, text: str = "") -> None:
     (workspace / "specs" / f"{name}.yaml").write_text(text, encoding="utf-8")
+    raw = workspace / "data" / "raw" / name
+    raw.mkdir(parents=True, exist_ok=True)
+    (raw / "faq.jsonl").write_text('{"instruction": "What?", "output": "That."}\n', encoding="utf-8")
 
 
 def adapt(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -135,6 +139,25 @@ def test_validate_names_what_is_valid(capsys: pytest.CaptureFixture[str], worksp
     assert json.loads(adapt(capsys, "validate", "specs/a.yaml", "--json")[1]) == {"valid": ["a"]}
 
 
+def test_validate_and_build_look_at_files_and_report_all_that_is_missing_at_once(capsys: pytest.CaptureFixture[str], workspace: Path) -> None:
+    spec(workspace, "a", "corpus: {sources: [{glob: fax.jsonl}]}\nprompt: {kind: file, path: chat.jinja}")
+    spec(workspace, "b", "corpus: {path: data/raw/bb}\ndataset: {decontamination: {against: [x.jsonl, y.jsonl]}}")
+    (workspace / "chat.jinja2").write_text("", encoding="utf-8")
+    for command in ("validate", "build"):
+        code, out, err = adapt(capsys, command, "--json")
+        assert code == 1
+        assert [(problem["file"], problem["field"], problem["hint"]) for problem in json.loads(out)["problems"]] == [
+            ("specs/a.yaml", "corpus.sources.0.glob", "did you mean 'faq.jsonl'?"),
+            ("specs/a.yaml", "prompt.path", "did you mean 'chat.jinja2'?"),
+            ("specs/b.yaml", "corpus.path", "set corpus.path to data/raw/b, or put the raw files there, or set corpus.path in the spec"),
+            ("specs/b.yaml", "dataset.decontamination.against", "name evaluation sets, relative to the workspace"),
+            ("specs/b.yaml", "dataset.decontamination.against", "name evaluation sets, relative to the workspace"),
+        ]
+    assert "No such file" not in err
+    spec(workspace, "b")
+    assert adapt(capsys, "validate", "b")[:2] == (0, "1 valid: b\n")
+
+
 def test_unknown_spec_gets_a_suggestion(capsys: pytest.CaptureFixture[str], workspace: Path) -> None:
     spec(workspace, "finance")
     adapt(capsys, "sync")
@@ -176,6 +199,12 @@ def test_init_copies_the_project_and_refuses_a_taken_folder(capsys: pytest.Captu
     assert (target / "specs" / "finance.yaml").read_bytes() == (ROOT / "specs" / "finance.yaml").read_bytes()
     assert (target / "data" / "raw" / "finance" / "faq.csv").is_file()
     assert (target / ".git").is_dir()
+    readme = (target / "README.md").read_text(encoding="utf-8")
+    for words in ("git commit", "dvc add data/raw/support", "dvc push", "dvc pull", "adapt env serving"):
+        assert words in readme
+    for page in (target / "README.md", *(target / "docs" / "how-to").glob("*.md")):
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page}: {link}"
     assert (target / ".dvc" / "config").is_file()
     code, _, err = adapt(capsys, "init", str(target))
     assert (code, "already holds dvc.yaml" in err, "hint: choose an empty folder" in err) == (1, True, True)

@@ -50,7 +50,7 @@ def test_missing_environment_is_said_at_once_and_how_to_make_it(inputs: ExportIn
     for scheme in ("gptq", "awq", "w8a8", "fp8"):
         with pytest.raises(InputError, match="llm-compressor makes this form, and its environment is not there") as caught:
             run(QuantizedExport(format="quantized", scheme=scheme), without_base(inputs, tmp_path / "nowhere"), tmp_path / "out")
-        assert "make quantize-env" in (caught.value.hint or "")
+        assert "adapt env quantize" in (caught.value.hint or "")
         assert not (tmp_path / "out").exists()
 
 
@@ -139,7 +139,7 @@ def test_llm_compressor_makes_what_its_environment_loads(
 ) -> None:
     python = Path(os.environ.get("QUANTIZE_PYTHON", ".venv-quantize/bin/python")).absolute()
     if not python.is_file():
-        pytest.skip("the environment of `make quantize-env` is not there")
+        pytest.skip("the environment of `adapt env quantize` is not there")
     gates = Parity(min_top1_agreement=0.3, max_mean_kl=0.1)
     report = run(QuantizedExport(format="quantized", scheme=scheme, parity=gates), replace(inputs, quantize_python=python), tmp_path / "out")
     assert report.parity.effect == pytest.approx(1, abs=0.15)

@@ -33,7 +33,7 @@ PYTHON = ROOT / ".venv-serving" / "bin" / "python"
 START_SECONDS = 300
 NEEDS_VLLM = [
     pytest.mark.vllm,
-    pytest.mark.skipif(not PYTHON.exists(), reason="no serving environment: run `make serving-env`"),
+    pytest.mark.skipif(not PYTHON.exists(), reason="no serving environment: run `adapt env serving`"),
 ]
 
 

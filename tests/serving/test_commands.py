@@ -49,7 +49,7 @@ def test_serve_says_that_the_environment_is_missing(workspace: Scene, capsys: py
     status, _, said = run(capsys, "serve")
     assert status == 1
     assert "the serving environment is not there" in said
-    assert "make serving-env" in said
+    assert "adapt env serving" in said
     assert "--engine onnxruntime" in said
 
 

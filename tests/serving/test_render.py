@@ -314,7 +314,7 @@ def test_start_script_says_that_python_is_missing(scene: Scene) -> None:
     done = started(scene, VLLM_PYTHON="no-such-python")
     assert done.returncode == 1
     assert "there is no Python interpreter 'no-such-python'" in done.stderr
-    assert "make serving-env" in done.stderr
+    assert "adapt env serving" in done.stderr
 
 
 def test_room_loads_no_heavy_library() -> None:

@@ -1,6 +1,6 @@
 """A real vLLM server, started as a user starts it, against transformers: the same prompts, the same greedy answers, adapters and base mixed.
 
-Needs the serving environment (`make serving-env`); the server runs there, everything else here.
+Needs the serving environment (`adapt env serving`); the server runs there, everything else here.
 """
 
 import json

@@ -12,6 +12,7 @@ from adapt.artifact.digest import digest_text, digest_value, remembered_digest
 from adapt.base.bundled import CONVERSION, find_gguf
 from adapt.errors import InputError
 from adapt.spec.base import BaseSpec, BundledBase, HubBase, PathBase, PinnedBase
+from adapt.spec.problems import nearest
 
 CONTENT = ("*.safetensors", "*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt")
 """The files of a model folder that are read, and so are hashed; licences, READMEs and other frameworks' weights are not."""
@@ -34,7 +35,10 @@ def model_folder(source: PathBase, *, root: Path) -> Path:
     """The checked folder of a base model on disk. Raises InputError as `pin` does."""
     folder = root / source.path
     if not folder.is_dir():
-        raise InputError(f"base.path: {source.path} is not a folder", hint="the path is absolute or relative to the workspace")
+        beside = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
+        guess = nearest(folder.name, beside)
+        hint = f"did you mean '{guess}'?" if guess else "the path is absolute or relative to the workspace"
+        raise InputError(f"base.path: {source.path} is not a folder", hint=hint)
     check_model_folder(folder, shown=f"base.path: {source.path}")
     return folder
 

@@ -6,6 +6,7 @@ import click
 
 from adapt.cli.account import account_of, gate_lines, staleness
 from adapt.cli.context import (
+    check_inputs,
     complete_names,
     json_option,
     judge_stages,
@@ -46,6 +47,7 @@ def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: in
     if not loaded:
         raise WorkspaceError("there is no spec to build", hint="write specs/NAME.yaml; docs/how-to/add-a-task.md shows one")
     names = spec_names(workspace, specs, loaded) if specs else list(loaded)
+    check_inputs(workspace, loaded, names)
     warn_of_idle_defaults(workspace, names)
     if not force and ORDER.index(to) >= ORDER.index("train"):
         _check_memory(workspace, names, loaded, at_once)

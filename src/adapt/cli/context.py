@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from adapt.artifact.process import BUILDER
-from adapt.errors import AdaptError, WorkspaceError
+from adapt.errors import AdaptError, Problem, SpecError, WorkspaceError
 from adapt.plan.workspace import Workspace, find_workspace
 from adapt.spec.adapter import AdapterSpec
 from adapt.spec.load import load_params, load_specs
@@ -86,6 +86,21 @@ def look(given: Sequence[str]) -> Standing:
     warn_of_idle_defaults(workspace, names)
     resolved, serving = resolve(workspace, specs, load_params(workspace.root))
     return Standing(workspace, specs, resolved, list(status(workspace, {name: specs[name] for name in names}, resolved, serving)))
+
+
+def check_inputs(workspace: Workspace, specs: dict[str, AdapterSpec], names: Sequence[str]) -> None:
+    """Hold the specs `names` against the files that are there. Raises SpecError with every problem of theirs."""
+    from adapt.corpus.validation import corpus_problems
+    from adapt.plan.resolve import path_problems
+
+    problems = []
+    for name in names:
+        spec, file = specs[name], workspace.shown(workspace.spec(name))
+        raw = workspace.raw(name, spec.corpus.path)
+        found = corpus_problems(spec.corpus, raw, shown=workspace.shown(raw), workspace=workspace.root)
+        problems += [Problem.of_text(file, text) for text in (*found, *path_problems(workspace, spec))]
+    if problems:
+        raise SpecError(problems)
 
 
 def judge_stages(workspace: Workspace, specs: dict[str, AdapterSpec], names: Sequence[str]) -> "list[StageStatus]":

@@ -27,6 +27,7 @@ _COMMANDS = {
     "deploy": ("adapt.cli.deploy", "Bring an adapter's built version to the running servers."),
     "deployments": ("adapt.cli.deploy", "What is live, since when, from which spec and data."),
     "drift": ("adapt.cli.deploy", "Running servers against what was built and signed."),
+    "env": ("adapt.cli.env", "Make the environment of vLLM, or of llm-compressor."),
     "init": ("adapt.cli.workspace", "Make a workspace."),
     "keys": ("adapt.cli.deploy", "Make keys: for signing, for the administrator, for clients."),
     "plan": ("adapt.cli.plan", "What a build would run, why, and what it is forecast to take."),

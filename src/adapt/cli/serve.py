@@ -150,6 +150,6 @@ def _python(workspace: Workspace) -> Path:
     if not python.is_file():
         raise WorkspaceError(
             f"the serving environment is not there: {python} does not exist",
-            hint="make it with `make serving-env`, or set VLLM_PYTHON; `adapt serve --engine onnxruntime` needs none",
+            hint="make it with `adapt env serving`, or set VLLM_PYTHON; `adapt serve --engine onnxruntime` needs none",
         )
     return python

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from adapt.cli.context import all_specs, json_option, open_workspace, print_json, spec_names, synced_specs
+from adapt.cli.context import all_specs, check_inputs, json_option, open_workspace, print_json, spec_names, synced_specs
 from adapt.errors import StageError, WorkspaceError
 from adapt.plan.index import check_index, write_index
 from adapt.plan.prune import leftovers, remove
@@ -60,7 +60,8 @@ def validate_command(specs: tuple[str, ...], as_json: bool) -> None:
     workspace = open_workspace()
     loaded = all_specs(workspace)
     names = spec_names(workspace, specs, loaded) if specs else list(loaded)
-    resolve(workspace, {name: loaded[name] for name in names}, load_params(workspace.root))  # bases and templates are there
+    check_inputs(workspace, loaded, names)
+    resolve(workspace, {name: loaded[name] for name in names}, load_params(workspace.root))
     if as_json:
         print_json({"valid": names})
     else:

@@ -34,7 +34,7 @@ RECORDS, TOKENS = 128, 512
 _QUIET = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TQDM_DISABLE": "1"}
 _LAST_LINES = 20
 _PROBE = "from importlib.util import find_spec; raise SystemExit(find_spec('llmcompressor') is None)"
-_HINT = "run `make quantize-env`, or set QUANTIZE_PYTHON to the Python of an environment with llm-compressor; nf4 and int8 need neither"
+_HINT = "run `adapt env quantize`, or set QUANTIZE_PYTHON to the Python of an environment with llm-compressor; nf4 and int8 need neither"
 
 
 def calibration(spec: QuantizedExport, dataset: Path, prompt: Prompt) -> list[list[int]]:

@@ -1,6 +1,6 @@
 """Quantizes a model with llm-compressor, or scores tokens with what that made: `python compressor.py JOB.json`.
 
-Runs in the environment of `make quantize-env`, whose libraries exclude ours, so it imports nothing of adapt. Enters: a JSON job with token ids,
+Runs in the environment of `adapt env quantize`, whose libraries exclude ours, so it imports nothing of adapt. Enters: a JSON job with token ids,
 never texts. Leaves: the model in compressed-tensors form, or log-probabilities of the golden positions, and RESULT.json with versions and times.
 
 4-bit weights are in groups: GPTQ (Frantar et al. 2022, arXiv:2210.17323), AWQ (Lin et al. 2023, arXiv:2306.00978). W8A8 has 8-bit integers, a

@@ -4,7 +4,8 @@ What is pinned here: the base model by digest, the prompt template by text, the 
 version. So a stage re-runs when something that it depends on changed, and not when a comment did.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from adapt.spec.dataset import DatasetSpec
 from adapt.spec.engine import EngineSpec
 from adapt.spec.export import ExportSpec, GgufAdapterExport, GgufExport, MergedExport
 from adapt.spec.low_rank_train import QloraTrain
+from adapt.spec.problems import nearest
 from adapt.spec.prompt import FilePrompt, PinnedPrompt, PromptSpec
 from adapt.spec.resolved.adapter import ResolvedAdapter
 from adapt.spec.resolved.corpus import CorpusSection
@@ -49,10 +51,32 @@ def resolve(workspace: Workspace, specs: Mapping[str, AdapterSpec], params: Para
             try:
                 adapters[name] = resolve_adapter(workspace, name, spec)
             except InputError as error:
-                problems.append(Problem.of_text(f"specs/{name}.yaml", str(error)))
+                found = path_problems(workspace, spec) or [str(error)]
+                problems += [Problem.of_text(f"specs/{name}.yaml", problem) for problem in found]
         if problems:
             raise SpecError(problems)
         return adapters, _resolve_serving(workspace, specs, params)
+
+
+def path_problems(workspace: Workspace, spec: AdapterSpec) -> list[str]:
+    """Every base, template, evaluation set and embedding model of a spec that is not there: `field: message`, with a hint on a line of its own."""
+    dataset = spec.dataset
+    looks: list[Callable[[], object]] = [
+        lambda: pin(spec.base, root=workspace.root),
+        lambda: _pin_prompt(workspace, spec.prompt),
+        *(partial(_pin_evaluation_set, workspace, path) for path in dataset.decontamination.against),
+    ]
+    if dataset.synthesis and dataset.synthesis.template:
+        looks.append(partial(_read_template, workspace, "dataset.synthesis.template", dataset.synthesis.template))
+    if dataset.semantic_duplicates:
+        looks.append(partial(pin_embedding, dataset.semantic_duplicates, root=workspace.root))
+    problems = []
+    for look in looks:
+        try:
+            look()
+        except InputError as error:
+            problems.append(str(error))
+    return problems
 
 
 def write_resolved(out: Path, adapters: Mapping[str, ResolvedAdapter], serving: ServingSection, engine: EngineSpec, trackers: TrackersSpec) -> None:
@@ -156,8 +180,15 @@ def _embedding_packages(dataset: DatasetSpec) -> list[str]:
 def _pin_evaluation_set(workspace: Workspace, path: str) -> str:
     file = workspace.root / path
     if not file.is_file():
-        raise InputError(f"dataset.decontamination.against: {path} is not a file", hint="name evaluation sets relative to the workspace")
+        raise InputError(f"dataset.decontamination.against: {path} is not a file", hint=_beside(file, "name evaluation sets"))
     return digest_file(file)
+
+
+def _beside(missing: Path, advice: str) -> str:
+    """A hint for a file that is not there: one of nearly that name beside it, else what to give."""
+    names = [path.name for path in missing.parent.iterdir()] if missing.parent.is_dir() else []
+    guess = nearest(missing.name, names)
+    return f"did you mean '{guess}'?" if guess else f"{advice}, relative to the workspace"
 
 
 def _resolve_serving(workspace: Workspace, specs: Mapping[str, AdapterSpec], params: Params) -> ServingSection:
@@ -184,6 +215,6 @@ def _read_template(workspace: Workspace, field: str, path: str) -> str:
     try:
         return (workspace.root / path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError(f"{field}: {path} does not exist", hint="give a Jinja file, relative to the workspace") from None
+        raise InputError(f"{field}: {path} does not exist", hint=_beside(workspace.root / path, "give a Jinja file")) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{field}: {path} cannot be read: {error}", hint="save the template as UTF-8 text") from None

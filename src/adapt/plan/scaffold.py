@@ -12,8 +12,11 @@ from pathlib import Path
 from adapt.errors import WorkspaceError
 from adapt.plan.index import index_text
 
-PARTS = ("dvc.yaml", "params.yaml", "specs", "data/raw", ".dvcignore")
-"""What a workspace consists of; hatch_build.py puts the same into the wheel."""
+PARTS = ("dvc.yaml", "params.yaml", "specs", "data/raw", ".dvcignore", "docs/how-to", "docs/spec.md", "docs/methods.md", "docs/benchmarks.md")
+"""What a workspace consists of; hatch_build.py puts the same into the wheel, and with it `ENVIRONMENTS`."""
+ENVIRONMENTS = ("requirements/serving-cpu.txt", "requirements/serving-gpu.txt", "requirements/quantize-cpu.txt", "requirements/quantize-gpu.txt")
+"""What `adapt env` installs; no part of a workspace."""
+README = "README.md"
 IGNORED = """\
 # What adapt and DVC make; DVC's cache keeps it, git does not.
 /.adapt/
@@ -28,6 +31,8 @@ IGNORED = """\
 /sweeps/
 /training/
 /training-steps/
+/plots/
+/.venv*/
 dvc.lock.broken
 """
 
@@ -38,7 +43,7 @@ def scaffold(folder: Path, *, examples: bool = True) -> list[str]:
     With `examples` false the three example specs and corpora are left out. Raises WorkspaceError before anything is
     written when a file of the workspace exists already.
     """
-    template = _template()
+    template = template_folder()
     wanted = [path for part in PARTS for path in _files_of(template, part) if examples or not _is_example(path)]
     taken = [path for path in (*wanted, ".gitignore") if (folder / path).exists()]
     if taken:
@@ -53,10 +58,15 @@ def scaffold(folder: Path, *, examples: bool = True) -> list[str]:
     if not examples:
         folder.joinpath("specs", "_index.yaml").write_text(index_text({}), encoding="utf-8")
     folder.joinpath(".gitignore").write_text(IGNORED, encoding="utf-8")
-    return [*wanted, ".gitignore"]
+    created = [*wanted, ".gitignore"]
+    if not (folder / README).exists():  # a repository often has one already
+        shutil.copyfile(str(files("adapt.plan") / "workspace_readme.md"), folder / README)
+        created.append(README)
+    return created
 
 
-def _template() -> Path:
+def template_folder() -> Path:
+    """Where the template lies. Raises WorkspaceError when the installation is broken."""
     installed = Path(str(files("adapt"))) / "workspace"
     if installed.is_dir():
         return installed

@@ -27,7 +27,7 @@ if [ -n "$base" ] && [ ! -f "$base/config.json" ]; then
 fi
 if ! command -v -- "$python" >/dev/null 2>&1; then
     echo "start.sh: there is no Python interpreter '$python'" >&2
-    echo "hint: make the serving environment with \`make serving-env\`, and set VLLM_PYTHON to .venv-serving/bin/python" >&2
+    echo "hint: make the serving environment with \`adapt env serving\`, and set VLLM_PYTHON to .venv-serving/bin/python" >&2
     exit 1
 fi
 

@@ -61,7 +61,9 @@ def rehearse(configuration: Path, *, python: Path) -> dict[str, str | None]:
     try:
         found: dict[str, str | None] = json.loads(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
-        raise StageError(f"vLLM could not be asked: {done.stderr.strip()[-300:]}", hint="make the environment anew with `make serving-env`") from None
+        raise StageError(
+            f"vLLM could not be asked: {done.stderr.strip()[-300:]}", hint="make the environment anew with `adapt env serving`"
+        ) from None
     return found
 
 

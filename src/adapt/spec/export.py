@@ -111,7 +111,7 @@ class QuantizedExport(_Export):
     """Form of the export."""
     scheme: Literal["nf4", "int8", "gptq", "awq", "w8a8", "fp8"] = "nf4"
     """bitsandbytes' 4-bit NormalFloat or LLM.int8(); llm-compressor's GPTQ or AWQ (4-bit weights in groups), W8A8 (8-bit integers, weights and
-    activations) or FP8 (8-bit floats, weights and activations), which need `make quantize-env`."""
+    activations) or FP8 (8-bit floats, weights and activations), which need `adapt env quantize`."""
     calibration_records: int | None = Field(default=None, ge=1)
     """Records of the adapter's train split that gptq, awq and w8a8 are calibrated on; unset: 128. The others need none."""
 

@@ -216,7 +216,7 @@ def test_a_path_that_is_missing_in_one_record_rejects_that_record(tmp_path: Path
 
 def test_fields_that_a_reader_does_not_look_at_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "a.md").write_text("Text.")
-    (tmp_path / "a.csv").write_text("q,a\n1,2\n")
+    (tmp_path / "a.csv").write_text("question,a\n1,2\n")
     fields = {"output": "a", "records": "x[*]", "label": {"constant": "c"}}
     for name, reader, ignored in (("a.md", "markdown", ["records", "output"]), ("a.csv", "csv", ["records"]), ("a.md", "json", [])):
         caplog.clear()

@@ -6,12 +6,14 @@ such as a date, may come later and gives no error.
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
 from adapt.corpus.cleaning.encoding import UndecodableError
-from adapt.corpus.readers.mapping import Lack
+from adapt.corpus.readers.mapping import Lack, Mapping, Unplaced
+from adapt.corpus.readers.names import USUAL
 from adapt.corpus.readers.portion import beginning
 from adapt.corpus.readers.reading import mapping_of, read_records
 from adapt.corpus.sources.inputs import RawInput, ReaderName
@@ -25,24 +27,24 @@ _INPUTS = 20
 _RECORDS = 100
 _NEEDED = ("records", "messages", "rejected", "text", "output", "instruction")
 _OF_DOCUMENTS = ("title", "licence", "date", "group", "label")
-_CHECKED = ("json", "jsonl", "xml")
-"""Readers of records without a header; the others hold the spec against the columns themselves."""
+_CHECKED = ("json", "jsonl", "xml", "csv", "parquet")
+"""Readers of records in files. Those with a header hold the names of the spec against it themselves."""
+_FIELD = {"answer": "output", "question": "instruction"}
 
 
 def check_fields(source: Source, inputs: Sequence[RawInput], *, limits: Limits, root: Path | None) -> None:
-    """Raises InputError when a path that every record needs leads nowhere in the first records of `inputs`, those of one source in their order.
+    """Raises InputError when a path that every record needs leads nowhere in the first records of `inputs`, those of one source in their order, and
+    when all of them are records under names that say nothing.
 
     Warns of fields that no reader of these inputs looks at.
     """
     _say_what_has_no_effect(source, inputs)
+    mapped = cache(partial(_mapping_of_first_records, source, limits=limits, root=root))
+    _require_names(inputs, mapped)
     lacks: dict[str, Lack] | None = None
     for input in [input for input in inputs if input.reader in _CHECKED][:_INPUTS]:
-        mapping = mapping_of(source, input)
-        try:
-            deque(islice(read_records(beginning(input), source, mapping, limits=limits, root=root), _RECORDS), maxlen=0)
-        except (Refused, UndecodableError, UnicodeError, OSError):
-            continue
-        if mapping.idle:
+        mapping = mapped(input)
+        if mapping is None:
             continue
         found = {name: lack for name, lack in mapping.lacking().items() if name in _NEEDED}
         lacks = found if lacks is None else {name: lack for name, lack in lacks.items() if name in found}
@@ -52,6 +54,37 @@ def check_fields(source: Source, inputs: Sequence[RawInput], *, limits: Limits, 
         raise InputError(
             f"corpus.sources.{inputs[0].source}.fields.{name}: the first records of {inputs[0].name} have nothing at '{lack.written}'",
             hint=f"there is: {lack.outline}",
+        )
+
+
+def _mapping_of_first_records(source: Source, input: RawInput, *, limits: Limits, root: Path | None) -> Mapping | None:
+    """What a mapping noted of the first records of an input; None where there are none. Raises InputError for a column that is not there."""
+    mapping = mapping_of(source, input)
+    try:
+        deque(islice(read_records(beginning(input), source, mapping, limits=limits, root=root), _RECORDS), maxlen=0)
+    except (Refused, UndecodableError, UnicodeError, OSError):
+        return None
+    return None if mapping.idle else mapping
+
+
+def _require_names(inputs: Sequence[RawInput], mapped: Callable[[RawInput], Mapping | None]) -> None:
+    """Where a source is nothing but records, one of its first files must have names that are known or that the spec gives."""
+    if not inputs or any(input.reader not in _CHECKED for input in inputs):
+        return
+    first: tuple[RawInput, Unplaced] | None = None
+    for input in inputs[:_INPUTS]:
+        mapping = mapped(input)
+        unplaced = mapping.unplaced() if mapping else None
+        if mapping and unplaced is None:
+            return
+        if unplaced and first is None:
+            first = input, unplaced
+    if first is not None:
+        input, (what, there, free) = first
+        field = _FIELD[what]
+        raise InputError(
+            f"corpus.sources.{input.source}.fields: {input.name} has no {what} under a usual name; it has: {', '.join(there) or 'nothing'}",
+            hint=f"say where it stands, as in fields: {{{field}: {free or 'NAME'}}}; usual names are {', '.join(USUAL[field][:4])}",
         )
 
 

@@ -18,6 +18,7 @@ from adapt.corpus.readers.paths import Enclosing, Every, Step, outline, walk
 from adapt.corpus.readers.texts import as_text
 from adapt.errors import InputError
 from adapt.spec.corpus import Fields
+from adapt.spec.problems import nearest
 
 _Form = Literal["chat", "preference", "text", "question"]
 _ABOUT = ("licence", "date", "group", "label")
@@ -63,6 +64,16 @@ class Lack(NamedTuple):
     """In how many records it was looked for."""
     outline: str
     """What the first of them has."""
+
+
+class Unplaced(NamedTuple):
+    """What records lack that stand under names which say nothing."""
+
+    what: Literal["question", "answer"]
+    there: tuple[str, ...]
+    """Names that the first record has."""
+    free: str | None
+    """The first of them that is not taken for something else."""
 
 
 class Mapping:
@@ -131,8 +142,24 @@ class Mapping:
         for name, named in self._named.items():
             lacking = next((root for root in named.roots if root not in there), None)
             if lacking is not None:
-                hint = f"its columns are {', '.join(there) or 'none'}"
+                guess = nearest(lacking, there)
+                hint = f"its columns are {', '.join(there) or 'none'}" + (f"; did you mean '{guess}'?" if guess else "")
                 raise InputError(f"{self._place}.fields.{name}: {source} has no column '{lacking}'", hint=hint)
+
+    def unplaced(self) -> Unplaced | None:
+        """What no record had a place for; None where some record had all."""
+        for shape in self._shapes.values():
+            apart = (shape.text, shape.messages, shape.rejected, shape.chosen if shape.output is _nothing else _nothing)
+            asked = shape.instruction is not _nothing or shape.input is not _nothing
+            if any(getter is not _nothing for getter in apart) or (asked and shape.output is not _nothing):
+                return None
+        if not self._shapes:
+            return None
+        first, shape = next(iter(self._shapes.items()))
+        used = {root for named in self._named.values() for root in named.roots}
+        used |= {found for usual in names.USUAL.values() if (found := names.usual_name(first, usual))}
+        free = next((name for name in first if name not in used), None)
+        return Unplaced("answer" if shape.output is _nothing else "question", first, free)
 
     @property
     def idle(self) -> bool:

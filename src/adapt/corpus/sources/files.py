@@ -37,11 +37,12 @@ def find_inputs(
     *,
     workspace: Path,
     listing: Callable[[str, Limits], Iterator[Member]] = list_members,
+    quiet: bool = False,
 ) -> Found:
     """Everything readable that the sources lead to, each with the first source that matches it.
 
     `root` is the corpus folder, needed only when a source reads from it; relative `file://` URLs start at `workspace`. `listing`
-    gives the members of an archive. Raises InputError when
+    gives the members of an archive. Warns of sources that lead to nothing, unless `quiet`. Raises InputError when
     the folder is missing, when there is nothing at all, when a glob is malformed, and when a URL cannot be listed.
     """
     close_all()
@@ -55,8 +56,14 @@ def find_inputs(
             search.add_entry(entry)
     if not search.inputs and not search.refused and not search.unmatched:
         raise InputError(f"corpus folder {root} holds no files", hint="put the raw files there, or set corpus.path in the spec")
-    _warn_of_unused(sources, search)
+    if not quiet:
+        _warn_of_unused(sources, search)
     return Found(_named_apart(search.inputs), tuple(sorted(search.refused, key=itemgetter(0))), search.unmatched)
+
+
+def walk_names(root: Path) -> Iterator[str]:
+    """Names of all that lies below folder `root` and is not hidden, as globs see them."""
+    return (entry.name for entry in _walk(root))
 
 
 class _Entry(NamedTuple):
