@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: build test test-slow test-vllm lint generate check-generated serve serving-env quantize-env bench-env lock clean help
+MUTANTS ?=
+
+.PHONY: build test test-slow test-vllm mutate lint generate check-generated serve serving-env quantize-env bench-env lock clean help
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
@@ -21,6 +23,12 @@ test-slow: $(VENV)/.slow quantize-env ## the tests on the bundled model, those t
 
 test-vllm: $(VENV)/.dev serving-env ## the tests that start a real vLLM server
 	$(BIN)/python -m pytest -m vllm
+
+# PYTHONPATH: tests that start processes of their own meet the mutant there too.
+mutate: $(VENV)/.dev ## run mutants of the riskiest modules against their tests, hours; MUTANTS='adapt.dataset.split*' for some
+	$(PIP) install -r requirements/mutate.txt
+	PYTHONPATH="$(CURDIR)/mutants/src" OMP_NUM_THREADS=1 nice $(BIN)/mutmut run --max-children 1 $(MUTANTS)
+	$(BIN)/mutmut results
 
 lint: $(VENV)/.dev ## ruff, mypy, the architecture contract
 	$(BIN)/ruff check src tests bench hatch_build.py
@@ -56,8 +64,8 @@ serve: $(VENV)/.core ## start vLLM on loopback with every adapter that passed
 lock: ## write requirements/lock.txt anew from the newest versions that pyproject.toml allows
 	sh scripts/lock.sh "$(PYTHON)"
 
-clean: ## remove the environments; outputs stay, see `adapt prune` and `dvc gc`
-	rm -rf $(VENV) .venv-serving .venv-quantize .venv-peers
+clean: ## remove the environments and mutants; outputs stay, see `adapt prune` and `dvc gc`
+	rm -rf $(VENV) .venv-serving .venv-quantize .venv-peers mutants
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed, this is %d.%d\nhint: make PYTHON=python3.11 ..." % sys.version_info[:2])'

@@ -1,3 +1,5 @@
+import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -45,3 +47,17 @@ def test_texts_are_digested_with_their_borders() -> None:
     digests = [digest_text("ab", "c"), digest_text("a", "bc"), digest_text("abc"), digest_text("abc", ""), digest_text("", "abc")]
     assert len(set(digests)) == 5
     assert digest_text("", "\ud800") == digest_text("", "\ud800")
+
+
+def test_a_finished_output_is_known_by_its_manifest_alone(tmp_path: Path) -> None:
+    fields = {"schema_version": 1, "section": "s", "inputs": {}, "files": {}}
+    for extra in ({}, {"seed": 1}):
+        text = json.dumps(fields | extra)
+        (tmp_path / "manifest.json").write_text(text)
+        (tmp_path / "other").write_text(text)
+        assert digest_folder(tmp_path) == hashlib.sha256(text.encode()).hexdigest()
+    for name in fields:
+        (tmp_path / "manifest.json").write_text(json.dumps({key: value for key, value in fields.items() if key != name}))
+        before = digest_folder(tmp_path)
+        (tmp_path / "other").write_text(name)
+        assert digest_folder(tmp_path) != before, f"without {name} it is somebody else's file"

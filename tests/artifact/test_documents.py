@@ -5,7 +5,7 @@ import pytest
 from adapt.artifact import documents as arrow
 from adapt.artifact.digest import digest_text
 from adapt.artifact.documents import from_batch, read_batches, read_some
-from adapt.records import Document, Message
+from adapt.records import Document, Message, Signals
 from tests.artifact.written import write_documents
 
 
@@ -32,3 +32,25 @@ def test_some_documents_are_found_by_id(tmp_path: Path, made: list[Document]) ->
     found = read_some(tmp_path / "d.parquet", {"of nobody", *(document.id for document in wanted)})
     assert [document for batch in found for document in from_batch(batch)] == wanted
     assert list(read_some(tmp_path / "d.parquet", {"of nobody"})) == []
+
+
+def test_columns_are_the_fields_of_a_document_with_whole_numbers_as_such() -> None:
+    import pyarrow as pa
+
+    schema = arrow.schema()
+    assert schema.names[:-2] == [name for name in Document.model_fields if name not in ("messages", "signals")]
+    assert {field.type for field in schema if field.name not in ("messages", "signals")} == {pa.string()}
+    kinds = {int: pa.int32(), float: pa.float64()}
+    for field in schema.field("signals").type:
+        annotation = Signals.model_fields[field.name].annotation
+        assert field.type == kinds.get(annotation, pa.float64()), field.name
+
+
+def test_only_ids_have_statistics_which_readers_of_row_groups_need(tmp_path: Path, made: list[Document]) -> None:
+    import pyarrow.parquet as pq
+
+    group = pq.ParquetFile(tmp_path / "d.parquet").metadata.row_group(0)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    assert [column.path_in_schema for column in columns if column.is_stats_set] == ["id"]
+    statistics = next(column.statistics for column in columns if column.is_stats_set)
+    assert (statistics.min, statistics.max) == (min(each.id for each in made[:10]), max(each.id for each in made[:10]))

@@ -51,3 +51,9 @@ def test_a_foreign_manifest_hides_no_change(tmp_path: Path) -> None:
     before = digest_folder(tmp_path)
     (tmp_path / "page.html").write_text("new", encoding="utf-8")
     assert digest_folder(tmp_path) != before
+
+
+def test_a_ledger_longer_than_a_batch_loses_no_row(tmp_path: Path) -> None:
+    count = 20_001
+    assert write_ledger(tmp_path / "long.parquet", (ROW.model_copy(update={"record": str(number)}) for number in range(count))) == count
+    assert [row.record for row in read_ledger(tmp_path / "long.parquet")] == [str(number) for number in range(count)]

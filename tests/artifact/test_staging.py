@@ -149,3 +149,19 @@ def _lives(pid: int) -> bool:
         return False
     state = Path(f"/proc/{pid}/stat")
     return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def test_every_error_of_a_manifest_says_what_to_do(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(InputError) as caught:
+        read_manifest(tmp_path)
+    assert caught.value.hint == "build it with `adapt build`"
+    build(out)
+    (out / "sub" / "file.txt").unlink()
+    with pytest.raises(InputError) as caught:
+        verify(out)
+    assert str(caught.value) == f"{out} differs from its manifest: sub/file.txt\nhint: delete the folder and build it again"
+    (out / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match=r"manifest\.json cannot be read: ") as caught:
+        read_manifest(out)
+    assert caught.value.hint == "delete the folder and build it again"
