@@ -161,7 +161,7 @@ class Course:
         made_from = [verify(folder).model_dump() for folder in (self._training.inputs, *self._training.steps.values())]
         key = digest_value([section_digest(_in_one_process(section)), *made_from, self._device])
         self._track(key)
-        attached = attach(base, section, device=ranks.loads_on(self._device), sequences=self._objective.sequences(self._intake.items))
+        attached = attach(base, section, device=ranks.loads_on(self._device), sequences=self._objective.sequences(self._intake.train.items))
         set_kernels(attached.causal, section.train)
         if section.train.start_from is not None:
             continue_from(attached, self._training.steps[section.train.start_from], self._objective.weights())
@@ -171,8 +171,8 @@ class Course:
         self._lane = Lane(
             attached,
             self._objective,
-            self._intake.items,
-            self._intake.validation,
+            self._intake.train.items,
+            self._intake.validation.items,
             section.train,
             seed=section.seed,
             checkpoint=Checkpoint(self._training.work, key[:32]),
@@ -257,8 +257,8 @@ def _report(lane: Lane, intake: Intake, trainable: int) -> TrainReport:
         train_loss=state.train_loss,
         validation_loss_before=state.first_loss,
         validation_loss=state.best_loss,
-        records=len(intake.items),
-        left_out=intake.left_out,
+        records=len(intake.train.items),
+        left_out=intake.train.too_long,
         tokens=state.tokens,
         tokens_per_second=lane.seconds_tokens / lane.seconds if lane.seconds else 0.0,
         trainable_parameters=trainable,
@@ -279,9 +279,11 @@ def _training(section: TrainSection, lane: Lane, report: TrainReport, intake: In
         "losses": {"train": report.train_loss, "validation_before": report.validation_loss_before, "validation": report.validation_loss},
         "records": {
             "train": report.records,
-            "validation": len(intake.validation),
-            "left_out_train": intake.left_out,
-            "left_out_validation": intake.left_out_validation,
+            "validation": len(intake.validation.items),
+            "left_out_train": intake.train.too_long,
+            "left_out_validation": intake.validation.too_long,
+            "without_answer_train": intake.train.without_answer,
+            "without_answer_validation": intake.validation.without_answer,
         },
         "tokens": {"seen": report.tokens, "trained": lane.state.trained},
         "trainable_parameters": report.trainable_parameters,
