@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,12 @@ class Split:
     """Items longer than train.max_length_tokens."""
     without_answer: int = 0
     """Items with no token to learn, such as an empty running text."""
+    escaped: int = 0
+    """Records that hold a control token, which is written as plain words."""
+    with_system: int = 0
+    """Records with a system message."""
+    altered: int = 0
+    """Records of which the rendered text does not hold every message as it is."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +57,28 @@ def read_items(folder: Path, objective: Objective[Any], prompt: Prompt, settings
             raise InputError(f"there is nothing to train on: {found}", hint="raise train.max_length_tokens")
         found = "no record has an answer" if train.without_answer else "train.jsonl has no records"
         raise InputError(f"there is nothing to train on: {found}", hint="look at the dataset's ledger")
-    for reason, left_out, unmeasured in (
-        (f"longer than train.max_length_tokens ({limit})", train.too_long, validation.too_long),
-        ("without a token to learn", train.without_answer, validation.without_answer),
+    for what, trained, measured in (
+        (f"left out as longer than train.max_length_tokens ({limit})", train.too_long, validation.too_long),
+        ("left out as without a token to learn", train.without_answer, validation.without_answer),
+        ("control tokens are written as plain words", train.escaped, validation.escaped),
+        *_about_template(prompt, train, validation),
     ):
-        if left_out or unmeasured:
-            log.warning("left out as %s: %d training and %d validation records", reason, left_out, unmeasured)
+        if trained or measured:
+            log.warning("%s: %d training and %d validation records", what, trained, measured)
     if not validation.items and settings.patience is not None:
         log.warning("there are no validation records, so train.patience has no effect and the last weights are kept")
     return Intake(train, validation)
+
+
+def _about_template(prompt: Prompt, train: Split, validation: Split) -> Iterator[tuple[str, int, int]]:
+    """What the prompt template does to records, with how many of each split."""
+    rule = prompt.prepared.system if prompt.prepared else "own"
+    if rule in ("merge", "drop"):
+        action = "joined to the user's first message" if rule == "merge" else "dropped"
+        what = f"the prompt template has no place for system messages, which are {action} (prompt.system_without_place)"
+        yield what, train.with_system, validation.with_system
+    if rule != "drop":
+        yield "the prompt template does not render every message as it is", train.altered, validation.altered
 
 
 def _encode(path: Path, objective: Objective[Any], prompt: Prompt, settings: CommonTrain, progress: Progress) -> Split:
@@ -67,6 +86,8 @@ def _encode(path: Path, objective: Objective[Any], prompt: Prompt, settings: Com
     split = Split()
     with progress.task(f"tokenising {path.name}") as task:
         for record in _records(path):
+            split.escaped += prompt.has_control(record)
+            split.with_system += bool(record.system)
             for item in objective.encode(record, prompt):
                 if not objective.weight([item]):
                     split.without_answer += 1
@@ -75,6 +96,7 @@ def _encode(path: Path, objective: Objective[Any], prompt: Prompt, settings: Com
                 else:
                     split.items.append(item)
             task.advance()
+    split.altered, prompt.altered = len(prompt.altered), set()
     return split
 
 

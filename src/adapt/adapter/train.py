@@ -155,6 +155,7 @@ class Course:
 
         section, ranks = self.section, self._ranks
         self._prompt = base.prompt(section.prompt)
+        _say_date(self._prompt, section)
         around = Surroundings(base, self._prompt, self._training.inputs, self._training.steps, ranks.device(self._device))
         self._objective: Objective[Any] = objective_of(section, around)
         self._intake = read_items(self._training.inputs, self._objective, self._prompt, section.train, self._progress)
@@ -215,6 +216,12 @@ class Course:
         lane.checkpoint.clear()
         if done is not None:
             done(self._training, self.report)
+
+
+def _say_date(prompt: Prompt, section: TrainSection) -> None:
+    day = prompt.prepared.date if prompt.prepared else None
+    if day is not None and section.prompt.date is None:
+        log.warning("the prompt template writes the date: it is %s in training and on the server; prompt.date sets another", day)
 
 
 def _in_one_process(section: TrainSection) -> TrainSection:
@@ -288,4 +295,15 @@ def _training(section: TrainSection, lane: Lane, report: TrainReport, intake: In
         "tokens": {"seen": report.tokens, "trained": lane.state.trained},
         "trainable_parameters": report.trainable_parameters,
         "end_token_ids": list(prompt.end_ids),
+        "prompt": _about_prompt(prompt, intake),
+    }
+
+
+def _about_prompt(prompt: Prompt, intake: Intake) -> dict[str, Any]:
+    """What the prompt template was made to do, and to how many records."""
+    splits = {"train": intake.train, "validation": intake.validation}
+    return {
+        "date": prompt.prepared.date if prompt.prepared else None,
+        "system": prompt.prepared.system if prompt.prepared else "own",
+        "records": {name: {"escaped": split.escaped, "with_system": split.with_system, "altered": split.altered} for name, split in splits.items()},
     }
