@@ -150,6 +150,7 @@ class Course:
         from adapt.adapter.kernels import set_kernels
         from adapt.adapter.lane import Lane
         from adapt.adapter.methods.continuing import continue_from
+        from adapt.adapter.methods.coverage import adapted_kinds, frozen_kinds, say_coverage
         from adapt.adapter.methods.door import attach
         from adapt.adapter.objectives.door import Surroundings, objective_of
 
@@ -166,6 +167,8 @@ class Course:
         set_kernels(attached.causal, section.train)
         if section.train.start_from is not None:
             continue_from(attached, self._training.steps[section.train.start_from], self._objective.weights())
+        say_coverage(attached)
+        self._coverage = {"adapted": adapted_kinds(attached), "not_adapted": frozen_kinds(attached)}
         self._trainable = sum(weight.numel() for weight in (*attached.weights.values(), *self._objective.weights().values()))
         if ranks.shard(attached):
             base.forget()
@@ -209,7 +212,7 @@ class Course:
         lane.attached.save(self._staging, section.base)
         told = save_objective(self._objective, section, self._staging)
         (self._staging / TEMPLATE).write_text(self._prompt.template, encoding="utf-8", newline="\n")
-        write_json(self._staging / TRAINING, _training(section, lane, self.report, self._intake, self._prompt) | told)
+        write_json(self._staging / TRAINING, _training(section, lane, self.report, self._intake, self._prompt) | self._coverage | told)
         write_curves(self._training.curves, lane.state.points)
         self._end_tracking(finished=True)
         self._unfinished.close()
