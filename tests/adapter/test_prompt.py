@@ -21,7 +21,11 @@ def _prompt(tokenizer, **pinned) -> Prompt:
 
 
 def test_the_models_own_template_is_used_as_it_is(tokenizer) -> None:
-    assert effective_template(PinnedPrompt(kind="model"), tokenizer) == CHAT_TEMPLATE
+    prepared = effective_template(PinnedPrompt(kind="model"), tokenizer)
+    assert prepared.text.endswith(CHAT_TEMPLATE)
+    for asked in (record("Q", "A"), record("什么是债券？", " a loan", system="Be brief.", history=(("hi", "hello\n"),))):
+        own, pinned = Prompt(CHAT_TEMPLATE, tokenizer), Prompt(prepared, tokenizer)
+        assert own.encode(asked) == pinned.encode(asked)
 
 
 def test_an_example_is_the_rendered_conversation_up_to_the_end_token(tokenizer) -> None:
@@ -88,7 +92,8 @@ def test_answers_end_at_the_templates_token_and_at_the_tokenizers(tokenizer) -> 
 
 
 def test_an_answer_that_holds_the_end_token_is_not_cut_there(tokenizer) -> None:
-    assert _prompt(tokenizer, kind="model").text(record("Q", "one<|im_end|>two").messages)[1] == "one<|im_end|>two<|im_end|>"
+    assert _prompt(tokenizer, kind="model").text(record("Q", "one<|im_end|>two").messages)[1] == "one< |im_end|>two<|im_end|>"
+    assert Prompt(CHAT_TEMPLATE, tokenizer).text(record("Q", "one<|im_end|>two").messages)[1] == "one<|im_end|>two<|im_end|>"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_history_counts_towards_the_length(tmp_path: Path) -> None:
 
 def test_token_counts_are_kept_and_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Built(tmp_path, questions(30), "first", cache=tmp_path / "cache")
-    assert [path.name[:9] for path in (tmp_path / "cache").iterdir()] == ["tokens-1-"]
+    assert [path.name[:9] for path in (tmp_path / "cache").iterdir()] == ["tokens-2-"]
 
     def counting(*_: object) -> list[int]:
         raise AssertionError("counted again")
@@ -38,3 +38,15 @@ def test_a_broken_cache_of_counts_is_ignored(tmp_path: Path, broken: bytes) -> N
     (kept,) = (tmp_path / "cache").iterdir()
     kept.write_bytes(broken)
     assert Built(tmp_path, questions(20), "second", cache=tmp_path / "cache").report == first.report
+
+
+def test_control_tokens_count_as_the_words_that_they_are_trained_as() -> None:
+    from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+
+    from adapt.dataset.tokens import count_tokens
+    from tests.adapter.trainings import record
+
+    tokenizer = Tokenizer(models.WordLevel({"<": 0, "end>": 1, "a": 2, "?": 3, "<end>": 4}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.add_special_tokens([AddedToken("<end>", special=True)])
+    assert count_tokens(tokenizer, [record("a", "a <end> a"), record("a", "a a a")]) == [5, 4]

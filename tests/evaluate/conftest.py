@@ -79,7 +79,7 @@ def make_adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Callab
             peft = get_peft_model(model, config)
         with staged(out, section=PLAIN, inputs={}) as folder:
             peft.save_pretrained(str(folder))
-            (folder / TEMPLATE).write_text(effective_template(PinnedPrompt(kind="model"), load_tokenizer(base)), encoding="utf-8")
+            (folder / TEMPLATE).write_text(effective_template(PinnedPrompt(kind="model"), load_tokenizer(base)).text, encoding="utf-8")
             (folder / TRAINING).write_text(json.dumps({"dtype": "float32"}), encoding="utf-8")
         return out
 

@@ -149,6 +149,8 @@ CHANGES: list[tuple[str, Any]] = [
     ("evaluate.batch_tokens", 99),
     ("evaluate.checks", [{"prompt": "x", "must_contain": ["y"]}]),
     ("prompt.system", "Be brief."),
+    ("prompt.date", "2030-01-02"),
+    ("prompt.system_without_place", "merge"),
     ("prompt", {"kind": "alpaca"}),
     ("prompt", {"kind": "file", "path": "t.jinja"}),
     ("base", {"kind": "hub", "model": "a/b", "revision": "1" * 40}),

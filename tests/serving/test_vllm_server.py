@@ -143,7 +143,7 @@ def test_every_shipped_template_gives_the_token_ids_of_training(server: Server, 
     from adapt.base.load import load_tokenizer
 
     tokenizer = load_tokenizer(server.scene.root / "base")
-    template = effective_template(prompt, tokenizer)
+    template = effective_template(prompt, tokenizer).text
     trained = Prompt(template, tokenizer)
     for messages in CONVERSATIONS:
         body = {"model": "first", "messages": messages, "add_generation_prompt": True, "chat_template": template}

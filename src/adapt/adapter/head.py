@@ -92,7 +92,7 @@ def find_head(model: PreTrainedModel) -> Head:
 def row_scores(head: Head, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Negative log-likelihood (nats) of each row's target, and whether the head ranks it first; both (rows,)."""
     losses, firsts = [], []
-    for rows, wanted in _chunks(head, hidden, targets):
+    for rows, wanted in chunks(head, hidden, targets):
         logits = head.logits(rows)
         losses.append(negative_log_likelihoods(logits, wanted)[0])
         firsts.append(logits.argmax(-1) == wanted)
@@ -106,14 +106,14 @@ def summed_loss(head: Head, hidden: Tensor, targets: Tensor, *, smoothing: float
     is float64.
     """
     if not torch.is_grad_enabled():
-        return torch.cat([negative_log_likelihoods(head.logits(rows), wanted)[0] for rows, wanted in _chunks(head, hidden, targets)]).double().sum()
+        return torch.cat([negative_log_likelihoods(head.logits(rows), wanted)[0] for rows, wanted in chunks(head, hidden, targets)]).double().sum()
     loss: Tensor = _SummedLoss.apply(hidden, head.weight, head.bias, targets, head, smoothing)  # type: ignore[no-untyped-call]
     return loss
 
 
-def _chunks(head: Head, hidden: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    for start in range(0, len(targets), head.rows_at_once):
-        yield hidden[start : start + head.rows_at_once], targets[start : start + head.rows_at_once]
+def chunks(head: Head, hidden: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """`hidden` (rows, size) and `targets` (rows,) in chunks of at most `rows_at_once`; of no rows, one empty chunk."""
+    yield from zip(torch.split(hidden, head.rows_at_once), torch.split(targets, head.rows_at_once), strict=True)
 
 
 def negative_log_likelihoods(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,7 +133,7 @@ class _SummedLoss(torch.autograd.Function):
         grads = []
         grad_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
         grad_bias = torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None
-        for rows, wanted in _chunks(head, hidden, targets):
+        for rows, wanted in chunks(head, hidden, targets):
             logits = head.logits(rows)
             losses, grad = negative_log_likelihoods(logits, wanted)
             if smoothing:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,46 +21,83 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@dataclass
+class Split:
+    """The items of one split, and what was left out of it."""
+
+    items: list[Item] = field(default_factory=list)
+    too_long: int = 0
+    """Items longer than train.max_length_tokens."""
+    without_answer: int = 0
+    """Items with no token to learn, such as an empty running text."""
+    escaped: int = 0
+    """Records that hold a control token, which is written as plain words."""
+    with_system: int = 0
+    """Records with a system message."""
+    altered: int = 0
+    """Records of which the rendered text does not hold every message as it is."""
+
+
 @dataclass(frozen=True)
 class Intake:
     """What is trained and measured on."""
 
-    items: Sequence[Item]
-    validation: Sequence[Item]
-    left_out: int
-    """Training items longer than train.max_length_tokens."""
-    left_out_validation: int
+    train: Split
+    validation: Split
 
 
 def read_items(folder: Path, objective: Objective[Any], prompt: Prompt, settings: CommonTrain, progress: Progress) -> Intake:
     """The items of train.jsonl and validation.jsonl in `folder`. Raises InputError when there is nothing to train on."""
-    items, left_out = _encode(folder / "train.jsonl", objective, prompt, settings, progress)
-    validation, unmeasured = _encode(folder / "validation.jsonl", objective, prompt, settings, progress)
+    train = _encode(folder / "train.jsonl", objective, prompt, settings, progress)
+    validation = _encode(folder / "validation.jsonl", objective, prompt, settings, progress)
     limit = settings.max_length_tokens
-    if not items:
-        found = f"all {left_out} records are longer than train.max_length_tokens ({limit})" if left_out else "train.jsonl has no records"
-        hint = "raise train.max_length_tokens" if left_out else "look at the dataset's ledger"
-        raise InputError(f"there is nothing to train on: {found}", hint=hint)
-    if left_out or unmeasured:
-        log.warning("left out as longer than train.max_length_tokens (%d): %d training and %d validation records", limit, left_out, unmeasured)
-    if not validation and settings.patience is not None:
+    if not train.items:
+        if train.too_long:
+            found = f"all {train.too_long} records are longer than train.max_length_tokens ({limit})"
+            raise InputError(f"there is nothing to train on: {found}", hint="raise train.max_length_tokens")
+        found = "no record has an answer" if train.without_answer else "train.jsonl has no records"
+        raise InputError(f"there is nothing to train on: {found}", hint="look at the dataset's ledger")
+    for what, trained, measured in (
+        (f"left out as longer than train.max_length_tokens ({limit})", train.too_long, validation.too_long),
+        ("left out as without a token to learn", train.without_answer, validation.without_answer),
+        ("control tokens are written as plain words", train.escaped, validation.escaped),
+        *_about_template(prompt, train, validation),
+    ):
+        if trained or measured:
+            log.warning("%s: %d training and %d validation records", what, trained, measured)
+    if not validation.items and settings.patience is not None:
         log.warning("there are no validation records, so train.patience has no effect and the last weights are kept")
-    return Intake(items, validation, left_out, unmeasured)
+    return Intake(train, validation)
 
 
-def _encode(path: Path, objective: Objective[Any], prompt: Prompt, settings: CommonTrain, progress: Progress) -> tuple[list[Item], int]:
-    """The items of the records in `path` that are short enough, and how many are not."""
-    items: list[Item] = []
-    left_out = 0
+def _about_template(prompt: Prompt, train: Split, validation: Split) -> Iterator[tuple[str, int, int]]:
+    """What the prompt template does to records, with how many of each split."""
+    rule = prompt.prepared.system if prompt.prepared else "own"
+    if rule in ("merge", "drop"):
+        action = "joined to the user's first message" if rule == "merge" else "dropped"
+        what = f"the prompt template has no place for system messages, which are {action} (prompt.system_without_place)"
+        yield what, train.with_system, validation.with_system
+    if rule != "drop":
+        yield "the prompt template does not render every message as it is", train.altered, validation.altered
+
+
+def _encode(path: Path, objective: Objective[Any], prompt: Prompt, settings: CommonTrain, progress: Progress) -> Split:
+    """The items of the records in `path` that can be trained on."""
+    split = Split()
     with progress.task(f"tokenising {path.name}") as task:
         for record in _records(path):
+            split.escaped += prompt.has_control(record)
+            split.with_system += bool(record.system)
             for item in objective.encode(record, prompt):
-                if max(map(len, objective.sequences([item]))) <= settings.max_length_tokens:
-                    items.append(item)
+                if not objective.weight([item]):
+                    split.without_answer += 1
+                elif max(map(len, objective.sequences([item]))) > settings.max_length_tokens:
+                    split.too_long += 1
                 else:
-                    left_out += 1
+                    split.items.append(item)
             task.advance()
-    return items, left_out
+    split.altered, prompt.altered = len(prompt.altered), set()
+    return split
 
 
 def _records(path: Path) -> Iterable[AlpacaRecord]:

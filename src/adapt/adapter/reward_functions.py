@@ -12,7 +12,7 @@ from adapt.spec.objective import ContainsReward, ExactMatchReward, JsonValidRewa
 
 def summed_rewards(functions: Sequence[RewardFunction], answer: str, tokens: int, record: AlpacaRecord) -> float:
     """What `answer`, of so many `tokens`, to the question of `record` is worth by all `functions`."""
-    return sum(function.weight for function in functions if _holds(function, answer, tokens, record))
+    return sum((function.weight for function in functions if _holds(function, answer, tokens, record)), start=0.0)
 
 
 def _holds(function: RewardFunction, answer: str, tokens: int, record: AlpacaRecord) -> bool:

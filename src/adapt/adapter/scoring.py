@@ -56,6 +56,6 @@ def response_logprobs(model: PreTrainedModel | PeftModel, examples: Sequence[Exa
 
 
 def mean_loss(scores: Sequence[Score]) -> float:
-    """Mean negative log-likelihood of an answer token in nats; its exponential is the perplexity."""
+    """Mean negative log-likelihood of an answer token in nats; its exponential is the perplexity. Not a number where there are no tokens."""
     tokens = sum(score.tokens for score in scores)
-    return -math.fsum(score.logprob for score in scores) / tokens
+    return -math.fsum(score.logprob for score in scores) / tokens if tokens else math.nan

@@ -176,29 +176,34 @@ class Course:
         from adapt.adapter.kernels import set_kernels
         from adapt.adapter.lane import Lane
         from adapt.adapter.methods.continuing import continue_from
+        from adapt.adapter.methods.coverage import adapted_kinds, frozen_kinds, say_coverage
         from adapt.adapter.methods.door import attach
         from adapt.adapter.objectives.door import Surroundings, objective_of
 
         section, ranks = self._computed, self._ranks
         self._prompt = base.prompt(section.prompt)
+        _say_date(self._prompt, section)
         around = Surroundings(base, self._prompt, self._training.inputs, self._training.steps, ranks.device(self._device))
         self._objective: Objective[Any] = objective_of(section, around)
         self._intake = read_items(self._training.inputs, self._objective, self._prompt, section.train, self._progress)
         made_from = [verify(folder).model_dump() for folder in (self._training.inputs, *self._training.steps.values())]
         key = digest_value([section_digest(_in_one_process(self.section)), *made_from])
         self._track(digest_value([key, self._numerics.as_record()]))
-        attached = attach(base, section, device=ranks.loads_on(self._device), sequences=self._objective.sequences(self._intake.items))
+        sequences = self._objective.sequences(self._intake.train.items)
+        attached = attach(base, section, device=ranks.loads_on(self._device), sequences=sequences)
         set_kernels(attached.causal, section.train)
         if section.train.start_from is not None:
             continue_from(attached, self._training.steps[section.train.start_from], self._objective.weights())
+        say_coverage(attached)
+        self._coverage = {"adapted": adapted_kinds(attached), "not_adapted": frozen_kinds(attached)}
         self._trainable = sum(weight.numel() for weight in (*attached.weights.values(), *self._objective.weights().values()))
         if ranks.shard(attached):
             base.forget()
         self._lane = Lane(
             attached,
             self._objective,
-            self._intake.items,
-            self._intake.validation,
+            self._intake.train.items,
+            self._intake.validation.items,
             section.train,
             seed=section.seed,
             checkpoint=Checkpoint(self._training.work, key[:32], _class_of(self._numerics, ranks)),
@@ -234,13 +239,20 @@ class Course:
         lane.attached.save(self._staging, section.base)
         told = save_objective(self._objective, section, self._staging)
         (self._staging / TEMPLATE).write_text(self._prompt.template, encoding="utf-8", newline="\n")
-        write_json(self._staging / TRAINING, _training(section, lane, self.report, self._numerics, self._intake, self._prompt) | told)
+        training = _training(section, lane, self.report, self._numerics, self._intake, self._prompt)
+        write_json(self._staging / TRAINING, training | self._coverage | told)
         write_curves(self._training.curves, lane.state.points)
         self._end_tracking(finished=True)
         self._unfinished.close()
         lane.checkpoint.clear()
         if done is not None:
             done(self._training, self.report)
+
+
+def _say_date(prompt: Prompt, section: TrainSection) -> None:
+    day = prompt.prepared.date if prompt.prepared else None
+    if day is not None and section.prompt.date is None:
+        log.warning("the prompt template writes the date: it is %s in training and on the server; prompt.date sets another", day)
 
 
 def _in_one_process(section: TrainSection) -> TrainSection:
@@ -293,8 +305,8 @@ def _report(lane: Lane, intake: Intake, trainable: int, numerics: NumericClass) 
         train_loss=state.train_loss,
         validation_loss_before=state.first_loss,
         validation_loss=state.best_loss,
-        records=len(intake.items),
-        left_out=intake.left_out,
+        records=len(intake.train.items),
+        left_out=intake.train.too_long,
         tokens=state.tokens,
         tokens_per_second=lane.seconds_tokens / lane.seconds if lane.seconds else 0.0,
         trainable_parameters=trainable,
@@ -314,11 +326,24 @@ def _training(section: TrainSection, lane: Lane, report: TrainReport, numerics: 
         "losses": {"train": report.train_loss, "validation_before": report.validation_loss_before, "validation": report.validation_loss},
         "records": {
             "train": report.records,
-            "validation": len(intake.validation),
-            "left_out_train": intake.left_out,
-            "left_out_validation": intake.left_out_validation,
+            "validation": len(intake.validation.items),
+            "left_out_train": intake.train.too_long,
+            "left_out_validation": intake.validation.too_long,
+            "without_answer_train": intake.train.without_answer,
+            "without_answer_validation": intake.validation.without_answer,
         },
         "tokens": {"seen": report.tokens, "trained": lane.state.trained},
         "trainable_parameters": report.trainable_parameters,
         "end_token_ids": list(prompt.end_ids),
+        "prompt": _about_prompt(prompt, intake),
+    }
+
+
+def _about_prompt(prompt: Prompt, intake: Intake) -> dict[str, Any]:
+    """What the prompt template was made to do, and to how many records."""
+    splits = {"train": intake.train, "validation": intake.validation}
+    return {
+        "date": prompt.prepared.date if prompt.prepared else None,
+        "system": prompt.prepared.system if prompt.prepared else "own",
+        "records": {name: {"escaped": split.escaped, "with_system": split.with_system, "altered": split.altered} for name, split in splits.items()},
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from adapt.base.load import load_model, load_tokenizer, resolve_device
+from adapt.base.template import prepare_template, render
 from adapt.errors import InputError
 from adapt.records import Message
 
@@ -69,9 +70,16 @@ class LocalTeacher:
         context = getattr(self._model.config, "max_position_embeddings", None)
         return int(context) - self._max_tokens if context else 1 << 30
 
+    @cached_property
+    def _template(self) -> str:
+        """The base's own chat template, with its date pinned and control tokens of messages escaped."""
+        template: Any = self._tokenizer.chat_template
+        own = template.get("default") if isinstance(template, dict) else template
+        return prepare_template(str(own), self._tokenizer, without_place="merge").text
+
     def _encode(self, messages: Sequence[Message]) -> list[int]:
         turns = [{"role": message.role, "content": message.content} for message in messages]
-        text = str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        text = render(self._template, self._tokenizer, turns)
         return list(self._tokenizer(text, add_special_tokens=False).input_ids)
 
     def _generate(self, prompts: list[list[int]]) -> list[str]:

@@ -64,11 +64,14 @@ class TransformersSpeaker:
             return
         from peft import PeftModel
 
+        from adapt.adapter.methods.coverage import own_names
+
         folder, name = str(self._store.load(version)), version.replace("@", "_")
-        if self._versions:
-            self._model.load_adapter(folder, adapter_name=name)
-        else:
-            self._model = PeftModel.from_pretrained(self._model, folder, adapter_name=name).eval()
+        with own_names():
+            if self._versions:
+                self._model.load_adapter(folder, adapter_name=name)
+            else:
+                self._model = PeftModel.from_pretrained(self._model, folder, adapter_name=name).eval()
         self._versions.append(version)
 
     def _write(self, model: str, ids: list[int], wish: Wish, pieces: "Queue[Any]", stop: Event) -> None:

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from adapt.artifact.digest import digest_file
 from adapt.errors import InputError
 from adapt.records import AlpacaRecord
+from adapt.text.control import escape, escape_pairs
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-_COUNTING = 1
+_COUNTING = 2
 """Raise it when a record's count comes to mean something else."""
 _loaded: dict[str, "Tokenizer"] = {}
 """By digest of its file."""
@@ -85,8 +86,12 @@ def count_all(records: Sequence[AlpacaRecord], counting: Counting) -> NDArray[np
 
 
 def count_tokens(tokenizer: "Tokenizer", records: Sequence[AlpacaRecord]) -> list[int]:
-    """Tokens of each record: of all its conversation's texts, of two answers the longer, without the marks that a template adds."""
-    texts = [_texts(record) for record in records]
+    """Tokens of each record: of all its conversation's texts, of two answers the longer, without the marks that a template adds.
+
+    Control tokens in a text are plain words, as they are in training.
+    """
+    control = escape_pairs(token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special)
+    texts = [[escape(text, control) for text in _texts(record)] for record in records]
     lengths = iter(map(len, tokenizer.encode_batch_fast([text for turns in texts for text in turns], add_special_tokens=False)))
     counts = [[next(lengths) for _ in turns] for turns in texts]
     return [

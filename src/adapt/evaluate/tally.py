@@ -84,6 +84,7 @@ def _figures(totals: dict[Language, Totals]) -> Figures:
 
 
 def _perplexity(totals: list[Totals]) -> float:
-    """e to the mean negative log-likelihood of a token; infinite when that does not fit into a float."""
-    mean = sum(each.nll for each in totals) / sum(each.tokens for each in totals)
+    """e to the mean negative log-likelihood of a token; infinite when that does not fit into a float, not a number of no tokens."""
+    tokens = sum(each.tokens for each in totals)
+    mean = sum(each.nll for each in totals) / tokens if tokens else math.nan
     return math.inf if mean > _LARGEST_EXPONENT else math.exp(mean)

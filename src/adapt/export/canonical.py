@@ -66,8 +66,10 @@ class BaseShapes:
             raise InputError(f"base: {folder} holds no safetensors", hint="`adapt build` prepares the base model first")
 
     def of(self, module: str) -> tuple[int, ...] | None:
-        """Shape of a module's weight (out, in), or None where there is none. Some checkpoints leave out the first part of the names."""
-        found = (self._shapes.get(f"{name}.weight") for name in (module, module.partition(".")[2]))
+        """Shape of a module's weight (out, in), or None where there is none. Some checkpoints leave out the first part of the names, and some
+        with further towers have `language_model.model` for `model.language_model`."""
+        names = (module, module.partition(".")[2], module.replace("model.language_model.", "language_model.model.", 1))
+        found = (self._shapes.get(f"{name}.weight") for name in names)
         return next((shape for shape in found if shape is not None and len(shape) == 2), None)
 
     def linear(self) -> Iterator[str]:

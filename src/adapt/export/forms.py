@@ -145,7 +145,8 @@ def _with_adapter(folder: Path, base: Path, device: str) -> Any:
     """The plain adapter in `folder` on its base in float32, by peft, which knows nothing of how it was made."""
     from peft import PeftModel
 
+    from adapt.adapter.methods.coverage import own_names
     from adapt.adapter.quiet import quiet_peft
 
-    with quiet_peft():
+    with quiet_peft(), own_names():
         return PeftModel.from_pretrained(load_model(base, dtype="float32", device=device), str(folder)).eval()

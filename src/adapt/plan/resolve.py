@@ -208,7 +208,13 @@ def _stage(kind: str, *optional: str, packages: Iterable[str] = ()) -> dict[str,
 
 def _pin_prompt(workspace: Workspace, prompt: PromptSpec) -> PinnedPrompt:
     template = _read_template(workspace, "prompt.path", prompt.path) if isinstance(prompt, FilePrompt) else None
-    return PinnedPrompt(kind=prompt.kind, system=prompt.system, template=template)
+    return PinnedPrompt(
+        kind=prompt.kind,
+        system=prompt.system,
+        template=template,
+        date=prompt.date,
+        system_without_place=prompt.system_without_place,
+    )
 
 
 def _read_template(workspace: Workspace, field: str, path: str) -> str:

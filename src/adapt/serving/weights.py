@@ -72,9 +72,10 @@ class BaseWeights:
     def shape_of(self, module: str) -> tuple[int, ...] | None:
         """Shape of a module's weight, or None when the base has no such module.
 
-        Some checkpoints leave out the first part of the names (`h.0.attn` for `transformer.h.0.attn`), so that is tried as well.
+        Some checkpoints leave out the first part of the names (`h.0.attn` for `transformer.h.0.attn`), and some with further towers have
+        `language_model.model` for `model.language_model`, so these are tried as well.
         """
-        for name in (module, module.partition(".")[2]):
+        for name in (module, module.partition(".")[2], module.replace("model.language_model.", "language_model.model.", 1)):
             if f"{name}.weight" in self._shapes:
                 return self._shapes[f"{name}.weight"]
         return None

@@ -1,5 +1,6 @@
 """Section `prompt`: the template that turns a conversation into the text that the model sees."""
 
+import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -7,7 +8,16 @@ from pydantic import Field
 from adapt.spec.section import Section
 
 
-class ModelPrompt(Section):
+class TemplateRules(Section):
+    """What a template leaves open, whichever it is."""
+
+    date: datetime.date | None = None
+    """Day that a template writes which asks for the date; unset: 2025-01-01, never the day of the build."""
+    system_without_place: Literal["refuse", "merge", "drop"] = "refuse"
+    """What becomes of a system message where the template has no place for one: an error, a first paragraph of the user's turn, or nothing."""
+
+
+class ModelPrompt(TemplateRules):
     """The chat template that the base model's tokenizer carries."""
 
     kind: Literal["model"] = "model"
@@ -16,7 +26,7 @@ class ModelPrompt(Section):
     """System message for records that bring none."""
 
 
-class AlpacaPrompt(Section):
+class AlpacaPrompt(TemplateRules):
     """The template of Stanford Alpaca: `### Instruction:` and `### Response:`."""
 
     kind: Literal["alpaca"]
@@ -25,7 +35,7 @@ class AlpacaPrompt(Section):
     """System message for records that bring none; unset: Alpaca's own first paragraph."""
 
 
-class FilePrompt(Section):
+class FilePrompt(TemplateRules):
     """A Jinja chat template of your own."""
 
     kind: Literal["file"]
@@ -39,7 +49,7 @@ class FilePrompt(Section):
 PromptSpec = Annotated[ModelPrompt | AlpacaPrompt | FilePrompt, Field(discriminator="kind")]
 
 
-class PinnedPrompt(Section):
+class PinnedPrompt(TemplateRules):
     """A prompt template by content, as stages receive it."""
 
     kind: Literal["model", "alpaca", "file"]

@@ -19,7 +19,7 @@ from adapt.adapter.methods.attached import Attached
 from adapt.adapter.methods.frozen import Base
 from adapt.adapter.methods.linear import ADAPTER
 from adapt.adapter.methods.lowrank import TASK, target_modules, with_adapter
-from adapt.adapter.methods.plain import Factors, write_plain
+from adapt.adapter.methods.plain import Factors, targets_of, write_plain
 from adapt.errors import InputError
 from adapt.spec.base import PinnedBase
 from adapt.spec.low_rank_train import AdaloraTrain
@@ -97,7 +97,8 @@ class AdaLora(Attached):
         self._config.rank_pattern = pattern or None
 
     def save(self, folder: Path, base: PinnedBase) -> None:
-        write_plain(folder, _factors(cast(PeftModel, self.model)), base)
+        model = cast(PeftModel, self.model)
+        write_plain(folder, _factors(model), base, targets=targets_of(model))
 
 
 def _factors(model: PeftModel) -> Factors:

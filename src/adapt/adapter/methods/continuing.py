@@ -13,6 +13,7 @@ from torch import Tensor
 
 from adapt.adapter.folder import HEAD
 from adapt.adapter.methods.attached import Attached
+from adapt.adapter.methods.coverage import own_names
 from adapt.adapter.quiet import quiet_peft
 from adapt.errors import InputError
 
@@ -26,7 +27,7 @@ def continue_from(attached: Attached, folder: Path, own: Mapping[str, Tensor]) -
     if isinstance(attached.model, PeftModel):
         wanted: Mapping[str, Tensor] = get_peft_model_state_dict(attached.model, save_embedding_layers=False)
         _check(found, wanted, folder)
-        with quiet_peft():
+        with quiet_peft(), own_names():
             set_peft_model_state_dict(attached.model, found)
     else:
         _check(found, attached.weights, folder)

@@ -111,7 +111,9 @@ class _FittedPeft:
 
         config = PeftConfig.from_pretrained(str(folder))
         in_place = config.peft_type == "LN_TUNING"  # its layers are the base's own, and compute in the base's number format
-        with quiet_peft():
+        from adapt.adapter.methods.coverage import own_names
+
+        with quiet_peft(), own_names():
             self.model: Any = PeftModel.from_pretrained(model, str(folder), config=config, is_trainable=False, autocast_adapter_dtype=not in_place)
 
     def disabled(self) -> AbstractContextManager[Any]:

@@ -16,7 +16,7 @@ from adapt.adapter.methods.attached import Attached
 from adapt.adapter.methods.frozen import Base
 from adapt.adapter.methods.linear import fuse
 from adapt.adapter.methods.lowrank import lora_config, with_adapter
-from adapt.adapter.methods.plain import lora_factors, write_plain
+from adapt.adapter.methods.plain import lora_factors, targets_of, write_plain
 from adapt.adapter.states import Tokens, side_by_side
 from adapt.errors import InputError
 from adapt.spec.base import PinnedBase
@@ -34,7 +34,7 @@ class Eva(Attached):
     def save(self, folder: Path, base: PinnedBase) -> None:
         found = lora_factors(cast(PeftModel, self.model))
         empty = {name: (torch.zeros(0, columns), torch.zeros(rows, 0)) for name, (rows, columns) in self._targets.items()}
-        write_plain(folder, empty | found, base)
+        write_plain(folder, empty | found, base, targets=targets_of(cast(PeftModel, self.model)))
 
 
 def attach(base: Base, section: TrainSection, *, device: str, sequences: Sequence[Tokens]) -> Attached:

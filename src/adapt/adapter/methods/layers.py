@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 from transformers import PreTrainedModel
 
+from adapt.adapter.methods.coverage import language_names
 from adapt.errors import InputError
 
 _ATTENTION = ("self_attn", "attn", "attention", "self_attention")
@@ -14,8 +15,14 @@ _FEED_FORWARD = ("mlp", "feed_forward", "ffn", "block_sparse_moe")
 def decoder_layers(model: PreTrainedModel) -> dict[str, nn.Module]:
     """The decoder layers by their full names, first to last. Raises InputError when there are none that are known."""
     count = model.config.get_text_config().num_hidden_layers
+    language = language_names(model)
     for name, module in model.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == count and all(_part(layer, _FEED_FORWARD) is not None for layer in module):
+        if (
+            isinstance(module, nn.ModuleList)
+            and name in language
+            and len(module) == count
+            and all(_part(layer, _FEED_FORWARD) is not None for layer in module)
+        ):
             return {f"{name}.{index}": layer for index, layer in enumerate(module)}
     raise InputError(f"the decoder layers of {type(model).__name__} were not found", hint="choose a method of the LoRA family, such as lora")
 

@@ -16,9 +16,10 @@ from peft.tuners.vera.layer import VeraLayer
 from transformers import PreTrainedModel
 
 from adapt.adapter.methods.attached import Attached
+from adapt.adapter.methods.coverage import check_coverage, exact_targets, language_names, own_names
 from adapt.adapter.methods.frozen import Base
 from adapt.adapter.methods.linear import ADAPTER, fuse
-from adapt.adapter.methods.plain import Factors, Shifted, write_plain
+from adapt.adapter.methods.plain import Factors, Shifted, targets_of, write_plain
 from adapt.adapter.methods.shifted import ShiftedAttention
 from adapt.adapter.quiet import quiet_peft
 from adapt.errors import InputError
@@ -50,9 +51,10 @@ def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
 def with_adapter(model: PreTrainedModel, config: PeftConfig, *, seed: int) -> PeftModel:
     """`model` with a new adapter, random where `config` starts it at random."""
     torch.manual_seed(seed)
-    with quiet_peft():
-        found = get_peft_model(model, config)
-    return cast(PeftModel, found)
+    with quiet_peft(), own_names():
+        found = cast(PeftModel, get_peft_model(model, config))
+    check_coverage(found, config)
+    return found
 
 
 def lora_config(model: PreTrainedModel, lora: LoraSpec, **further: Any) -> LoraConfig:
@@ -68,13 +70,17 @@ def lora_config(model: PreTrainedModel, lora: LoraSpec, **further: Any) -> LoraC
 
 
 def target_modules(model: PreTrainedModel, lora: LoraSpec) -> tuple[str, ...]:
-    """Last parts of the names of the linear modules that get an adapter, sorted. The output head never does: servers do not adapt it."""
-    head = cast(Any, model).get_output_embeddings()
-    linear = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and module is not head})
-    if lora.target_modules == "all-linear":
-        return tuple(linear)
-    check_modules("lora.target_modules", lora.target_modules, linear, hint="or set it to all-linear")
-    return tuple(sorted(set(lora.target_modules)))
+    """Names of the linear modules that get an adapter, sorted: their last parts, or in full where other modules share these.
+
+    The output head never gets one, since servers do not adapt it; nor do towers for pictures and sounds.
+    """
+    head, language = cast(Any, model).get_output_embeddings(), language_names(model)
+    linear = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and module is not head and name in language]
+    leaves = {name.rpartition(".")[2] for name in linear}
+    if lora.target_modules != "all-linear":
+        check_modules("lora.target_modules", lora.target_modules, leaves, hint="or set it to all-linear")
+        leaves = set(lora.target_modules)
+    return exact_targets(model, leaves, linear)
 
 
 def check_modules(field: str, names: Iterable[str], known: Iterable[str], *, hint: str) -> None:
@@ -151,4 +157,4 @@ class _Vera(Attached):
                 a = whole.vera_A[ADAPTER][:, : whole.in_features].float() * whole.vera_lambda_d[ADAPTER].detach().float()[:, None]
                 b = whole.vera_B[ADAPTER][: whole.out_features].float() * whole.vera_lambda_b[ADAPTER].detach().float()[:, None]
                 factors[name.removeprefix("base_model.model.")] = a, b
-        write_plain(folder, factors, base)
+        write_plain(folder, factors, base, targets=targets_of(cast(PeftModel, self.model)))

@@ -26,13 +26,18 @@ PREFIX = "base_model.model."
 """What peft puts before the base's own names."""
 
 
-def write_plain(folder: Path, factors: Mapping[str, tuple[Tensor, Tensor]], base: PinnedBase) -> None:
-    """Write the adapter folder's weights and config."""
+def write_plain(folder: Path, factors: Mapping[str, tuple[Tensor, Tensor]], base: PinnedBase, *, targets: list[str]) -> None:
+    """Write the adapter folder's weights and config; `targets` names the adapted modules as peft takes them."""
     rank, tensors = plain_tensors(factors)
     write_tensors(folder / WEIGHTS, tensors)
-    targets = sorted({module.rpartition(".")[2] for module in factors})
     config: Any = LoraConfig(r=rank, lora_alpha=rank, target_modules=targets, task_type="CAUSAL_LM")
     write_peft_config(folder, {**config.to_dict(), "target_modules": targets}, base)
+
+
+def targets_of(model: PeftModel) -> list[str]:
+    """What the adapter of `model` was put on, sorted."""
+    config: Any = model.peft_config[ADAPTER]
+    return sorted(config.target_modules)
 
 
 def plain_tensors(factors: Mapping[str, tuple[Tensor, Tensor]]) -> tuple[int, dict[str, Tensor]]:
@@ -77,4 +82,4 @@ class Shifted(Attached):
         for name, (a, b) in lora_factors(cast(PeftModel, self.model)).items():
             start_a, start_b = self._start[name]
             both[name] = torch.cat([a, start_a]), torch.cat([b, -start_b], dim=1)
-        write_plain(folder, both, base)
+        write_plain(folder, both, base, targets=targets_of(cast(PeftModel, self.model)))

@@ -21,6 +21,7 @@ from transformers import PreTrainedModel
 
 from adapt.adapter.folder import CONFIG, FORMAT, base_name, write_json, write_tensors
 from adapt.adapter.methods.attached import Attached
+from adapt.adapter.methods.coverage import language_names
 from adapt.adapter.methods.frozen import Base
 from adapt.adapter.methods.galore import GaloreAdamW
 from adapt.adapter.methods.layers import decoder_layers
@@ -88,7 +89,8 @@ def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
 
 
 def _chosen(model: PreTrainedModel, train: CommonTrain) -> set[str]:
-    names = [name for name, _ in model.named_parameters()]
+    language = language_names(model)
+    names = [name for name, _ in model.named_parameters() if name.rpartition(".")[0] in language]
     if isinstance(train, FreezeTrain):
         return _thawed(model, train)
     if getattr(train, "method", None) != "bitfit":

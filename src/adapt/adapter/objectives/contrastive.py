@@ -65,11 +65,12 @@ class Contrastive(Objective[Match]):
 
 
 def embedded_ids(text: str, prompt: Prompt) -> tuple[int, ...]:
-    """A text's token ids, with those that the tokenizer puts around texts and an end token, whose state sums the text up.
+    """A text's token ids, with those that the tokenizer puts around texts and an end token, whose state sums the text up. Control tokens in
+    the text are plain words.
 
     Raises InputError for a tokenizer without one.
     """
-    ids = list(prompt.tokenizer(text).input_ids)
+    ids = list(prompt.tokenizer(prompt.escape(text)).input_ids)
     end = prompt.tokenizer.eos_token_id
     if end is None:
         raise InputError("the base's tokenizer has no end-of-sequence token, with which texts end", hint="choose another base, or objective sft")

@@ -33,7 +33,7 @@ class Grpo(RolloutObjective):
         return len(items)
 
     def rollouts(self, attached: Attached, examples: Sequence[Example], rewards: Sequence[float]) -> list[Passed]:
-        advantages = group_advantages(torch.tensor(rewards), self._generations).tolist()
+        advantages = group_advantages(torch.tensor(rewards, dtype=torch.float64), self._generations).tolist()
         before, start = self.before_and_start(attached, examples)
         none = [torch.zeros_like(each) for each in before]
         return [
@@ -52,7 +52,10 @@ class Grpo(RolloutObjective):
 
 
 def group_advantages(rewards: Tensor, generations: int) -> Tensor:
-    """(r - mean) / deviation within each group of `generations` behind each other; `rewards` is (answers,)."""
+    """(r - mean) / deviation within each group of `generations` behind each other; `rewards` is (answers,) of a floating type.
+
+    A group of equal rewards gets zeros.
+    """
     groups = rewards.view(-1, generations)
     return ((groups - groups.mean(1, keepdim=True)) / (groups.std(1, keepdim=True) + _SMALLEST_DEVIATION)).flatten()
 

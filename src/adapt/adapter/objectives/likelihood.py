@@ -6,14 +6,14 @@ are held at once, and the gradient with respect to the hidden states is computed
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from adapt.adapter.batches import answer_rows
-from adapt.adapter.head import Head, negative_log_likelihoods
+from adapt.adapter.head import Head, chunks, negative_log_likelihoods
 from adapt.adapter.prompt import Example
 from adapt.adapter.states import States
 
@@ -61,7 +61,7 @@ class _RowLosses(torch.autograd.Function):
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, head: Head) -> Tensor:
         ctx.head, ctx.head_is_trained = head, ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
         losses, grads = [], []
-        for rows, wanted in _chunks(head, hidden, targets):
+        for rows, wanted in chunks(head, hidden, targets):
             logits = head.logits(rows)
             loss, grad = _loss_and_gradient(logits, wanted)
             losses.append(loss)
@@ -87,7 +87,7 @@ def _backward_through_head(head: Head, hidden: Tensor, targets: Tensor, outer: T
     weight = torch.zeros_like(head.weight)
     bias = torch.zeros_like(head.bias) if head.bias is not None else None
     grads, done = [], 0
-    for rows, wanted in _chunks(head, hidden, targets):
+    for rows, wanted in chunks(head, hidden, targets):
         logits = head.logits(rows)
         grad = _loss_and_gradient(logits, wanted)[1].mul_(outer[done : done + len(rows)].unsqueeze(-1))
         done += len(rows)
@@ -96,10 +96,6 @@ def _backward_through_head(head: Head, hidden: Tensor, targets: Tensor, outer: T
         if bias is not None:
             bias += grad.sum(0)
     return torch.cat(grads), weight, bias, None, None
-
-
-def _chunks(head: Head, hidden: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    yield from zip(torch.split(hidden, head.rows_at_once), torch.split(targets, head.rows_at_once), strict=True)
 
 
 def _loss_and_gradient(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

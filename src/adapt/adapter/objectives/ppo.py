@@ -25,7 +25,8 @@ from adapt.adapter.prompt import Example, Prompt
 from adapt.adapter.states import States
 from adapt.spec.objective import PpoObjective
 
-_SMALLEST_DEVIATION = 1e-8
+_SMALLEST_DEVIATION = 1e-4
+"""Far above the rounding of float32, which would else be brought to deviation 1 where all advantages are equal."""
 
 
 class Ppo(RolloutObjective):
@@ -56,11 +57,10 @@ class Ppo(RolloutObjective):
             paid = -spec.kl_beta * (own - first)
             paid[-1] += reward
             found.append(generalised_advantages(paid, value, discount=spec.discount, lambda_=spec.gae_lambda))
-        every = torch.cat(found)
-        mean, deviation = every.mean(), every.std(unbiased=False) + _SMALLEST_DEVIATION
+        every = torch.split(whiten(torch.cat(found)), [len(advantages) for advantages in found])
         return [
-            Rollout(example, reward, (advantages - mean) / deviation, own, first, value, advantages + value)
-            for example, reward, advantages, own, first, value in zip(examples, rewards, found, before, start, values, strict=True)
+            Rollout(example, reward, white, own, first, value, advantages + value)
+            for example, reward, white, advantages, own, first, value in zip(examples, rewards, every, found, before, start, values, strict=True)
         ]
 
     def policy_loss(self, states: States, rollouts: Sequence[Rollout], now: Sequence[Tensor]) -> Loss:
@@ -87,6 +87,13 @@ class Ppo(RolloutObjective):
         """What the head expects before each answer token, (answer tokens,)."""
         rows = answer_rows(examples, states.starts)[0].to(states.hidden.device)
         return scored(states.hidden[rows], self._head).squeeze(-1)
+
+
+def whiten(advantages: Tensor) -> Tensor:
+    """`advantages` (tokens,) brought to mean 0 and deviation 1; equal ones become zeros."""
+    exact = advantages.double()
+    deviation = exact.std(unbiased=False) + _SMALLEST_DEVIATION
+    return ((exact - exact.mean()) / deviation).to(advantages.dtype)
 
 
 def generalised_advantages(rewards: Tensor, values: Tensor, *, discount: float, lambda_: float) -> Tensor:

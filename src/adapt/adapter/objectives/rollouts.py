@@ -122,7 +122,7 @@ class RolloutObjective(Objective[Passed]):
         measured = [item for item in items if isinstance(item, Measured)]
         if measured:
             total = sum(item.reward * self.weight([item]) for item in measured)
-            return Loss(torch.tensor(-total), {"reward": total})
+            return Loss(torch.tensor(-total, dtype=torch.float32), {"reward": float(total)})
         rollouts = [item for item in items if isinstance(item, Rollout)]
         return self.policy_loss(states, rollouts, token_logprobs(states, [item.example for item in rollouts], self._tempered(head)))
 
