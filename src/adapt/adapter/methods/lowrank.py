@@ -14,6 +14,7 @@ from peft import LoHaConfig, LoKrConfig, LoraConfig, PeftConfig, PeftModel, Vera
 from peft.tuners.lora.layer import LoraLayer
 from peft.tuners.vera.layer import VeraLayer
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from adapt.adapter.methods.attached import Attached
 from adapt.adapter.methods.frozen import Base
@@ -48,10 +49,17 @@ def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
 
 
 def with_adapter(model: PreTrainedModel, config: PeftConfig, *, seed: int) -> PeftModel:
-    """`model` with a new adapter, random where `config` starts it at random."""
+    """`model` with a new adapter, random where `config` starts it at random. Raises InputError where peft does not take the model."""
     torch.manual_seed(seed)
-    with quiet_peft():
-        found = get_peft_model(model, config)
+    try:
+        with quiet_peft():
+            found = get_peft_model(model, config)
+    except (ValueError, NotImplementedError, AttributeError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"peft cannot put {config.peft_type} on {type(model).__name__}: {reason}",
+            hint="choose another method or base; docs/how-to/choose-a-base.md names what fits",
+        ) from None
     return cast(PeftModel, found)
 
 
@@ -69,12 +77,28 @@ def lora_config(model: PreTrainedModel, lora: LoraSpec, **further: Any) -> LoraC
 
 def target_modules(model: PreTrainedModel, lora: LoraSpec) -> tuple[str, ...]:
     """Last parts of the names of the linear modules that get an adapter, sorted. The output head never does: servers do not adapt it."""
-    head = cast(Any, model).get_output_embeddings()
-    linear = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and module is not head})
+    linear = sorted({name.rpartition(".")[2] for name in linear_modules(model)})
     if lora.target_modules == "all-linear":
         return tuple(linear)
     check_modules("lora.target_modules", lora.target_modules, linear, hint="or set it to all-linear")
     return tuple(sorted(set(lora.target_modules)))
+
+
+def linear_modules(model: PreTrainedModel) -> dict[str, torch.nn.Module]:
+    """The linear modules of `model` by their full names, GPT-2's with transposed weights among them, its output head not."""
+    head = cast(Any, model).get_output_embeddings()
+    return {name: module for name, module in model.named_modules() if module is not head and _is_linear(module)}
+
+
+def _is_linear(module: torch.nn.Module) -> bool:
+    """Whether it computes what its name says: routers of experts are linear modules that give more than one tensor."""
+    if not isinstance(module, torch.nn.Linear | Conv1D):
+        return False
+    if type(module).forward in (torch.nn.Linear.forward, Conv1D.forward) or not type(module).__module__.startswith("transformers."):
+        return True
+    weight: Any = module.weight
+    with torch.no_grad():
+        return isinstance(module(torch.zeros(1, weight.shape[1], dtype=weight.dtype, device=weight.device)), torch.Tensor)
 
 
 def check_modules(field: str, names: Iterable[str], known: Iterable[str], *, hint: str) -> None:
