@@ -87,3 +87,15 @@ def test_a_base_that_peft_cannot_adapt_is_refused_in_one_sentence(dataset: Datas
     tiny_base(tmp_path / "mamba", kind="mamba")
     with pytest.raises(InputError, match="mamba"):
         run(section(tmp_path, base="mamba"), tmp_path, dataset(), tmp_path / "out", base="mamba")
+
+
+def test_a_head_that_shares_the_embedding_is_no_module_to_thaw(kinds: Path, dataset: Dataset, tmp_path: Path) -> None:
+    settings = section(kinds, base="gpt2", method="freeze", lora=LoraSpec(), layers=0, modules=["lm_head"])
+    with pytest.raises(InputError, match="'lm_head' names lm_head, and no weight is theirs alone"):
+        run(settings, kinds, dataset(), tmp_path, base="gpt2")
+
+
+def test_contrastive_needs_passes_of_several_questions(kinds: Path, dataset: Dataset, tmp_path: Path) -> None:
+    settings = section(kinds, base="gpt2", objective="contrastive", batch_tokens=16)
+    with pytest.raises(InputError, match="every forward pass holds one question"):
+        run(settings, kinds, dataset(), tmp_path, base="gpt2")

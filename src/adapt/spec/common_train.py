@@ -5,13 +5,13 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from adapt.spec.distributed import DistributedSpec, distributed_problems
+from adapt.spec.combinations import combination_problems
+from adapt.spec.distributed import DistributedSpec
 from adapt.spec.methods import METHODS
 from adapt.spec.objective import ObjectiveSpec, SftObjective, StepName
 from adapt.spec.objectives import OBJECTIVES
 from adapt.spec.optimizer import AdamwOptimizer, OptimizerSpec, ParameterGroup
 from adapt.spec.section import Section
-from adapt.spec.speed import speed_problems
 
 
 class CommonTrain(Section):
@@ -93,29 +93,10 @@ class CommonTrain(Section):
         return {**values, "learning_rate": METHODS[method].learning_rate * _rate_of(values.get("objective"))}
 
     @model_validator(mode="after")
-    def _every_setting_is_read(self) -> Self:
-        if self.decay_ratio is not None and self.schedule != "wsd":
-            raise ValueError(f"decay_ratio is set, and schedule {self.schedule} does not read it; set schedule to wsd")
-        if self.label_smoothing and self.objective.kind not in ("sft", "pretrain"):
-            raise ValueError(f"label_smoothing is set, and objective {self.objective.kind} has no targets to smooth; sft and pretrain have")
-        if self.ema_decay is not None and getattr(self, "method", None) == "adalora":
-            raise ValueError("ema_decay is set, and a mean of adalora's weights has more ranks than asked for; unset it, or choose another method")
-        if self.cotraining == "fused" and (reason := self.keeps_passes_alone):
-            raise ValueError(f"cotraining is fused, and {reason}, so no forward pass could be shared; set it to interleaved")
-        for problem in (*distributed_problems(self), *speed_problems(self)):
+    def _goes_together(self) -> Self:
+        for problem in combination_problems(self):
             raise ValueError(problem)
         return self
-
-    @property
-    def keeps_passes_alone(self) -> str | None:
-        """Why forward passes cannot be shared with other trainings."""
-        method = getattr(self, "method", None)
-        if isinstance(method, str) and not METHODS[method].shares_passes:
-            return f"method {method} changes more of the model than low-rank updates of linear layers"
-        names = ("neftune_alpha", "gradient_checkpointing", "offload_activations", "distributed", "compile")
-        chosen = {"packing": "padded", "kernels": "liger", "attention": "flex"}
-        found = [f"{name} is set" for name in names if getattr(self, name)]
-        return next(iter([*found, *(f"{name} is {value}" for name, value in chosen.items() if getattr(self, name) == value)]), None)
 
     @property
     def peak_rate(self) -> float:

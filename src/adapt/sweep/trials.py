@@ -23,6 +23,7 @@ from adapt.errors import AdaptError, InputError, WorkspaceError
 from adapt.plan.resolve import resolve_adapter
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
+from adapt.spec.combinations import alone_reason
 from adapt.spec.load import load_specs
 from adapt.spec.resolved.train import TrainSection
 from adapt.spec.steps import named_steps
@@ -76,7 +77,7 @@ class Trials:
     def text(self, settings: Settings) -> str:
         """The spec's text that the trial is trained from: with shared forward passes where they are asked for and the settings allow them."""
         text = self.written(settings)
-        shares = self._fused and self._load(text).train.keeps_passes_alone is None
+        shares = self._fused and alone_reason(self._load(text).train) is None
         return rewritten(text, {"train.cotraining": "fused"}) if shares else text
 
     def section(self, settings: Settings) -> TrainSection:
