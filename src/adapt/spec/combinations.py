@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from adapt.spec.methods import METHODS
+from adapt.spec.objectives import OBJECTIVES
 
 if TYPE_CHECKING:
     from adapt.spec.common_train import CommonTrain
@@ -28,8 +29,6 @@ NOT_SHARDED: Mapping[str, str] = {
     "moe_lora": "updates of experts are computed outside the layers that own them",
 }
 """Methods that only `ddp` takes, and why."""
-REFERENCE_OBJECTIVES = ("dpo", "ipo", "kto")
-"""Objectives that read log-likelihoods of the model before the first step."""
 ONLY_ON_CUDA: Mapping[str, str] = {"kernels": "liger", "attention": "flex"}
 """Settings of which one choice runs on CUDA alone."""
 
@@ -117,7 +116,7 @@ def _in_several_processes(train: "CommonTrain") -> Iterator[str]:
         return
     if objective in ("ppo", "grpo"):
         yield f"distributed is set, and objective {objective} learns from answers that one process samples; unset it"
-    if objective in ("contrastive", "kto") and train.accumulate < spec.processes:
+    if OBJECTIVES[objective].passwise and train.accumulate < spec.processes:
         found = f"distributed.processes is {spec.processes}, and a forward pass of {objective} is not cut"
         yield f"{found}; set accumulate to {spec.processes} or more"
     if spec.strategy == "ddp":
@@ -127,7 +126,7 @@ def _in_several_processes(train: "CommonTrain") -> Iterator[str]:
     if train.optimizer.kind not in SHARDED_OPTIMIZERS:
         found = f"distributed.strategy is {spec.strategy}, and optimizer {train.optimizer.kind} needs whole weights"
         yield f"{found}; set the optimizer to {' or '.join(SHARDED_OPTIMIZERS)}, or the strategy to ddp"
-    if spec.strategy == "zero3" and objective in REFERENCE_OBJECTIVES:
+    if spec.strategy == "zero3" and OBJECTIVES[objective].referenced:
         found = f"distributed.strategy is zero3, and objective {objective} runs the model outside of training"
         yield f"{found}; set the strategy to fsdp2, zero2 or ddp"
     if train.dtype == "float16":
