@@ -20,33 +20,53 @@ _TEXT = (
 )
 
 
+_SIZES = {
+    "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 512,
+}  # fmt: skip
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "llama": ("llama", {"head_dim": 32}),
+    "qwen2": ("qwen2", {}),
+    "mixtral": ("mixtral", {"num_local_experts": 4, "num_experts_per_tok": 2}),
+    "gpt2": ("gpt2", {"n_inner": 128}),
+    "falcon": ("falcon", {"multi_query": True}),
+    "falcon-alibi": ("falcon", {"alibi": True, "bias": True, "multi_query": False, "parallel_attn": False}),
+    "falcon-grouped": ("falcon", {"new_decoder_architecture": True, "num_kv_heads": 2}),
+    "gpt-oss": ("gpt_oss", {"head_dim": 32, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 16,
+                            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}),
+    "gptj": ("gptj", {"rotary_dim": 8}),
+    "bloom": ("bloom", {}),
+    "mpt": ("mpt", {"d_model": 64, "n_layers": 2, "n_heads": 4, "max_seq_len": 512}),
+    "doge": ("doge", {}),
+    "llama4": ("llama4_text", {"head_dim": 32, "intermediate_size_mlp": 128, "num_local_experts": 4, "num_experts_per_tok": 1}),
+    "mamba": ("mamba", {"state_size": 8}),
+}  # fmt: skip
+"""Architectures by the name that tests give them: the kind of transformers, and what it has besides the common sizes. `qwen2` has biases;
+`mixtral`, `gpt-oss` and `llama4` have experts; `gpt2` has learned positions and transposed weights, `falcon-alibi` no positions at all."""
+_GROUPED = ("llama", "qwen2", "mixtral", "gpt-oss", "doge", "llama4")
+"""Kinds with fewer key-value heads than query heads."""
+
+
 def tiny_base(folder: Path, *, tied: bool = True, kind: str = "llama") -> Path:
     """Write the model into `folder` and return it: hidden 64, 2 layers, 4 query and 2 key-value heads, vocabulary 512, float32.
 
-    `kind`: `llama`; `qwen2`, which has biases; `mixtral`, which has 4 experts. `tied` shares the input embedding with the output head. The same
-    arguments give the same bytes.
+    `kind`: one of KINDS. `tied` shares the input embedding with the output head. The same arguments give the same bytes.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
     folder.mkdir(parents=True, exist_ok=True)
     _save_tokenizer(folder)
-    special: dict[str, Any] = {"llama": {"head_dim": 32}, "qwen2": {}, "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2}}[kind]
+    architecture, own = KINDS[kind]
+    sizes = _SIZES | {"num_key_value_heads": 2} if kind in _GROUPED else _SIZES
     config = AutoConfig.for_model(
-        kind,
+        architecture,
         vocab_size=VOCABULARY,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
         initializer_range=0.1,
         tie_word_embeddings=tied,
         bos_token_id=SPECIAL.index("<|im_start|>"),
         eos_token_id=SPECIAL.index("<|im_end|>"),
         pad_token_id=SPECIAL.index("<|im_end|>"),
-        **special,
+        **{**sizes, **own},
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -23,7 +23,7 @@ from adapt.adapter.training import Tracking, Training
 from adapt.artifact.manifest import verify
 from adapt.artifact.process import lives
 from adapt.errors import InputError, WorkspaceError
-from adapt.spec.distributed import NOT_SHARDED
+from adapt.spec.combinations import NOT_SHARDED
 from adapt.spec.lora import LoraSpec
 from adapt.spec.methods import METHODS
 from adapt.spec.train import TrainSpec

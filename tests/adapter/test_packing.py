@@ -1,5 +1,6 @@
 """Packed rows: every sequence has the states, the loss and the gradient that it has alone."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ from adapt.adapter.methods.door import attach
 from adapt.adapter.methods.frozen import Base
 from adapt.adapter.packing import obstacle
 from adapt.adapter.states import states_of
-from adapt.errors import InputError
 from adapt.spec.lora import LoraSpec
 from tests.adapter.test_train import _gradient, _lane, _losses
 from tests.adapter.trainings import BASE, records, run, section, write_dataset
@@ -65,17 +65,11 @@ def test_a_packed_training_learns_as_a_padded_one(workspace: Path, tmp_path: Pat
     assert _losses(tmp_path / "packed") == pytest.approx(_losses(tmp_path / "padded"), rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("method", "reason"),
-    [("prompt_tuning", "virtual tokens before every prompt"), ("p_tuning_v2", "virtual tokens"), ("longlora", "attention runs over the whole row")],
-)
-def test_packing_is_refused_where_it_would_not_be_exact(workspace: Path, tmp_path: Path, method: str, reason: str) -> None:
-    inputs = write_dataset(tmp_path / "data")
+@pytest.mark.parametrize("method", ["prompt_tuning", "p_tuning_v2", "longlora"])
+def test_a_method_whose_records_cannot_follow_each_other_is_padded(workspace: Path, tmp_path: Path, method: str) -> None:
     lora = LoraSpec(r=4) if method == "longlora" else LoraSpec()
-    with pytest.raises(InputError, match=f"train.packing is packed, and .*{reason}") as caught:
-        run(section(workspace, method=method, lora=lora, packing="packed"), workspace, inputs, tmp_path)
-    assert "auto or padded" in str(caught.value.hint)
-    run(section(workspace, method=method, lora=lora, epochs=0.1), workspace, inputs, tmp_path)
+    run(section(workspace, method=method, lora=lora, epochs=0.1), workspace, write_dataset(tmp_path / "data"), tmp_path)
+    assert json.loads((tmp_path / "adapter" / "training.json").read_bytes())["packing"] == "padded"
 
 
 def test_a_base_that_mixes_neighbours_is_found_out(workspace: Path) -> None:

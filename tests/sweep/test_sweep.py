@@ -5,7 +5,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from adapt.adapter.load import load_adapter
+from adapt.adapter.methods.frozen import Base
+from adapt.cli.main import adapt
+from adapt.errors import AdaptError
+from adapt.records import AlpacaRecord
+from adapt.spec.prompt import PinnedPrompt
+from tests.adapter.test_bases import own_loss
 from tests.workspace import run, tiny_workspace
 
 GIT = ("git", "-c", "user.name=someone", "-c", "user.email=someone@example.org")
@@ -16,6 +24,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tiny_workspace(tmp_path_factory.mktemp("sweep") / "w", ("alpha",), exports=False)
     run(root, "adapt", "build", "alpha", "--to", "dataset")
     return root
+
+
+@pytest.fixture(scope="module")
+def unbuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_workspace(tmp_path_factory.mktemp("bare") / "w", ("alpha",), exports=False)
+
+
+@pytest.fixture
+def bare(unbuilt: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace in which nothing is built, and the current folder."""
+    monkeypatch.chdir(unbuilt)
+    return unbuilt
 
 
 def test_a_grid_is_trained_compared_and_not_trained_twice(made: Path) -> None:
@@ -34,11 +54,80 @@ def test_a_grid_is_trained_compared_and_not_trained_twice(made: Path) -> None:
     assert sorted(path.stat().st_mtime_ns for path in (made / ".adapt" / "sweeps" / "alpha").glob("*/ahead/adapter/manifest.json")) == folders
 
 
-def test_a_setting_that_is_not_valid_is_said_before_anything_is_trained(made: Path) -> None:
-    done = run(made, "adapt", "sweep", "alpha", "-S", "lora.r=2,-1", check=False)
-    assert done.returncode == 1
-    assert "lora.r" in done.stderr
-    assert "Traceback" not in done.stderr
+def refusal(*arguments: str) -> str:
+    """What the command says, which must be one of the project's own errors."""
+    found = CliRunner().invoke(adapt, arguments).exception
+    assert isinstance(found, AdaptError), found
+    return str(found)
+
+
+@pytest.mark.parametrize(
+    ("assignments", "said"),
+    [
+        (
+            ["lora.rank=4,8"],
+            "-S lora.rank: unknown field 'rank'; allowed: lora_alpha, lora_dropout, r, target_modules, use_rslora\nhint: did you mean 'r'?",
+        ),
+        (["train.lr=1e-4,1e-3"], "-S train.lr: unknown field 'lr'"),
+        (["lora.r=2,-1"], "-S lora.r: -1: must be 1 or more"),
+        (["lora.r=int(400,600)"], "-S lora.r: 600: must be 512 or less"),
+        (["train.learning_rate=1e-3,2"], "-S train.learning_rate: 2: must be less than 1"),
+        (["train.schedule=cosine,cosin"], "hint: did you mean 'cosine'?"),
+        (["train.decay_ratio=0.1,0.2"], "decay_ratio is set, and schedule cosine does not read it"),
+        (["train.method=lora,bottleneck"], "'bottleneck' is not a method"),
+        (["train.max_length_tokens=64,1024"], "train.max_length_tokens leaves other validation records out"),
+        (["train.max_length_tokens=64,1024"], "--metric answer_loss"),
+    ],
+)
+def test_what_no_trial_could_be_is_said_before_anything_is_built(bare: Path, assignments: list[str], said: str) -> None:
+    trials = ["--trials", "2"] if "(" in assignments[0] else []
+    assert said in refusal("sweep", "alpha", *(f"-S{one}" for one in assignments), *trials)
+    assert not (bare / "data" / "corpus").exists()
+
+
+@pytest.mark.parametrize(
+    ("objective", "setting", "metric"),
+    [
+        ("dpo", "train.objective.beta=0.1,0.5", "answer_loss or --metric preference_accuracy"),
+        ("dpo", "train.objective.label_smoothing=0,0.1", "preference_accuracy"),
+        ("kto", "train.batch_tokens=256,512", "preference_accuracy"),
+        ("contrastive", "train.objective.temperature=0.05,0.1", "mrr"),
+        ("contrastive", "train.packing=packed,padded", "mrr"),
+        ("reward", "train.objective.centre_weight=0,0.1", "reward_accuracy"),
+        ("dpo", "train.objective=dpo,sft", "answer_loss"),
+    ],
+)
+def test_losses_that_settings_define_are_not_ranked(bare: Path, objective: str, setting: str, metric: str) -> None:
+    spec = bare / "specs" / "alpha.yaml"
+    before = spec.read_text()
+    spec.write_text(f"dataset: {{form: preference}}\ntrain: {{objective: {objective}}}\nexport: {{}}\nserving: {{enabled: false}}\n")
+    try:
+        found = refusal("sweep", "alpha", "-S", setting)
+    finally:
+        spec.write_text(before)
+    assert f"cannot be ranked by their validation losses: {setting.partition('=')[0]}" in found
+    assert f"--metric {metric}" in found
+
+
+def test_another_metric_ranks_by_the_records_that_every_trial_reads(made: Path) -> None:
+    """Held against transformers' own loss of the merged adapters."""
+    lines = (made / "data" / "dataset" / "alpha" / "validation.jsonl").read_text().splitlines()
+    records = [AlpacaRecord.model_validate_json(line) for line in lines]
+    base = made / "models" / "tiny"
+    prompt = Base(base).prompt(PinnedPrompt(kind="model"))
+    limit = sorted(prompt.encode(record).length for record in records)[len(records) // 2]
+    settings = ("-S", f"train.max_length_tokens={limit},1024", "-S", "train.label_smoothing=0,0.3")
+    done = run(made, "adapt", "sweep", "alpha", *settings, "--metric", "answer_loss", "--no-record", "--json")
+    trials = json.loads(done.stdout)["trials"]
+    assert [trial["score"] for trial in trials] == sorted(trial["score"] for trial in trials)
+    assert len({trial["validation_records"] for trial in trials}) == 2, "the limit does leave records out"
+    found = {}
+    for folder in (made / ".adapt" / "sweeps" / "alpha").glob("*/ahead/adapter"):
+        loaded = load_adapter(folder, base, dtype="float32", device="cpu")
+        examples = [one for record in records if (one := loaded.prompt.encode(record)).length <= limit]
+        found[folder] = own_loss(loaded.merge(), examples)
+    for trial in trials:
+        assert any(trial["score"] == pytest.approx(loss, rel=1e-4) for loss in found.values())
 
 
 def test_a_range_needs_a_number_of_trials(made: Path) -> None:

@@ -98,7 +98,7 @@ def causal_attention(model: PreTrainedModel | PeftModel) -> Iterator[None]:
     packed sequences. Inputs must be packed, or padded on the right, and come without a mask.
 
     Models in which some layer sees a part of the past alone stay as they are: transformers makes no mask for an implementation of ours. So do
-    models with keys and values before the prompt, which need one.
+    models with keys and values before the prompt, which need one, and models whose code calls its attention by itself, such as Falcon.
     """
     from transformers import AttentionInterface
 
@@ -107,7 +107,7 @@ def causal_attention(model: PreTrainedModel | PeftModel) -> Iterator[None]:
 
     causal = causal_model(model)
     usual = causal.config._attn_implementation
-    if usual != "sdpa" or not attends_to_all(causal) or has_prefix(model):
+    if usual != "sdpa" or not calls_by_name(causal) or not attends_to_all(causal) or has_prefix(model):
         yield
         return
     if causal.device.type == "cpu":
@@ -128,6 +128,11 @@ def has_varlen_kernel(model: PreTrainedModel) -> bool:
     from transformers.utils.import_utils import is_flash_attn_2_available
 
     return model.device.type == "cuda" and model.dtype in (torch.bfloat16, torch.float16) and bool(is_flash_attn_2_available())
+
+
+def calls_by_name(model: PreTrainedModel) -> bool:
+    """Whether the model looks its attention up by the name in its configuration, so that one of ours can take its place."""
+    return bool(getattr(model, "_supports_attention_backend", False))
 
 
 def attends_to_all(model: PreTrainedModel) -> bool:

@@ -68,21 +68,22 @@ class Plan:
         self._taken: list[int] = []
         """Steps taken from each epoch."""
         for epoch in range(int(epochs)):
-            self._taken.append(len(self._epoch(epoch)))
+            self._taken.append(len(self.epoch(epoch)))
         if share := epochs - int(epochs):
-            self._taken.append(max(1, round(share * len(self._epoch(int(epochs))))))
+            self._taken.append(max(1, round(share * len(self.epoch(int(epochs))))))
         self.steps = sum(self._taken)
-        self.mean_tokens = sum(lengths) / max(1, sum(len(step) for step in self._epoch(0)))
+        self.mean_tokens = sum(lengths) / max(1, sum(len(step) for step in self.epoch(0)))
         """Tokens in a forward pass, on average."""
 
     def after(self, done: int) -> Iterator[Step]:
         """The steps that follow the first `done`."""
         for epoch, taken in enumerate(self._taken):
             if done < taken:
-                yield from self._epoch(epoch)[done:taken]
+                yield from self.epoch(epoch)[done:taken]
             done = max(0, done - taken)
 
-    def _epoch(self, epoch: int) -> list[Step]:
+    def epoch(self, epoch: int) -> list[Step]:
+        """Every step of one epoch, counted from 0."""
         return plan_epoch(
             self._lengths, batch_tokens=self._batch_tokens, accumulate=self._accumulate, seed=self._seed, epoch=epoch, padded=self._padded
         )

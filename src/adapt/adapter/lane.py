@@ -71,6 +71,8 @@ class Lane:
             seed=seed,
             padded=not self.packed,
         )
+        if not objective.divisible:
+            objective.check_passes([[items[place] for place in micro] for step in self.plan.epoch(0) for micro in step])
         attached.begin(self.plan.steps)
         ranks.take_over(self.model, self.weights, self.optimiser, settings.max_grad_norm)
         self.average = None if settings.ema_decay is None else Average(self.weights, settings.ema_decay)

@@ -45,8 +45,9 @@ def obstacle(attached: Attached) -> str | None:
     try:
         with torch.no_grad():
             padded, packed = (_rows(states_of(attached, _PROBES, packed=packed)) for packed in (False, True))
-    except TypeError:
-        return f"{type(attached.causal).__name__} takes no positions"
+    except (TypeError, ValueError, RuntimeError) as error:
+        log.debug("packed sequences were refused: %s", error)
+        return f"{type(attached.causal).__name__} takes no sequences that follow each other in one row"
     finally:
         attached.model.train(was_training)
     difference = float((packed - padded).abs().mean() / padded.abs().mean())

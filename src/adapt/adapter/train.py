@@ -30,7 +30,7 @@ from adapt.artifact.staging import staged
 from adapt.base.load import resolve_device
 from adapt.base.numerics import AUTO, NumericClass, choose_dtype, multiplies_bfloat16, numeric_class
 from adapt.errors import InputError
-from adapt.spec.common_train import CommonTrain
+from adapt.spec.combinations import device_problems
 from adapt.spec.methods import METHODS
 from adapt.spec.resolved.train import TrainSection
 
@@ -272,17 +272,9 @@ def _class_of(numerics: NumericClass, ranks: Ranks) -> NumericClass:
 
 def _checked_device(section: TrainSection) -> str:
     device = resolve_device(section.train.device)
-    if device == "cpu" and section.train.dtype == "float16":
-        raise InputError(
-            "train.dtype is float16, and training runs on a CPU, where half precision has no loss scaling",
-            hint="set train.dtype to auto, bfloat16 or float32",
-        )
-    if device == "cpu" and section.train.offload_activations:
-        raise InputError("train.offload_activations is set, and training runs on a CPU, where activations are already", hint="set it to false")
-    for name, value in (("kernels", "liger"), ("attention", "flex")):
-        if device == "cpu" and getattr(section.train, name) == value:
-            other = CommonTrain.model_fields[name].default
-            raise InputError(f"train.{name} is {value}, which runs on CUDA alone, and training runs on a CPU", hint=f"set it to {other}")
+    for problem in device_problems(section.train, device):
+        reason, _, remedy = problem.partition("; ")
+        raise InputError(f"train.{reason}", hint=remedy)
     return device
 
 

@@ -8,6 +8,18 @@ import torch
 from peft import PeftModel, PrefixTuningConfig
 from transformers import PreTrainedModel
 
+from adapt.errors import InputError
+
+
+def decoder_of(causal: PreTrainedModel) -> Any:
+    """The part of `causal` below its head; some have it under another name than their class says. Raises InputError when it is nowhere."""
+    for name in (causal.base_model_prefix, "model", "transformer"):
+        if (found := getattr(causal, name, None)) is not None:
+            return found
+    raise InputError(
+        f"the decoder of {type(causal).__name__} was not found", hint="choose another base; docs/how-to/choose-a-base.md names what fits"
+    )
+
 
 def has_prefix(model: PreTrainedModel | PeftModel) -> bool:
     """Whether keys and values stand before the prompt now."""
@@ -26,7 +38,7 @@ def prompted_states(model: PeftModel, ids: torch.Tensor) -> torch.Tensor:
     """Last hidden states (batch, tokens, size) of right-padded `ids` behind the virtual tokens, whose own states are left out."""
     whole: Any = model
     causal = whole.get_base_model()
-    decoder = getattr(causal, causal.base_model_prefix)
+    decoder = decoder_of(causal)
     prompts = whole.get_prompt(batch_size=len(ids))
     if has_prefix(model):
         found: torch.Tensor = decoder(input_ids=ids, past_key_values=prompts, use_cache=False).last_hidden_state

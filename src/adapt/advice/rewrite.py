@@ -55,7 +55,7 @@ def rewritten(text: str, settings: Mapping[str, Any]) -> str:
             section[name] = value
         else:  # before the others, since what follows the last one, empty lines and comments, belongs to it
             section.insert(0, name, value)
-    if method := settings.get("train.method"):
+    if (method := settings.get("train.method")) in METHODS:  # another is refused where the text is checked
         _drop_unread(content, str(method))
     out = io.StringIO()
     yaml.dump(content, out)

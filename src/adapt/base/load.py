@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from adapt.errors import InputError
 
 if TYPE_CHECKING:
-    from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import BitsAndBytesConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
 def resolve_device(device: str) -> str:
@@ -39,13 +39,15 @@ def load_model(folder: Path, *, dtype: str, device: str, quantization: BitsAndBy
     import torch
     from transformers import AutoModelForCausalLM
 
+    config = load_config(folder)
     with quiet_loading():
         model: Any = AutoModelForCausalLM.from_pretrained(
             str(folder),
+            config=config,
             dtype=getattr(torch, dtype),
             device_map={"": device},
             quantization_config=quantization,
-            attn_implementation="sdpa",
+            attn_implementation=attention_for(config),
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
@@ -53,6 +55,34 @@ def load_model(folder: Path, *, dtype: str, device: str, quantization: BitsAndBy
     model.eval()
     found: PreTrainedModel = model
     return found
+
+
+def load_config(folder: Path) -> PretrainedConfig:
+    """The configuration of the model in `folder`."""
+    from transformers import AutoConfig
+
+    config: PretrainedConfig = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    return config
+
+
+def causal_class(config: PretrainedConfig) -> type[PreTrainedModel] | None:
+    """The causal language model that transformers makes of `config`; None where it knows none."""
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    mapping: Any = MODEL_FOR_CAUSAL_LM_MAPPING
+    found: Any = mapping.get(type(config), None)
+    kind: type[PreTrainedModel] | None = found[0] if isinstance(found, tuple) else found
+    return kind
+
+
+def attention_for(config: PretrainedConfig) -> str:
+    """The attention of the model of `config`: torch's fused one, or its own where that gives other states.
+
+    Models with attention sinks cannot take the fused one. Where no mask is made for it, Falcon leaves its linear biases (alibi) out, and Doge
+    its own choice of what is seen.
+    """
+    own = getattr(config, "alibi", False) or config.model_type == "doge"
+    return "sdpa" if getattr(causal_class(config), "_supports_sdpa", True) and not own else "eager"
 
 
 @contextmanager

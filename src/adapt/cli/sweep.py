@@ -10,12 +10,20 @@ from adapt.cli.sections import spin_briefly
 from adapt.errors import StageError
 from adapt.plan.build import build
 from adapt.plan.repro import one_build_at_a_time
+from adapt.spec.comparison import LOSS, METRICS
 
 
 @click.command("sweep")
 @click.argument("spec", shell_complete=complete_names)
 @click.option(
     "-S", "--set", "assignments", multiple=True, required=True, metavar="FIELD=VALUES", help="lora.r=8,16,32 or train.learning_rate=log(1e-5,1e-3)"
+)
+@click.option(
+    "--metric",
+    type=click.Choice([LOSS, *METRICS]),
+    default=LOSS,
+    show_default=True,
+    help="What trials are ranked by: their own validation losses, or a metric that no setting of theirs defines.",
 )
 @click.option("--trials", type=click.IntRange(min=1), help="Search with so many trials (Optuna) in place of the whole grid.")
 @click.option("--at-once", type=click.IntRange(min=1), default=8, show_default=True, help="Trials that are trained together.")
@@ -31,6 +39,7 @@ def sweep_command(  # noqa: PLR0913
     spec: str,
     assignments: tuple[str, ...],
     *,
+    metric: str,
     trials: int | None,
     at_once: int,
     fused: bool,
@@ -40,7 +49,7 @@ def sweep_command(  # noqa: PLR0913
     write: bool,
     as_json: bool,
 ) -> None:
-    """Train variants of SPEC together and compare their validation losses."""
+    """Train variants of SPEC together and compare them by their validation losses, or by another metric."""
     from adapt.sweep.record import obstacle
     from adapt.sweep.record import record as record_trials
     from adapt.sweep.space import check_end, parse
@@ -52,13 +61,25 @@ def sweep_command(  # noqa: PLR0913
     specs, space = synced_specs(workspace), parse(assignments)
     check_end(space, trials)
     [name] = spec_names(workspace, [spec], specs)
+    progress = progress_for_terminal()
+    runner = Trials(workspace, name, fused=fused, progress=progress)
+    runner.check_settings(space, metric)
+    if metric != LOSS and trials is not None and prune:
+        click.echo(f"no trial is given up early: {metric} is measured at its end", err=True)
     before = "step" if specs[name].steps else "dataset"
     if failed := [one.stage for one in build(workspace, {name: specs[name]}, to=before) if one.outcome in ("failed", "skipped")]:
         raise StageError(f"what trials are trained from could not be built: {', '.join(failed)}")
-    progress = progress_for_terminal()
     with one_build_at_a_time(workspace):
-        runner = Trials(workspace, name, fused=fused, progress=progress)
-        found = sweep(runner, workspace.sweep(name), space, trials=trials, at_once=at_once, prune=prune, seed=specs[name].seed)
+        found = sweep(
+            runner,
+            workspace.sweep(name),
+            space,
+            metric=metric,
+            trials=trials,
+            at_once=at_once,
+            prune=prune,
+            seed=specs[name].seed,
+        )
         experiments: list[str] = []
         if record and (reason := obstacle(workspace)):
             click.echo(f"warning: trials are not recorded as experiments: {reason}", err=True)
@@ -67,15 +88,16 @@ def sweep_command(  # noqa: PLR0913
     if write:
         workspace.spec(name).write_text(runner.written(found[0].settings), encoding="utf-8")
     if as_json:
-        print_json({"adapter": name, "trials": [asdict(trial) for trial in found], "experiments": experiments, "written": write})
+        print_json({"adapter": name, "metric": metric, "trials": [asdict(trial) for trial in found], "experiments": experiments, "written": write})
         return
-    rows = [(str(one.number), shown(one.settings), _loss(one.validation_loss), str(one.steps or "-"), one.outcome) for one in found]
-    print_table(("trial", "settings", "validation loss", "steps", "outcome"), rows)
+    title = "validation loss" if metric == LOSS else metric
+    rows = [(str(one.number), shown(one.settings), _figure(one.score), str(one.steps or "-"), one.outcome) for one in found]
+    print_table(("trial", "settings", title, "steps", "outcome"), rows)
     click.echo(f"\nbest: {shown(found[0].settings)}{'; written to ' + workspace.shown(workspace.spec(name)) if write else ''}")
     click.echo(f"curves: {workspace.shown(workspace.sweep(name) / 'losses.svg')}")
     if experiments:
         click.echo("experiments: dvc exp show --only-changed; take one with dvc exp apply NAME")
 
 
-def _loss(value: float | None) -> str:
+def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"

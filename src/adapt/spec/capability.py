@@ -9,6 +9,7 @@ from typing import Any
 
 from adapt.spec.adapter import AdapterSpec
 from adapt.spec.chain import chain_problems
+from adapt.spec.combinations import shape_problems
 from adapt.spec.export import ALONE, MergedExport
 from adapt.spec.methods import LORA_FIELDS, MAX_SERVED_RANK, METHODS, Method
 
@@ -17,7 +18,21 @@ def capability_problems(spec: AdapterSpec, own: Mapping[str, Any]) -> list[str]:
     """What the spec asks of its method that the method cannot do or does not read."""
     method = METHODS[spec.train.method]
     lora = own.get("lora")
-    return [*_unread(method, lora if isinstance(lora, Mapping) else {}), *_rank(spec, method), *_exports(spec, method), *chain_problems(spec)]
+    own_lora = lora if isinstance(lora, Mapping) else {}
+    return [
+        *_unread(method, own_lora),
+        *_rank(spec, method),
+        *_shapes(spec),
+        *_exports(spec, method),
+        *chain_problems(spec),
+    ]
+
+
+def _shapes(spec: AdapterSpec) -> Iterator[str]:
+    trainings = {f"steps.{name}.train": (step.train, step.lora) for name, step in spec.steps.items()}
+    for path, (train, lora) in {**trainings, "train": (spec.train, spec.lora)}.items():
+        for problem in shape_problems(train, lora):
+            yield f"{path}: {problem}"
 
 
 def _unread(method: Method, lora: Mapping[str, Any]) -> Iterator[str]:

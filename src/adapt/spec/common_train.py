@@ -1,17 +1,18 @@
 """What every training method has in section `train`."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from adapt.spec.distributed import DistributedSpec, distributed_problems
+from adapt.spec.combinations import combination_problems
+from adapt.spec.comparison import Defines
+from adapt.spec.distributed import DistributedSpec
 from adapt.spec.methods import METHODS
 from adapt.spec.objective import ObjectiveSpec, SftObjective, StepName
 from adapt.spec.objectives import OBJECTIVES
 from adapt.spec.optimizer import AdamwOptimizer, OptimizerSpec, ParameterGroup
 from adapt.spec.section import Section
-from adapt.spec.speed import speed_problems
 
 
 class CommonTrain(Section):
@@ -19,7 +20,7 @@ class CommonTrain(Section):
 
     objective: ObjectiveSpec = SftObjective()
     """What is minimised: a kind, such as `dpo`, or a section with its settings; see docs/methods.md."""
-    start_from: StepName | None = None
+    start_from: Annotated[StepName | None, Defines("is what likelihoods are held against", "referenced")] = None
     """Step of `steps` whose adapter is trained further; unset: a new adapter."""
     epochs: float = Field(default=2.0, gt=0, le=100)
     """Passes over the training records."""
@@ -35,13 +36,13 @@ class CommonTrain(Section):
     """For `wsd`: share of the steps in which the rate falls linearly to zero; unset: 0.2."""
     warmup_ratio: float = Field(default=0.05, ge=0, lt=1)
     """Share of the steps in which the rate rises to its peak."""
-    batch_tokens: int = Field(default=2048, ge=16)
+    batch_tokens: Annotated[int, Defines("decides what stands beside a record in a pass", "passwise")] = Field(default=2048, ge=16)
     """Tokens in one forward pass, padding included, at most; a longer record makes a batch of its own."""
-    packing: Literal["auto", "packed", "padded"] = "auto"
+    packing: Annotated[Literal["auto", "packed", "padded"], Defines("decides what stands beside a record in a pass", "passwise")] = "auto"
     """Records behind each other in one row, kept apart exactly, or side by side and padded; `auto` packs where base, method and kernels allow it."""
     accumulate: int = Field(default=1, ge=1)
     """Forward passes per optimiser step; the loss is the mean over all their response tokens."""
-    max_length_tokens: int = Field(default=1024, ge=16)
+    max_length_tokens: Annotated[int, Defines("leaves other validation records out")] = Field(default=1024, ge=16)
     """Longest record in tokens, prompt included; longer ones are left out and counted."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay; with `sgd` it is added to the gradient."""
@@ -94,29 +95,10 @@ class CommonTrain(Section):
         return {**values, "learning_rate": METHODS[method].learning_rate * _rate_of(values.get("objective"))}
 
     @model_validator(mode="after")
-    def _every_setting_is_read(self) -> Self:
-        if self.decay_ratio is not None and self.schedule != "wsd":
-            raise ValueError(f"decay_ratio is set, and schedule {self.schedule} does not read it; set schedule to wsd")
-        if self.label_smoothing and self.objective.kind not in ("sft", "pretrain"):
-            raise ValueError(f"label_smoothing is set, and objective {self.objective.kind} has no targets to smooth; sft and pretrain have")
-        if self.ema_decay is not None and getattr(self, "method", None) == "adalora":
-            raise ValueError("ema_decay is set, and a mean of adalora's weights has more ranks than asked for; unset it, or choose another method")
-        if self.cotraining == "fused" and (reason := self.keeps_passes_alone):
-            raise ValueError(f"cotraining is fused, and {reason}, so no forward pass could be shared; set it to interleaved")
-        for problem in (*distributed_problems(self), *speed_problems(self)):
+    def _goes_together(self) -> Self:
+        for problem in combination_problems(self):
             raise ValueError(problem)
         return self
-
-    @property
-    def keeps_passes_alone(self) -> str | None:
-        """Why forward passes cannot be shared with other trainings."""
-        method = getattr(self, "method", None)
-        if isinstance(method, str) and not METHODS[method].shares_passes:
-            return f"method {method} changes more of the model than low-rank updates of linear layers"
-        names = ("neftune_alpha", "gradient_checkpointing", "offload_activations", "distributed", "compile")
-        chosen = {"packing": "padded", "kernels": "liger", "attention": "flex"}
-        found = [f"{name} is set" for name in names if getattr(self, name)]
-        return next(iter([*found, *(f"{name} is {value}" for name, value in chosen.items() if getattr(self, name) == value)]), None)
 
     @property
     def peak_rate(self) -> float:

@@ -5,10 +5,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
+from adapt.spec.comparison import Defines
 from adapt.spec.patterns import PART_NAME
 from adapt.spec.section import Section
 
 StepName = Annotated[str, StringConstraints(pattern=PART_NAME)]
+_Scale = Annotated[float, Defines("is a factor or a term of the loss")]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -31,9 +33,9 @@ class DpoObjective(Section):
 
     kind: Literal["dpo"]
     """What is minimised."""
-    beta: float = Field(default=0.1, gt=0)
+    beta: _Scale = Field(default=0.1, gt=0)
     """Factor of the implicit reward: larger stays nearer to the start."""
-    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    label_smoothing: _Scale = Field(default=0.0, ge=0, lt=0.5)
     """Share of the pairs that are taken to be labelled the wrong way round."""
 
 
@@ -42,7 +44,7 @@ class IpoObjective(Section):
 
     kind: Literal["ipo"]
     """What is minimised."""
-    beta: float = Field(default=0.1, gt=0)
+    beta: _Scale = Field(default=0.1, gt=0)
     """The paper's tau: the margin is drawn to 1 / (2 beta)."""
 
 
@@ -51,11 +53,11 @@ class KtoObjective(Section):
 
     kind: Literal["kto"]
     """What is minimised."""
-    beta: float = Field(default=0.1, gt=0)
+    beta: _Scale = Field(default=0.1, gt=0)
     """Factor of the implicit reward."""
-    desirable_weight: float = Field(default=1.0, ge=0)
+    desirable_weight: _Scale = Field(default=1.0, ge=0)
     """Weight of better answers."""
-    undesirable_weight: float = Field(default=1.0, ge=0)
+    undesirable_weight: _Scale = Field(default=1.0, ge=0)
     """Weight of worse answers."""
 
     @model_validator(mode="after")
@@ -70,7 +72,7 @@ class OrpoObjective(Section):
 
     kind: Literal["orpo"]
     """What is minimised."""
-    odds_weight: float = Field(default=0.1, gt=0)
+    odds_weight: _Scale = Field(default=0.1, gt=0)
     """The paper's lambda: weight of the odds ratio beside the likelihood of the better answer."""
 
 
@@ -79,9 +81,9 @@ class SimpoObjective(Section):
 
     kind: Literal["simpo"]
     """What is minimised."""
-    beta: float = Field(default=2.0, gt=0)
+    beta: _Scale = Field(default=2.0, gt=0)
     """Factor of the mean log-likelihoods."""
-    gamma: float = Field(default=1.0, ge=0)
+    gamma: _Scale = Field(default=1.0, ge=0)
     """Margin that the better answer shall have."""
 
 
@@ -90,7 +92,7 @@ class RewardObjective(Section):
 
     kind: Literal["reward"]
     """What is minimised."""
-    centre_weight: float = Field(default=0.01, ge=0)
+    centre_weight: _Scale = Field(default=0.01, ge=0)
     """Weight of the squared sum of a pair's rewards, which keeps rewards about zero (Eisenstein et al. 2023, arXiv:2312.09244)."""
 
 
@@ -193,11 +195,11 @@ class RewardSource(Section):
 class _RolloutObjective(Section):
     """What objectives have that learn from the model's own answers."""
 
-    reward: RewardSource
+    reward: Annotated[RewardSource, Defines("is what answers are worth")]
     """What its answers are worth."""
     temperature: float = Field(default=1.0, gt=0)
     """Temperature that answers are drawn with."""
-    max_new_tokens: int = Field(default=128, ge=1)
+    max_new_tokens: Annotated[int, Defines("is where answers are cut that are rewarded")] = Field(default=128, ge=1)
     """Longest answer, in tokens."""
     clip: float = Field(default=0.2, gt=0, lt=1)
     """Change of an answer token's probability beyond which it is pushed no further; answers are fresh in the first of `inner_iterations`, and
@@ -240,9 +242,9 @@ class ContrastiveObjective(Section):
 
     kind: Literal["contrastive"]
     """What is minimised."""
-    temperature: float = Field(default=0.05, gt=0)
+    temperature: _Scale = Field(default=0.05, gt=0)
     """Divisor of cosines."""
-    pooling: Literal["mean", "last"] = "mean"
+    pooling: Annotated[Literal["mean", "last"], Defines("is how texts become what is compared")] = "mean"
     """A text's embedding: the mean of its tokens' hidden states, or the last one's."""
 
 

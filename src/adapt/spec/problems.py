@@ -78,9 +78,16 @@ def spec_problems(error: ValidationError, model: type[BaseModel], origin: Mappin
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that `word` most likely meant, or None."""
-    found = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
-    return found[0] if found else None
+    """The choice that `word` most likely meant, or None: one that is spelled nearly so, else one that it shortens or spells out."""
+    known = list(choices)
+    found = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return found[0] if found else next((choice for choice in known if word and _abbreviates(word, choice)), None)
+
+
+def _abbreviates(word: str, choice: str) -> bool:
+    """`alpha` and `lora_alpha`, `lr` and `learning_rate`, `rank` and `r`."""
+    parts = choice.split("_")
+    return word in parts or word == "".join(part[0] for part in parts if part) or (len(parts) == 1 and word.startswith(choice))
 
 
 def _complaint(detail: Any, place: _Place) -> _Complaint:

@@ -57,12 +57,6 @@ class GaloreTrain(CommonTrain):
     projection_scale: float = Field(default=2.0, gt=0)
     """Factor on the update of projected matrices."""
 
-    @model_validator(mode="after")
-    def _has_its_own_optimizer(self) -> Self:
-        if self.optimizer.kind != "adamw":
-            raise ValueError(f"optimizer is {self.optimizer.kind}, and galore is an AdamW of its own; set it to adamw")
-        return self
-
 
 class BottleneckTrain(CommonTrain):
     """Small layers with a bottleneck inside each decoder layer, the base frozen."""
@@ -105,17 +99,7 @@ class PromptTuningTrain(CommonTrain):
     """Text whose embeddings the virtual tokens begin with, repeated or cut to fit; unset: tokens of the vocabulary at random."""
 
 
-class _PrefixCache(CommonTrain):
-    """What methods share that put keys and values before the prompt."""
-
-    @model_validator(mode="after")
-    def _keeps_activations(self) -> Self:
-        if self.gradient_checkpointing and getattr(self, "method", None) in ("prefix_tuning", "p_tuning_v2"):
-            raise ValueError("gradient_checkpointing does not work with keys and values before the prompt; set it to false")
-        return self
-
-
-class PrefixTrain(_PrefixCache):
+class PrefixTrain(CommonTrain):
     """Virtual tokens whose keys or embeddings an encoder gives while training (prefix tuning; P-tuning)."""
 
     method: Literal["prefix_tuning", "p_tuning"]
@@ -126,7 +110,7 @@ class PrefixTrain(_PrefixCache):
     """Hidden units of the encoder, which is not kept after training."""
 
 
-class DeepPromptTrain(_PrefixCache):
+class DeepPromptTrain(CommonTrain):
     """Keys and values of virtual tokens in every layer, trained directly (Liu et al. 2021, arXiv:2110.07602)."""
 
     method: Literal["p_tuning_v2"]

@@ -72,6 +72,16 @@ def grid(space: Space) -> list[Settings]:
     return [dict(zip(space, combination, strict=True)) for combination in product(*values)]
 
 
+def corners(space: Space) -> list[Settings]:
+    """Every combination of choices and of the bounds of ranges: what a sweep of `space` can reach at its ends."""
+    ends = {path: list(values.values) if isinstance(values, Choices) else _bounds(values) for path, values in space.items()}
+    return [dict(zip(space, combination, strict=True)) for combination in product(*ends.values())]
+
+
+def _bounds(values: Range) -> list[int | float]:
+    return [int(bound) if values.kind == "int" else bound for bound in (values.low, values.high)]
+
+
 def _values(assignment: str, text: str) -> Choices | Range:
     if found := _RANGE.fullmatch(text):
         low, high = (_number(assignment, found[bound]) for bound in ("low", "high"))

@@ -7,27 +7,32 @@ is killed goes on where it was.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from adapt.adapter.ahead import curve_of, is_ahead, report_of, train_ahead
+from adapt.adapter.ahead import FOLDER, curve_of, is_ahead, report_of, train_ahead
+from adapt.adapter.load import read_training
 from adapt.adapter.training import Training, TrainingsError
 from adapt.advice.rewrite import rewritten
 from adapt.artifact.manifest import section_digest
 from adapt.artifact.progress import Progress
 from adapt.base.prepare import prepare
-from adapt.errors import AdaptError, InputError, WorkspaceError
+from adapt.errors import AdaptError, InputError, SpecError, WorkspaceError
 from adapt.plan.resolve import resolve_adapter
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
+from adapt.spec.combinations import alone_reason
+from adapt.spec.common_train import CommonTrain
+from adapt.spec.comparison import LOSS, incomparable, metrics_for
 from adapt.spec.load import load_specs
 from adapt.spec.resolved.train import TrainSection
 from adapt.spec.steps import named_steps
+from adapt.sweep.metrics import measure, shared_records
 from adapt.sweep.search import PrunedError
-from adapt.sweep.space import Settings, Space
+from adapt.sweep.space import Settings, Space, corners
 
 Outcome = Literal["done", "pruned", "failed"]
 
@@ -46,6 +51,10 @@ class Trial:
     """Validation loss by step."""
     reason: str = ""
     """Why it did not end."""
+    validation_records: int | None = None
+    """Validation records behind the loss."""
+    score: float | None = None
+    """The metric that trials are ranked by: the validation loss itself, or what was asked for in its place."""
 
 
 def shown(settings: Settings) -> str:
@@ -62,6 +71,22 @@ class Trials:
         self._fused = fused
         self.folder = workspace.private / "sweeps" / name
 
+    def check_settings(self, space: Space, metric: str) -> None:
+        """Raise SpecError for settings that make no valid spec, and InputError for trials that could not be ranked by `metric`.
+
+        Nothing needs to be built for it.
+        """
+        problems: dict[str, None] = {}
+        trains = []
+        for settings in corners(space):
+            try:
+                trains.append(self._load(self.written(settings)).train)
+            except SpecError as error:
+                problems.update(dict.fromkeys(_laid_at(space, problem) for problem in error.problems))
+        if problems:
+            raise SpecError(list(problems))
+        check_metric(trains, metric)
+
     def check(self, space: Space) -> None:
         """Raise InputError where trials of `space` could not be compared."""
         if not (self._workspace.dataset(self.name) / "validation.jsonl").stat().st_size:
@@ -76,7 +101,7 @@ class Trials:
     def text(self, settings: Settings) -> str:
         """The spec's text that the trial is trained from: with shared forward passes where they are asked for and the settings allow them."""
         text = self.written(settings)
-        shares = self._fused and self._load(text).train.keeps_passes_alone is None
+        shares = self._fused and alone_reason(self._load(text).train) is None
         return rewritten(text, {"train.cotraining": "fused"}) if shares else text
 
     def section(self, settings: Settings) -> TrainSection:
@@ -91,6 +116,26 @@ class Trials:
             return load_specs(self._workspace.root, [path])[self.name]
         finally:
             shutil.rmtree(path.parent)
+
+    def scored(self, trials: Sequence[Trial], metric: str, space: Space) -> list[Trial]:
+        """`trials`, each with its score: its own validation loss, or `metric` on the validation records that all of them read."""
+        if metric == LOSS:
+            return [replace(trial, score=trial.validation_loss) for trial in trials]
+        done = {trial.number: self.training(trial.settings) for trial in trials if trial.outcome == "done"}
+        if not done:
+            return list(trials)
+        adapters = {number: training.work / FOLDER / "adapter" for number, training in done.items()}
+        sections = [training.section for training in done.values()]
+        base = prepare(sections[0].base, root=self._workspace.root, cache=self._workspace.cache, progress=self._progress)
+        limits = [self._load(self.written(settings)).train.max_length_tokens for settings in corners(space)]
+        validation = self._workspace.dataset(self.name) / "validation.jsonl"
+        records = shared_records(next(iter(adapters.values())), base, validation, longest=min(limits))
+        scores = {}
+        with self._progress.task(f"measuring {metric}", total=len(adapters)) as task:
+            for number, adapter in adapters.items():
+                scores[number] = measure(metric, adapter, base, records, batch_tokens=sections[0].train.batch_tokens)
+                task.advance()
+        return [replace(trial, score=scores.get(trial.number)) for trial in trials]
 
     def training(self, settings: Settings) -> Training:
         """The trial's training; its folders belong to its section."""
@@ -128,4 +173,25 @@ def _trial(number: int, settings: Settings, training: Training, error: AdaptErro
         shutil.rmtree(training.work, ignore_errors=True)
         return Trial(number, settings, "pruned" if isinstance(error, PrunedError) else "failed", None, None, (), str(error or "it was not trained"))
     report = report_of(training)
-    return Trial(number, settings, "done", report.validation_loss, report.steps, tuple(curve_of(training)))
+    measured = int(read_training(training.work / FOLDER / "adapter")["records"]["validation"])
+    curve = tuple(curve_of(training))
+    return Trial(number, settings, "done", report.validation_loss, report.steps, curve, validation_records=measured)
+
+
+def check_metric(trains: Sequence[CommonTrain], metric: str) -> None:
+    """Raise InputError where `metric` would not mean the same for all of `trains`."""
+    able = metrics_for(trains)
+    ways = f"name a metric that no setting of these defines: --metric {' or --metric '.join(able)}" if able else "sweep other settings"
+    if metric == LOSS:
+        if reason := incomparable(trains):
+            raise InputError(f"trials cannot be ranked by their validation losses: {reason}, and it differs between them", hint=ways)
+    elif metric not in able:
+        kinds = ", ".join(sorted({train.objective.kind for train in trains}))
+        raise InputError(f"--metric {metric}: what trains with objective {kinds} does not have it", hint=ways)
+
+
+def _laid_at(space: Space, problem: str) -> str:
+    """A problem of a trial's spec, under the name of the setting that brings it."""
+    _, _, rest = problem.partition(": ")
+    path = rest.partition(": ")[0]
+    return f"-S {rest}" if path in space else f"with -S {' -S '.join(space)}: {rest}"

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from adapt.adapter.methods.attached import Attached
 from adapt.adapter.methods.frozen import Base
-from adapt.adapter.methods.lowrank import TASK, check_modules, with_adapter
+from adapt.adapter.methods.lowrank import TASK, check_modules, linear_modules, with_adapter
 from adapt.errors import InputError
 from adapt.spec.resolved.train import TrainSection
 from adapt.spec.train import Ia3Train
@@ -59,7 +59,7 @@ def _ia3(model: PreTrainedModel, train: Ia3Train) -> IA3Config:
     from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as TARGETS
 
     outputs, inputs = train.scaled_modules, train.scaled_input_modules
-    linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    linear = {name.rpartition(".")[2] for name in linear_modules(model)}
     if outputs is None or inputs is None:
         kind = str(cast(Any, model.config).model_type)
         if kind not in TARGETS:

@@ -14,6 +14,7 @@ from peft import LoHaConfig, LoKrConfig, LoraConfig, PeftConfig, PeftModel, Vera
 from peft.tuners.lora.layer import LoraLayer
 from peft.tuners.vera.layer import VeraLayer
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from adapt.adapter.methods.attached import Attached
 from adapt.adapter.methods.coverage import check_coverage, exact_targets, language_names, own_names
@@ -49,12 +50,19 @@ def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
 
 
 def with_adapter(model: PreTrainedModel, config: PeftConfig, *, seed: int) -> PeftModel:
-    """`model` with a new adapter, random where `config` starts it at random."""
+    """`model` with a new adapter, random where `config` starts it at random. Raises InputError where peft does not take the model."""
     torch.manual_seed(seed)
-    with quiet_peft(), own_names():
-        found = cast(PeftModel, get_peft_model(model, config))
-    check_coverage(found, config)
-    return found
+    try:
+        with quiet_peft(), own_names():
+            adapted = cast(PeftModel, get_peft_model(model, config))
+    except (ValueError, NotImplementedError, AttributeError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"peft cannot put {config.peft_type} on {type(model).__name__}: {reason}",
+            hint="choose another method or base; docs/how-to/choose-a-base.md names what fits",
+        ) from None
+    check_coverage(adapted, config)
+    return adapted
 
 
 def lora_config(model: PreTrainedModel, lora: LoraSpec, **further: Any) -> LoraConfig:
@@ -74,13 +82,30 @@ def target_modules(model: PreTrainedModel, lora: LoraSpec) -> tuple[str, ...]:
 
     The output head never gets one, since servers do not adapt it; nor do towers for pictures and sounds.
     """
-    head, language = cast(Any, model).get_output_embeddings(), language_names(model)
-    linear = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and module is not head and name in language]
+    language = language_names(model)
+    linear = [name for name in linear_modules(model) if name in language]
     leaves = {name.rpartition(".")[2] for name in linear}
     if lora.target_modules != "all-linear":
         check_modules("lora.target_modules", lora.target_modules, leaves, hint="or set it to all-linear")
         leaves = set(lora.target_modules)
     return exact_targets(model, leaves, linear)
+
+
+def linear_modules(model: PreTrainedModel) -> dict[str, torch.nn.Module]:
+    """The linear modules of `model` by their full names, GPT-2's with transposed weights among them, its output head not."""
+    head = cast(Any, model).get_output_embeddings()
+    return {name: module for name, module in model.named_modules() if module is not head and _is_linear(module)}
+
+
+def _is_linear(module: torch.nn.Module) -> bool:
+    """Whether it computes what its name says: routers of experts are linear modules that give more than one tensor."""
+    if not isinstance(module, torch.nn.Linear | Conv1D):
+        return False
+    if type(module).forward in (torch.nn.Linear.forward, Conv1D.forward) or not type(module).__module__.startswith("transformers."):
+        return True
+    weight: Any = module.weight
+    with torch.no_grad():
+        return isinstance(module(torch.zeros(1, weight.shape[1], dtype=weight.dtype, device=weight.device)), torch.Tensor)
 
 
 def check_modules(field: str, names: Iterable[str], known: Iterable[str], *, hint: str) -> None:

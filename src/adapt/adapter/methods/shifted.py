@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from adapt.adapter.attention import attends_to_all
+from adapt.adapter.attention import attends_to_all, calls_by_name
 from adapt.adapter.methods.attached import Attached
 from adapt.errors import InputError
 
@@ -30,8 +30,13 @@ class ShiftedAttention(Attached):
     mixes_neighbours = True
 
     def __init__(self, model: PeftModel, *, group_tokens: int) -> None:
-        """Raises InputError for a base in which some layer sees a part of the past alone."""
+        """Raises InputError for a base in which some layer sees a part of the past alone, or whose attention is not torch's fused one."""
         super().__init__(model)
+        if not calls_by_name(self.causal) or self.causal.config._attn_implementation != "sdpa":
+            raise InputError(
+                f"train.method longlora replaces the attention, and that of {type(self.causal).__name__} is its own",
+                hint="choose lora, or a base of another kind",
+            )
         if not attends_to_all(self.causal):
             raise InputError(
                 f"train.method longlora makes full attention sparse, and {type(self.causal).__name__} has layers with a sliding window",

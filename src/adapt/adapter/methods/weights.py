@@ -7,7 +7,7 @@ holds the changed tensors alone, in shards.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -115,8 +115,19 @@ def _thawed(model: PreTrainedModel, train: FreezeTrain) -> set[str]:
         found = {name for name, _ in model.named_modules() if name and fnmatchcase(name, pattern)}
         if not found:
             raise InputError(f"train.modules: {pattern!r} names no module of the base", hint="give full names or shell patterns, such as model.norm")
+        if not _weights_in(model, found):
+            raise InputError(
+                f"train.modules: {pattern!r} names {', '.join(sorted(found)[:3])}, and no weight is theirs alone",
+                hint="a head that shares its weights with the embedding is trained under the embedding's name",
+            )
         modules |= found
-    return {name for name, _ in model.named_parameters() if any(name.startswith(f"{module}.") for module in modules)}
+    return _weights_in(model, modules)
+
+
+def _weights_in(model: PreTrainedModel, modules: Iterable[str]) -> set[str]:
+    """Names of the parameters inside `modules`; one that is shared counts where it stands first."""
+    inside = tuple(f"{module}." for module in modules)
+    return {name for name, _ in model.named_parameters() if name.startswith(inside)}
 
 
 def _shards(tensors: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:

@@ -7,6 +7,7 @@ Texts are embedded as they are, without the chat template. Answers that equal th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from adapt.adapter.states import States, Tokens
 from adapt.errors import InputError
 from adapt.records import AlpacaRecord
 from adapt.spec.objective import ContrastiveObjective
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,16 @@ class Contrastive(Objective[Match]):
         """Questions, answers, worse answers."""
         return [*(item.question for item in items), *_texts(items)]
 
+    def check_passes(self, passes: Sequence[Sequence[Match]]) -> None:
+        empty = sum(not _has_negatives(items) for items in passes)
+        if empty == len(passes):
+            raise InputError(
+                "every forward pass holds one question or equal ones, so no answer is told apart from another and nothing would be learnt",
+                hint="raise train.batch_tokens, so that several records stand in a pass",
+            )
+        if empty:
+            log.warning("%d of %d forward passes of an epoch hold one question or equal ones, and teach nothing", empty, len(passes))
+
     def loss(self, states: States, items: Sequence[Match], head: Head) -> Loss:
         embedded = pooled(states, self.sequences(items), self._pooling)
         cosines = embedded[: len(items)] @ embedded[len(items) :].T / self._temperature
@@ -87,6 +100,14 @@ def pooled(states: States, sequences: Sequence[Tokens], pooling: str) -> Tensor:
 def _texts(items: Sequence[Match]) -> list[tuple[int, ...]]:
     """What a question is held against: every answer, then every worse one."""
     return [item.answer for item in items] + [item.worse for item in items if item.worse is not None]
+
+
+def _has_negatives(items: Sequence[Match]) -> bool:
+    """Whether some question has a text to be held against besides its own answer."""
+    equal = _no_negatives(items)
+    others = torch.ones_like(equal)
+    others.fill_diagonal_(fill_value=False)
+    return bool((others & ~equal).any())
 
 
 def _no_negatives(items: Sequence[Match]) -> Tensor:

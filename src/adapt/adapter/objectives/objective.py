@@ -89,6 +89,10 @@ class Objective(ABC, Generic[ItemT]):
         this step."""
         return items
 
+    def check_passes(self, passes: Sequence[Sequence[ItemT]]) -> None:
+        """Raise InputError when nothing could be learnt from the forward passes of an epoch. Asked of objectives whose loss depends on what stands
+        in one pass."""
+
     def measured(self, attached: Attached, items: Sequence[ItemT]) -> Sequence[ItemT]:
         """What the validation loss is taken on, given the validation items; the model is in eval mode."""
         return items

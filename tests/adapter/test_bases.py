@@ -1,0 +1,101 @@
+"""Kinds of base models, each held against transformers' own loss and plain sums of weights."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from adapt.adapter.load import load_adapter
+from adapt.adapter.prompt import Example
+from adapt.base.load import load_model
+from adapt.errors import InputError
+from adapt.spec.lora import LoraSpec
+from tests.adapter.trainings import records, run, section
+from tests.tiny import tiny_base
+
+Dataset = Callable[..., Path]
+TRAINED = ("gpt2", "falcon", "falcon-alibi", "falcon-grouped", "gpt-oss", "gptj", "bloom", "mpt", "doge", "llama4")
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with a tiny base of every kind of TRAINED."""
+    root = tmp_path_factory.mktemp("kinds")
+    for kind in TRAINED:
+        tiny_base(root / kind, kind=kind)
+    return root
+
+
+def own_model(folder: Path) -> Any:
+    """The model as transformers has it, with the attention that its authors wrote."""
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+
+
+def own_loss(model: Any, examples: list[Example]) -> float:
+    """Mean loss of an answer token, as transformers computes it from labels."""
+    total = tokens = 0.0
+    for example in examples:
+        ids, answer = torch.tensor([list(example.ids)]), example.length - example.prompt_length
+        labels = ids.clone()
+        labels[0, : example.prompt_length] = -100
+        with torch.no_grad():
+            total += float(model(input_ids=ids, labels=labels, use_cache=False).loss) * answer
+        tokens += answer
+    return total / tokens
+
+
+def added_up(model: Any, adapter: Path, *, scaling: float) -> Any:
+    """`model` with scaling B A added to each adapted weight, by plain sums."""
+    tensors = load_file(adapter / "adapter_model.safetensors")
+    modules = dict(model.named_modules())
+    for name, a in tensors.items():
+        if name.endswith("lora_A.weight"):
+            module: Any = modules[name.removeprefix("base_model.model.").removesuffix(".lora_A.weight")]
+            change = scaling * tensors[name.replace("lora_A", "lora_B")] @ a
+            module.weight.data += change.T if type(module).__name__ == "Conv1D" else change
+    return model
+
+
+@pytest.mark.parametrize("kind", TRAINED)
+def test_a_kind_of_base_trains_with_the_losses_of_transformers(kinds: Path, dataset: Dataset, tmp_path: Path, kind: str) -> None:
+    settings = section(kinds, base=kind, epochs=1, lora=LoraSpec(r=4, lora_alpha=8))
+    report = run(settings, kinds, dataset(), tmp_path, base=kind)
+    loaded = load_adapter(tmp_path / "adapter", kinds / kind, dtype="float32", device="cpu")
+    examples = [loaded.prompt.encode(record) for record in records(6, first=24)]
+    assert report.validation_loss_before == pytest.approx(own_loss(own_model(kinds / kind), examples), rel=1e-5)
+    assert report.validation_loss is not None
+    assert report.validation_loss < report.validation_loss_before - 0.1
+    summed = added_up(own_model(kinds / kind), tmp_path / "adapter", scaling=2.0)
+    assert report.validation_loss == pytest.approx(own_loss(summed, examples), rel=1e-5)
+    merged = loaded.merge()
+    assert own_loss(merged, examples) == pytest.approx(report.validation_loss, rel=1e-5)
+    assert type(merged) is type(load_model(kinds / kind, dtype="float32", device="cpu"))
+
+
+def test_every_linear_module_of_gpt_2_gets_an_adapter(kinds: Path, dataset: Dataset, tmp_path: Path) -> None:
+    run(section(kinds, base="gpt2", epochs=1), kinds, dataset(), tmp_path, base="gpt2")
+    names = {name.split(".lora_")[0].rpartition("transformer.")[2] for name in load_file(tmp_path / "adapter" / "adapter_model.safetensors")}
+    parts = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+    assert names == {f"h.{layer}.{part}" for layer in (0, 1) for part in parts}
+
+
+def test_a_base_that_peft_cannot_adapt_is_refused_in_one_sentence(dataset: Dataset, tmp_path: Path) -> None:
+    tiny_base(tmp_path / "mamba", kind="mamba")
+    with pytest.raises(InputError, match="mamba"):
+        run(section(tmp_path, base="mamba"), tmp_path, dataset(), tmp_path / "out", base="mamba")
+
+
+def test_a_head_that_shares_the_embedding_is_no_module_to_thaw(kinds: Path, dataset: Dataset, tmp_path: Path) -> None:
+    settings = section(kinds, base="gpt2", method="freeze", lora=LoraSpec(), layers=0, modules=["lm_head"])
+    with pytest.raises(InputError, match="'lm_head' names lm_head, and no weight is theirs alone"):
+        run(settings, kinds, dataset(), tmp_path, base="gpt2")
+
+
+def test_contrastive_needs_passes_of_several_questions(kinds: Path, dataset: Dataset, tmp_path: Path) -> None:
+    settings = section(kinds, base="gpt2", objective="contrastive", batch_tokens=16)
+    with pytest.raises(InputError, match="every forward pass holds one question"):
+        run(settings, kinds, dataset(), tmp_path, base="gpt2")
