@@ -27,6 +27,7 @@ from adapt.serving.deploy import rollback
 from adapt.serving.sign import sign
 from adapt.spec.base import BundledBase
 from tests.serving.adapters import Scene, adapter_config, lora_tensors, write_safetensors
+from tests.serving.plugin.published import lead
 from tests.serving.servers import NEEDS_VLLM, ROOT, Server, add_adapter, add_built_adapter, resident_bytes, running
 
 pytestmark = [*NEEDS_VLLM, pytest.mark.timeout(3000)]
@@ -161,7 +162,7 @@ def test_swaps_under_load_lose_no_request_and_mix_no_versions(bundled: Running) 
                     while server.live.aliases()["finance"] != {version: 1.0} and not rolled_back.done():
                         time.sleep(0.001)
                 else:
-                    server.live.shift("finance", {version: 1.0}, action="deploy")
+                    lead(server.live, "finance", {version: 1.0})
                 seen = time.time() - server.live.places.aliases.stat().st_mtime
                 status, body = bundled.ask("finance", swap % len(QUESTIONS))
                 assert status == 200
@@ -176,7 +177,7 @@ def test_swaps_under_load_lose_no_request_and_mix_no_versions(bundled: Running) 
             done.set()
         for visitor in visitors:
             visitor.result()
-    server.live.shift("finance", {first: 1.0}, action="deploy")
+    lead(server.live, "finance", {first: 1.0})
     sizes = f"{memory[2] >> 20} MiB after 2, {memory[20] >> 20} MiB after 20"
     print(f"\n{len(answered)} requests during 20 swaps, each in force within {slowest:.3f} s; memory {sizes}")
     assert slowest < 1
@@ -311,11 +312,11 @@ def test_altered_weights_of_a_live_version_are_not_loaded(bundled: Running) -> N
     content = path.read_bytes()
     path.write_bytes(content[:-4] + b"\0\0\x80\x3f")
     try:
-        bundled.server.live.shift("finance", {source.name: 1.0}, action="deploy")
+        lead(bundled.server.live, "finance", {source.name: 1.0})
         reason = bundled.server.send("GET", "/adapt/state", admin=True)[1]["versions"][source.name]
         assert reason == "adapter_model.safetensors is not what was signed"
         answers: Sequence[Any] = [bundled.ask("finance", number)[1]["choices"][0]["token_ids"] for number in range(3)]
         assert list(answers) == [bundled.expected[source.name, number] for number in range(3)]
     finally:
         path.write_bytes(content)
-        bundled.server.live.shift("finance", {bundled.finance[0]: 1.0}, action="deploy")
+        lead(bundled.server.live, "finance", {bundled.finance[0]: 1.0})

@@ -1,6 +1,8 @@
 """Roll-out and roll-back on servers that tell what they were asked, with real folders and signatures."""
 
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from adapt.serving.plugin.listing import package_digest
 from adapt.serving.start import prepare
 from adapt.spec.serving import RolloutSpec
 from tests.serving.adapters import adapter_config, lora_tensors
-from tests.serving.plugin.published import Published, publish
+from tests.serving.plugin.published import Published, lead, publish
 
 GOLDEN = ({"messages": [{"role": "user", "content": "q"}], "base": "plain", "adapter": "special answer"},)
 QUICK = RolloutSpec(watch_seconds=0, drain_seconds=0)
@@ -38,14 +40,18 @@ class FakeReplica:
     def is_ready(self) -> bool:
         return not self.down
 
-    def state(self) -> dict[str, Any]:
+    def state(self, *, check: Sequence[str] = ()) -> dict[str, Any]:
         if self.down:
             raise WorkspaceError("no server answers")
         facts = json.loads((self.live.configuration / "server.json").read_bytes())
         base = {key: facts["base"][key] for key in ("digest", "revision")}
         return {
             "aliases": self.live.aliases(),
-            "versions": {version: None for shares in self.live.aliases().values() for version in shares},
+            "versions": {
+                **{version: None for shares in self.live.aliases().values() for version in shares},
+                **{version: self.live.reason_against(version) for version in check},
+            },
+            "attributes_faults": True,
             "stored": self.live.store().names(),
             "base": base,
             **{key: facts[key] for key in ("tokenizer", "template", "max_lora_rank")},
@@ -69,6 +75,22 @@ class FakeReplica:
         return self.samples.pop(0) if len(self.samples) > 1 else self.samples[0]
 
 
+def traffic(version: str, *, answered: float = 0, own: float = 0, requests: float = 0) -> dict[tuple[str, str, str], float]:
+    """Metrics of requests to a version: answered, failed by itself, and failed because of what was asked."""
+    return {
+        ("adapt_requests_total", version, "200"): answered,
+        ("adapt_requests_total", version, "500"): own + requests,
+        ("adapt_faults_total", version, "version"): own,
+        ("adapt_faults_total", version, "request"): requests,
+    }
+
+
+def times(version: str, seconds: float, count: float) -> dict[tuple[str, str, str], float]:
+    """Metrics of `count` answers that took between half of `seconds` and `seconds`."""
+    buckets = {seconds / 2: 0.0, seconds: count, float("inf"): count}
+    return {("adapt_request_seconds_bucket", version, str(bound)): many for bound, many in buckets.items()}
+
+
 class Stage:
     """A server that answers with the first build of finance, and a second build that waits."""
 
@@ -84,6 +106,13 @@ class Stage:
         scene.add("finance", tensors=lora_tensors(b=b))
         (offer,) = scene.render(base_folder=scene.root / "base").served
         return Release("finance", scene.out / offer.path, GOLDEN)
+
+    def rebuild_kept(self, b: float) -> Release:
+        """As `rebuild`, in a folder that the next build leaves alone."""
+        release = self.rebuild(b)
+        aside = self.published.scene.root / "kept" / release.version
+        shutil.copytree(release.source, aside)
+        return Release(release.name, aside, release.golden)
 
     @property
     def target(self) -> Target:
@@ -134,31 +163,20 @@ def test_version_that_answers_otherwise_than_measured_is_not_shifted_to(server: 
     assert server.shares() == {server.first: 1.0}
 
 
-def test_failing_requests_roll_back(server: Stage) -> None:
+def test_failures_of_its_own_roll_a_version_back(server: Stage) -> None:
     version = server.release.version
-    server.replica.samples = [{}, {("adapt_requests_total", version, "200"): 3.0, ("adapt_requests_total", version, "500"): 1.0}]
-    with pytest.raises(GateError, match=r"1 of 4 requests to .* failed"):
+    server.replica.samples = [{}, {}, traffic(version, answered=3, own=3)]
+    with pytest.raises(GateError, match=r"3 of 6 requests to .* failed, with a share of 1%"):
         server.deploy(canary=0.2)
     assert server.shares() == {server.first: 1.0}
-    assert server.live.history("finance")[-1]["action"] == "failed"
-
-
-@pytest.mark.parametrize(("status", "allowed"), [("0", True), ("400", True), ("404", False), ("500", False)])
-def test_names_that_the_server_lost_count_as_failures_and_clients_that_left_do_not(server: Stage, status: str, allowed: bool) -> None:
-    server.replica.samples = [{}, {("adapt_requests_total", server.release.version, status): 1.0}]
-    if allowed:
-        server.deploy()
-        return
-    with pytest.raises(GateError, match=r"1 of 1 requests to .* failed"):
-        server.deploy()
+    assert server.live.journal.history("finance")[-1]["action"] == "failed"
 
 
 @pytest.mark.parametrize(("requests", "allowed"), [(19, True), (20, False)])
 def test_slow_answers_roll_back_once_there_are_enough_to_judge(server: Stage, requests: float, allowed: bool) -> None:
     first, version = server.first, server.release.version
-    usual = {("adapt_request_seconds_sum", first, ""): 20.0, ("adapt_request_seconds_count", first, ""): 40.0}
-    slow = {("adapt_request_seconds_sum", version, ""): 2.0 * requests, ("adapt_request_seconds_count", version, ""): requests}
-    server.replica.samples = [usual, usual | slow]
+    usual = times(first, 0.5, 40)
+    server.replica.samples = [usual, usual, usual | times(version, 2.0, requests)]
     if allowed:
         server.deploy()
         assert server.shares() == {version: 1.0}
@@ -169,14 +187,14 @@ def test_slow_answers_roll_back_once_there_are_enough_to_judge(server: Stage, re
 
 
 def test_interruption_rolls_back(server: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(self: Any, say: Any) -> None:
+    def interrupted(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("adapt.serving.watch.Window.watch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         server.deploy()
     assert server.shares() == {server.first: 1.0}
-    assert server.live.history("finance")[-1]["reason"] == "KeyboardInterrupt"
+    assert server.live.journal.history("finance")[-1]["reason"] == "KeyboardInterrupt"
 
 
 def test_silent_server_is_left_alone(server: Stage) -> None:
@@ -184,7 +202,7 @@ def test_silent_server_is_left_alone(server: Stage) -> None:
     with pytest.raises(WorkspaceError, match="no server answers"):
         server.deploy()
     assert server.live.store().names() == [server.first]
-    assert len(server.live.history("finance")) == 1
+    assert len(server.live.journal.history("finance")) == 1
 
 
 def test_first_failure_halts_the_replicas_after_it(server: Stage, tmp_path: Path) -> None:
@@ -268,15 +286,99 @@ def test_rollback_passes_over_versions_that_would_not_be_served(server: Stage) -
         rollback("legal", [server.target], say=server.said.append)
 
 
+@pytest.mark.parametrize("down", [False, True])
+def test_rollback_goes_by_the_server_that_runs_and_not_by_the_newest_build(server: Stage, down: bool) -> None:
+    """The newest build is for another base and has smaller slots; the server that runs loads what it always did."""
+    wide = server.published.rebuilt(tensors=lora_tensors(32), config=adapter_config(32), base={"digest": "e" * 64, "revision": None})
+    lead(server.live, "finance", {wide: 1.0})
+    lead(server.live, "finance", {server.release.version: 1.0})
+    assert server.live.reason_against(wide) == "it was trained on another base model than the one served"
+    server.replica.down, server.replica.overrides = down, {"versions": {wide: None}}
+    done = rollback("finance", [server.target], say=server.said.append)
+    assert (server.shares(), done[0]["answers"]) == ({wide: 1.0}, not down)
+
+
+def test_rollback_passes_over_what_the_server_that_runs_refuses(server: Stage) -> None:
+    server.deploy()
+    second = server.release.version
+    server.release = server.rebuild(0.75)
+    server.deploy()
+    server.replica.overrides = {"versions": {second: "its rank is 32, and the server's slots hold 8", server.first: None}}
+    rollback("finance", [server.target], say=server.said.append)
+    assert server.shares() == {server.first: 1.0}
+
+
+@pytest.mark.parametrize("canary", [None, 0.2])
+def test_rollback_ends_a_deployment_that_watches(server: Stage, canary: float | None) -> None:
+    """Another command rolls back while the first request of the watch is counted."""
+    version, metrics = server.release.version, server.replica.metrics
+
+    def rolled_back() -> Any:
+        if server.shares().get(version):
+            rollback("finance", [server.target], say=server.said.append)
+        return metrics()
+
+    server.replica.metrics = rolled_back  # type: ignore[method-assign]
+    with pytest.raises(WorkspaceError, match=f"the roll-out of {version} was taken back by another command; {server.first} serves"):
+        server.deploy(rollout=QUICK.model_copy(update={"watch_seconds": 60}), canary=canary)
+    assert server.shares() == {server.first: 1.0}
+    assert server.replica.told[-1] == ("unload", version)
+    assert server.live.journal.state("finance").failed == {version: "it was rolled back"}
+
+
+def test_rollback_after_a_killed_canary_leads_to_the_version_that_was_good(server: Stage) -> None:
+    server.deploy()
+    good, broken = server.release.version, server.rebuild(0.75)
+    lead(server.live, "finance", {good: 0.9, broken.version: 0.1})
+    rollback("finance", [server.target], say=server.said.append)
+    assert server.shares() == {good: 1.0}
+
+
+def test_failure_after_a_killed_canary_leaves_the_failed_version_nothing(server: Stage) -> None:
+    version = server.release.version
+    lead(server.live, "finance", {server.first: 0.9, version: 0.1})
+    server.replica.samples = [{}, {}, traffic(version, own=5)]
+    with pytest.raises(GateError, match="5 of 5 requests"):
+        server.deploy()
+    assert server.shares() == {server.first: 1.0}
+    with pytest.raises(InputError, match="no version of 'finance' to go back to"):
+        rollback("finance", [server.target], say=server.said.append)
+    assert server.shares() == {server.first: 1.0}
+
+
+def test_rollback_leaves_servers_alone_that_the_roll_out_did_not_reach(server: Stage, tmp_path: Path) -> None:
+    server.deploy()
+    good = server.release.version
+    other = tmp_path / "two"
+    shutil.copytree(server.live.folder, other)
+    targets = [server.target, Target(FakeReplica(Live(other, server.live.configuration), "two"), Live(other, server.live.configuration))]  # type: ignore[arg-type]
+    server.release = server.rebuild(0.75)
+    server.deploy(targets=targets[:1])
+    done = rollback("finance", targets, say=server.said.append)
+    assert [target.live.aliases()["finance"] for target in targets] == [{good: 1.0}] * 2
+    assert [entry["version"] for entry in done] == [good, good]
+    rollback("finance", targets, say=server.said.append)
+    assert [target.live.aliases()["finance"] for target in targets] == [{server.first: 1.0}] * 2
+
+
+def test_rollback_needs_no_hold_on_the_folder(server: Stage) -> None:
+    server.deploy()
+    with server.live.locked():
+        rollback("finance", [server.target], say=server.said.append)
+    assert server.shares() == {server.first: 1.0}
+
+
 def test_rollback_never_leads_to_a_version_that_failed(server: Stage) -> None:
     server.deploy()
     second = server.release.version
     server.release = server.rebuild(0.75)
     third = server.release.version
-    server.replica.samples = [{}, {("adapt_requests_total", third, "500"): 1.0}]
+    server.replica.samples = [{}, {}, traffic(third, own=5)]
     with pytest.raises(GateError, match="failed"):
         server.deploy()
-    assert [entry["action"] for entry in server.live.history("finance")] == ["start", "deploy", "deploy", "failed"]
+    assert [entry["action"] for entry in server.live.journal.history("finance")] == [
+        "start", "begin", "shift", "promote", "begin", "shift", "failed",
+    ]  # fmt: skip
     assert server.shares() == {second: 1.0}
     rollback("finance", [server.target], say=server.said.append)
     assert server.shares() == {server.first: 1.0}
@@ -285,7 +387,7 @@ def test_rollback_never_leads_to_a_version_that_failed(server: Stage) -> None:
 def test_rollback_after_a_first_deployment_that_failed_finds_nothing(server: Stage, tmp_path: Path) -> None:
     live = Live(tmp_path / "new", server.live.configuration)
     target = Target(FakeReplica(live, "new"), live)  # type: ignore[arg-type]
-    target.replica.samples = [{}, {("adapt_requests_total", server.release.version, "500"): 1.0}]  # type: ignore[attr-defined]
+    target.replica.samples = [{}, {}, traffic(server.release.version, own=5)]  # type: ignore[attr-defined]
     with pytest.raises(GateError, match="failed"):
         server.deploy(targets=[target])
     later = server.rebuild(0.75)
@@ -299,14 +401,15 @@ def test_rollback_after_a_first_deployment_that_failed_finds_nothing(server: Sta
 def test_torn_line_of_the_history_is_passed_over(server: Stage) -> None:
     with (server.live.folder / "history.jsonl").open("a") as file:
         file.write('{"at": "2026')
-    assert [entry["action"] for entry in server.live.history("finance")] == ["start"]
+    assert [entry["action"] for entry in server.live.journal.history("finance")] == ["start"]
 
 
 def test_deployments_say_what_is_live_since_when_and_from_what(server: Stage) -> None:
     server.deploy()
     (row,) = deployments(server.target)
     assert (row["version"], row["share"], row["spec"]) == (server.release.version, 1.0, "specs/finance.yaml")
-    assert row["since"] == server.live.history("finance")[-1]["at"]
+    shifted = [entry for entry in server.live.journal.history("finance") if entry["action"] == "shift"]
+    assert row["since"] == shifted[-1]["at"]
     assert len(row["settings"]) == 64
 
 
@@ -330,25 +433,17 @@ def test_prepare_never_replaces_what_serves(server: Stage) -> None:
 
 def test_prepare_replaces_what_this_configuration_would_refuse(server: Stage) -> None:
     wide = server.published.rebuilt(tensors=lora_tensors(32), config=adapter_config(32))
-    server.live.shift("finance", {wide: 1.0}, action="deploy")
+    lead(server.live, "finance", {wide: 1.0})
     prepare(server.live, server.published.keys, [server.release], say=server.said.append)
     assert server.shares() == {server.release.version: 1.0}
     reason = "its rank is 32, and the server's slots hold 8"
     assert server.said == [f"finance is served as {server.release.version}, since this configuration would refuse {wide}: {reason}"]
     (server.release.source / "adapter_config.json").write_text("{}")
-    server.live.shift("finance", {wide: 1.0}, action="deploy")
+    lead(server.live, "finance", {wide: 1.0})
     (server.published.adapters / server.release.version / "model.sig").unlink()
     with pytest.raises(InputError, match=rf"{server.release.version} would not be served"):
         prepare(server.live, server.published.keys, [server.release], say=server.said.append)
     assert server.shares() == {wide: 1.0}
-
-
-def test_prepare_takes_names_away_that_are_not_built_any_more(server: Stage) -> None:
-    prepare(server.live, server.published.keys, [], say=server.said.append)
-    assert server.live.aliases() == {}
-    assert server.said[0].startswith("finance is not served any more")
-    prepare(server.live, server.published.keys, [server.release], say=server.said.append)
-    assert server.shares() == {server.release.version: 1.0}
 
 
 def test_refused_build_leaves_what_is_in_place(server: Stage) -> None:

@@ -102,12 +102,20 @@ def test_answers_end_as_the_base_says_when_training_names_no_tokens(scene: Scene
 
 
 def test_base_alone_is_served_when_no_adapter_passes(scene: Scene) -> None:
-    scene.add("finance", passed=False)
+    scene.add("finance", enabled=False)
     report = scene.render()
     assert report.served == ()
-    assert report.left_out == {"finance": "its gates have not passed"}
+    assert report.left_out == {"finance": "serving.enabled is false in its spec"}
     assert not {"enable-lora", "max-loras", "chat-template"} & serve_options(scene).keys()
     assert not (scene.out / "chat_template.jinja").exists()
+    assert not (scene.out / "adapters").exists()
+
+
+def test_build_that_missed_its_gate_leaves_room_for_the_version_before(scene: Scene) -> None:
+    scene.add("finance", passed=False, tensors=lora_tensors(12), config=adapter_config(12))
+    report = scene.render()
+    assert (report.served, report.max_loras, report.max_lora_rank) == ((), 2, 16)
+    assert (scene.out / "chat_template.jinja").read_text(encoding="utf-8") == TEMPLATE
     assert not (scene.out / "adapters").exists()
 
 
@@ -120,6 +128,7 @@ def test_models_file_leads_from_stable_names_to_served_ones(scene: Scene) -> Non
         "base": {"served_name": "base", "digest": "b" * 64},
         "adapters": {"finance": {"served_name": offer.served_name, "path": offer.path, "rank": 4, "digest": digest, "base_digest": "b" * 64}},
         "left_out": {"legal": "serving.enabled is false in its spec"},
+        "disabled": ["legal"],
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 from adapt.serving.deploy import rollback
 from adapt.serving.retention import forget_versions
 from adapt.spec.serving import RolloutSpec
+from tests.serving.plugin.published import lead
 from tests.serving.test_deploy import Stage
 
 KEEP_TWO = RolloutSpec(watch_seconds=0, drain_seconds=0, keep_versions=2)
@@ -50,12 +51,12 @@ def test_rollback_reaches_what_was_kept(server: Stage) -> None:
 
 def test_versions_with_a_share_and_other_adapters_stay(server: Stage) -> None:
     first, second = deployed(server, 1)
-    server.live.shift("finance", {first: 0.5, second: 0.5}, action="deploy")
+    lead(server.live, "finance", {first: 0.5, second: 0.5})
     others = {"finance-us@000000000001", "legal@000000000002", ".incoming-1", "notes"}
     for name in others:
         (server.live.places.adapters / name).mkdir()
     assert forget_versions("finance", server.live, keep=0) == []
-    server.live.shift("finance", {second: 1.0}, action="deploy")
+    lead(server.live, "finance", {second: 1.0})
     assert forget_versions("finance", server.live, keep=0) == [first]
     assert stored(server) == {second, *others}
 

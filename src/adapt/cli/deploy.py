@@ -1,4 +1,4 @@
-"""`adapt deploy`, `rollback`, `deployments`, `drift`, `verdicts` and `keys`: what servers can and do answer with, and who may ask."""
+"""`adapt deploy`, `rollback`, `retire`, `deployments`, `drift`, `verdicts` and `keys`: what servers can and do answer with, and who may ask."""
 
 import dataclasses
 import signal
@@ -72,7 +72,7 @@ def _interrupted_by_sigterm() -> Iterator[None]:
 @click.argument("name", shell_complete=complete_names)
 @json_option
 def rollback_command(name: str, as_json: bool) -> None:
-    """Lead adapter NAME back to the version that served before."""
+    """Lead adapter NAME back to the version that served before. A roll-out of NAME that is under way ends with it."""
     from adapt.cli.deployed import say, targets_of
     from adapt.serving.deploy import rollback
 
@@ -83,14 +83,32 @@ def rollback_command(name: str, as_json: bool) -> None:
         print_table(("server", "version"), [(entry["replica"], entry["version"]) for entry in done])
 
 
+@click.command("retire")
+@click.argument("name")
+def retire_command(name: str) -> None:
+    """Take the stable name NAME away from the servers; `adapt rollback NAME` brings the last good version back.
+
+    For an adapter whose spec is gone. One that has a spec is disabled there: serving.enabled.
+    """
+    from adapt.cli.deployed import say, targets_of
+    from adapt.serving.deploy import retire
+
+    retire(name, targets_of(open_workspace()), say=say)
+
+
 @click.command("deployments")
 @json_option
 def deployments_command(as_json: bool) -> None:
     """Say what is live: version, share of the requests, since when, from which spec and data."""
-    from adapt.cli.deployed import targets_of
+    from adapt.cli.deployed import say, say_left_out, targets_of
+    from adapt.serving.deploy import recover
     from adapt.serving.drift import deployments
 
-    rows = [row for target in targets_of(open_workspace()) for row in deployments(target)]
+    workspace = open_workspace()
+    targets = targets_of(workspace)
+    recover(targets, say=say)
+    rows = [row for target in targets for row in deployments(target)]
+    say_left_out(workspace, rows)
     if as_json:
         print_json(rows)
         return
@@ -113,10 +131,14 @@ def deployments_command(as_json: bool) -> None:
 @json_option
 def drift_command(as_json: bool) -> int:
     """Hold the running servers against what was built and signed. Exit code 1 when something differs."""
-    from adapt.cli.deployed import targets_of
+    from adapt.cli.deployed import left_out_builds, say, targets_of
+    from adapt.serving.deploy import recover
     from adapt.serving.drift import drift
 
-    findings = [finding for target in targets_of(open_workspace()) for finding in drift(target)]
+    workspace = open_workspace()
+    targets, newest = targets_of(workspace), left_out_builds(workspace)
+    recover(targets, say=say)
+    findings = [finding for target in targets for finding in drift(target, newest)]
     if as_json:
         print_json([dataclasses.asdict(finding) for finding in findings])
     elif findings:

@@ -2,12 +2,15 @@
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from adapt.errors import InputError
+from adapt.artifact.digest import digest_folder
+from adapt.artifact.manifest import MANIFEST
+from adapt.errors import InputError, WorkspaceError
 from adapt.plan.workspace import Workspace
 from adapt.serving.client import Replica
 from adapt.serving.deploy import Release, Target
@@ -16,7 +19,9 @@ from adapt.serving.golden import golden_prompts
 from adapt.serving.keys import Keys
 from adapt.serving.launch import reachable
 from adapt.serving.live import Live
+from adapt.serving.render import DIGEST_DIGITS
 from adapt.spec.load import load_params
+from adapt.spec.resolved.gate import GateSection
 
 _ENVIRONMENT = Path(".venv-serving") / "bin" / "python"
 
@@ -62,6 +67,47 @@ def release_of(workspace: Workspace, name: str) -> Release:
     reason = models["left_out"].get(name)
     known = ", ".join(models["adapters"]) or "none"
     raise InputError(f"{name!r} is left out of serving: {reason}" if reason else f"no adapter is called {name!r}; there are: {known}")
+
+
+def left_out_builds(workspace: Workspace) -> dict[str, str]:
+    """Of every adapter whose newest build is left out of serving: which build that is, and why."""
+    models = read_models(workspace.serving)
+    disabled = models.get("disabled", ())
+    names = [name for name in models["left_out"] if name not in disabled]
+    return {name: _why_left_out(workspace, name, models["left_out"][name]) for name in names}
+
+
+def _why_left_out(workspace: Workspace, name: str, why: str) -> str:
+    """One sentence; for missed gates with the figures, by the evaluation and the gates as they are now."""
+    folder = workspace.adapter(name)
+    digest = digest_folder(folder) if (folder / MANIFEST).is_file() else None
+    build = f"newest build {name}@{digest[:DIGEST_DIGITS]}" if digest is not None else "its newest build"
+    missed = _missed_gates(workspace, name)
+    return f"{build} missed its gate: {missed}" if missed else f"{build} is left out: {why}"
+
+
+def _missed_gates(workspace: Workspace, name: str) -> str:
+    from adapt.cli.sections import read_section
+    from adapt.evaluate.judge import failures
+    from adapt.evaluate.metrics import read_metrics
+    from adapt.plan.stages import Stage
+
+    try:
+        section = read_section(workspace, Stage("gate", name))
+        gates = section.gates if isinstance(section, GateSection) else ()
+        missed = failures(gates, read_metrics(workspace.evaluation(name)))
+    except (InputError, WorkspaceError):
+        return ""
+    return "; ".join(verdict.sentence for verdict in missed)
+
+
+def say_left_out(workspace: Workspace, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Say of each name that serves, although its newest build was left out, what serves and why."""
+    reasons = left_out_builds(workspace)
+    serving = dict.fromkeys((str(row["adapter"]), str(row["version"])) for row in rows)
+    for name, version in serving:
+        if name in reasons:
+            say(f"{name}: serving version {version}; {reasons[name]}")
 
 
 def read_verdicts(workspace: Workspace) -> dict[str, dict[str, Any]]:

@@ -33,6 +33,7 @@ _COMMANDS = {
     "plan": ("adapt.cli.plan", "What a build would run, why, and what it is forecast to take."),
     "prune": ("adapt.cli.workspace", "Remove outputs that no spec declares any more."),
     "rollback": ("adapt.cli.deploy", "Lead an adapter back to the version that served before."),
+    "retire": ("adapt.cli.deploy", "Take an adapter's name away from the servers."),
     "schema": ("adapt.cli.workspace", "Print the JSON Schema or the reference of specs."),
     "serve": ("adapt.cli.serve", "Start the server with every adapter that passed."),
     "show": ("adapt.cli.inspect", "One adapter at a glance: data, training, metrics, exports."),

@@ -1,7 +1,7 @@
 """`adapt serve`: starts the server of the workspace with every adapter that passed, and waits until it answers."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,8 @@ _REFUSED = {
     "--middleware": "is the door of the server, and serve.yaml names it",
     "--config": "is serve.yaml of the configuration",
     "--lora-modules": "would load adapters whose signature nobody looked at; `adapt deploy` brings them in",
+    "--dtype": "is server.dtype of params.yaml, which adapters are checked against",
+    "--lora-dtype": "is server.dtype of params.yaml, which adapters are checked against",
 }
 """Options of vLLM that would go around the door or the check of the address."""
 
@@ -53,7 +55,7 @@ def serve_command(engine: str, only_prepare: bool, wait: float, host: str | None
     if only_prepare:
         _prepare_all(workspace, keys)
         return 0
-    prepare(live, keys, releases_of(workspace), say=say)
+    prepare(live, keys, releases_of(workspace), **_left_out(workspace), say=say)
     address, at = host or server.host, port or server.port
     if not is_loopback(address) and read_access(live.folder)["open"]:
         where = f"--host is {address}" if host else f"server.host is {address}"
@@ -68,6 +70,15 @@ def serve_command(engine: str, only_prepare: bool, wait: float, host: str | None
         return 0
     python = _python(workspace)
     return run_server(live, replica, python=python, arguments=["--host", address, "--port", str(at), *arguments], seconds=wait, say=say)
+
+
+def _left_out(workspace: Workspace) -> dict[str, Any]:
+    """What `prepare` asks of adapters that are not built for serving."""
+    from adapt.cli.deployed import left_out_builds
+    from adapt.serving.drift import read_models
+
+    disabled = read_models(workspace.serving).get("disabled", ())
+    return {"left_out": left_out_builds(workspace), "disabled": disabled}
 
 
 def _check_arguments(arguments: tuple[str, ...]) -> None:
@@ -93,7 +104,7 @@ def _prepare_all(workspace: Workspace, keys: "Keys") -> None:
     others = [target.live for target in targets_of(workspace)]
     folders = {live.folder.resolve(): live for live in (own, *others)}
     for live in folders.values():
-        prepare(live, keys, releases, say=say)
+        prepare(live, keys, releases, **_left_out(workspace), say=say)
         say(f"{live.folder}: ready for start.sh and `adapt deploy`")
 
 

@@ -43,6 +43,12 @@ def reason_against(candidate: Candidate) -> str | None:
     return _first_reason(candidate, CHECKS)
 
 
+def reason_beside_gates(candidate: Candidate) -> str | None:
+    """As `reason_against`, whatever the gates said: None for an adapter that only they keep out."""
+    others = tuple(check for check in CHECKS if check not in (is_unjudged, is_not_what_was_judged))
+    return _first_reason(candidate, others)
+
+
 def common_reason_against(candidate: Candidate) -> str | None:
     """Why no engine may serve `candidate`, or None."""
     return _first_reason(candidate, COMMON_CHECKS)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -35,9 +36,13 @@ class Replica:
         except httpx.HTTPError:
             return False
 
-    def state(self) -> dict[str, Any]:
-        """What the server says of itself. Raises WorkspaceError when it does not answer or the token is not its administrator's."""
-        value: dict[str, Any] = self._send("GET", "/adapt/state")
+    def state(self, *, check: Sequence[str] = ()) -> dict[str, Any]:
+        """What the server says of itself, and of the versions `check`, which need not be live: what speaks against each.
+
+        Raises WorkspaceError when it does not answer or the token is not its administrator's.
+        """
+        query = urlencode([("check", version) for version in check])
+        value: dict[str, Any] = self._send("GET", f"/adapt/state?{query}" if query else "/adapt/state")
         return value
 
     def models(self) -> list[dict[str, Any]]:
@@ -57,15 +62,20 @@ class Replica:
         self._request("POST", "/v1/unload_lora_adapter", {"lora_name": version})
 
     def metrics(self) -> dict[tuple[str, str, str], float]:
-        """Samples of our metrics by name, version and status (empty where a metric has none). Raises WorkspaceError when it does not show them."""
+        """Samples of our metrics by name, version and their further label: status, cause or bucket; empty where there is none.
+
+        Raises WorkspaceError when the server does not show them.
+        """
         response = self._answered("GET", "/metrics")
-        found: dict[tuple[str, str, str], float] = {}
+        samples: dict[tuple[str, str, str], float] = {}
         for family in text_string_to_metric_families(response.text):
             for sample in family.samples:
-                if sample.name.startswith("adapt_") and "le" not in sample.labels:
-                    key = (sample.name, sample.labels.get("version", ""), sample.labels.get("status", ""))
-                    found[key] = found.get(key, 0.0) + sample.value
-        return found
+                if sample.name.startswith("adapt_"):
+                    labels = sample.labels
+                    further = labels.get("status") or labels.get("cause") or labels.get("le") or ""
+                    key = (sample.name, labels.get("version", ""), further)
+                    samples[key] = samples.get(key, 0.0) + sample.value
+        return samples
 
     def _send(self, method: str, path: str, body: Any = None) -> Any:
         return self._answered(method, path, body).json()

@@ -32,8 +32,21 @@ def served_model(source: BaseSpec, *, folder: Path | None, root: Path) -> str:
     return f"../../{folder.relative_to(root).as_posix()}"
 
 
-def server_facts(section: ServingSection, *, model: str, base: Path | None, weights: BaseWeights | None, rank: int, folder: Path) -> dict[str, Any]:
-    """Contents of server.json. `model` is the base as vLLM is told, `base` its folder if it is at hand, `folder` where the chat template lies."""
+def server_facts(
+    section: ServingSection,
+    *,
+    model: str,
+    base: Path | None,
+    weights: BaseWeights | None,
+    slots: int,
+    rank: int,
+    folder: Path,
+) -> dict[str, Any]:
+    """Contents of server.json.
+
+    `model` is the base as vLLM is told, `base` its folder if it is at hand, `folder` where the chat template lies;
+    `slots` of `rank` each are those that serve.yaml asks for.
+    """
     files = base_files(base) if base is not None else {}
     modules = {module: weights.shape_of(module) for module in weights.linear_modules()} if weights is not None else None
     template = folder / TEMPLATE
@@ -46,6 +59,7 @@ def server_facts(section: ServingSection, *, model: str, base: Path | None, weig
         },
         "tokenizer": _tokenizer(base),
         "template": digest_file(template) if template.is_file() else None,
+        "max_loras": slots,
         "max_lora_rank": rank,
         "max_body_bytes": section.server.max_body_mib << 20,
         "modules": modules,

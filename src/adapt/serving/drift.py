@@ -4,6 +4,7 @@ Enters: a running server, its folder, the rendered configuration. Leaves: one fi
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,20 +27,23 @@ class Finding:
     found: str
 
 
-def drift(target: Target) -> list[Finding]:
-    """Findings on one server. Raises WorkspaceError when it does not answer."""
+def drift(target: Target, newest: Mapping[str, str] | None = None) -> list[Finding]:
+    """Findings on one server; `newest` says of adapters whose newest build was left out, why.
+
+    Raises WorkspaceError when the server does not answer.
+    """
     state, models = target.replica.state(), target.replica.models()
-    server = Server.read(target.live.configuration)
-    findings = [*_configuration(state, server), *_versions(state, target), *_loaded(models, state), *_built(target)]
+    server = Server.read(target.live.configuration, slots=target.live.places.slots)
+    serving = [*_configuration(state, server), *_versions(state, target), *_loaded(models, state)]
+    findings = [*serving, *_built(target, newest or {})]
     return [Finding(target.replica.name, *finding) for finding in findings]
 
 
 def deployments(target: Target) -> list[dict[str, Any]]:
     """What is live on one server: version, share, since when, and the digests of the settings and data that it was made from."""
     rows = []
-    for name, shares in sorted(target.live.aliases().items()):
-        history = target.live.history(name)
-        for version, share in shares.items():
+    for name, state in sorted(target.live.journal.states().items()):
+        for version, share in state.shares.items():
             about = _about(target.live.places.adapters / version / "adapter.json")
             rows.append(
                 {
@@ -47,7 +51,8 @@ def deployments(target: Target) -> list[dict[str, Any]]:
                     "adapter": name,
                     "version": version,
                     "share": share,
-                    "since": _since(history, version),
+                    "since": state.since.get(version),
+                    "good": version == state.good,
                     "spec": f"specs/{name}.yaml",
                     "settings": about.get("settings"),
                     "data": about.get("data"),
@@ -89,14 +94,18 @@ def _loaded(models: list[dict[str, Any]], state: dict[str, Any]) -> list[tuple[s
     ]
 
 
-def _built(target: Target) -> list[tuple[str, str, str]]:
-    """Versions that were built and do not serve, or not alone."""
+def _built(target: Target, newest: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Versions that were built and do not serve, or not alone; names whose newest build was left out."""
     models, aliases = read_models(target.live.configuration), target.live.aliases()
-    found = []
+    findings = []
     for name, about in models["adapters"].items():
         if aliases.get(name) != {about["served_name"]: 1.0}:
-            found.append((f"{name}: built", about["served_name"], _shown(aliases.get(name))))
-    return found + [(name, "a built adapter", _shown(shares)) for name, shares in aliases.items() if name not in models["adapters"]]
+            findings.append((f"{name}: built", about["served_name"], _shown(aliases.get(name))))
+    for name, shares in aliases.items():
+        if name not in models["adapters"]:
+            serves = f"{', '.join(shares)} serves on"
+            findings.append((f"{name}: built", newest.get(name, "a built adapter"), serves))
+    return findings
 
 
 def read_models(configuration: Path) -> dict[str, Any]:
@@ -114,17 +123,6 @@ def _about(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return value
-
-
-def _since(history: list[dict[str, Any]], version: str) -> str | None:
-    """When the version began to answer without a break."""
-    since = None
-    for entry in history:
-        if version not in entry["shares"]:
-            since = None
-        elif since is None:
-            since = str(entry["at"])
-    return since
 
 
 def _shown(value: Any) -> str:

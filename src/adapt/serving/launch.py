@@ -42,13 +42,27 @@ def _variables(server: ServerSpec, *, offline: bool) -> list[tuple[str, str, str
     ]
 
 
-def models_file(offers: Sequence[Offer], left_out: Mapping[str, str], *, base_digest: str) -> str:
-    """models.json: from each adapter's stable name to what the server calls it now, and why the others are not served."""
+def models_file(
+    offers: Sequence[Offer],
+    left_out: Mapping[str, str],
+    disabled: Sequence[str],
+    *,
+    base_digest: str,
+) -> str:
+    """models.json: from each adapter's stable name to what the server calls it now, and why the others are not served.
+
+    `disabled` are those whose spec says so: their names are taken away, while others keep the version that served last.
+    """
     adapters = {
         offer.name: {"served_name": offer.served_name, "path": offer.path, "rank": offer.rank, "digest": offer.digest, "base_digest": base_digest}
         for offer in offers
     }
-    content = {"base": {"served_name": BASE_NAME, "digest": base_digest}, "adapters": adapters, "left_out": dict(left_out)}
+    content = {
+        "base": {"served_name": BASE_NAME, "digest": base_digest},
+        "adapters": adapters,
+        "left_out": dict(left_out),
+        "disabled": sorted(disabled),
+    }
     return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 

@@ -1,7 +1,7 @@
-"""The folder that a running server reads: signed adapters, aliases, keys; and what was done to it.
+"""The folder that a running server reads: signed adapters, aliases, keys.
 
-Enters: versions as the stage rendered them. Leaves: the same, signed, under their names, put in place by one rename each; aliases.json, always
-whole; history.jsonl, to which every change of an alias adds a line with its time. Nothing here goes into a hashed output.
+Enters: versions as the stage rendered them. Leaves: the same, signed, under their names, put in place by one rename each. Where
+the names lead is the journal's (`adapt.serving.journal`). Nothing here goes into a hashed output.
 """
 
 import json
@@ -10,14 +10,13 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from adapt.errors import InputError, WorkspaceError
-from adapt.serving.atomic import write_whole
+from adapt.serving.journal import Journal, Shares
 from adapt.serving.plugin.aliases import parse_aliases
 from adapt.serving.plugin.facts import Server
 from adapt.serving.plugin.places import Places
@@ -25,7 +24,10 @@ from adapt.serving.plugin.refusal import RefusedError
 from adapt.serving.plugin.store import SIGNATURE, Store
 from adapt.serving.sign import sign
 
-Shares = dict[str, float]
+REPLACED = ".replaced"
+"""Folder of versions that are being replaced by the same with other golden prompts or another signature."""
+FORGOTTEN, INCOMING = ".forgotten", ".incoming"
+_LEFTOVERS = (f"{FORGOTTEN}-", f"{INCOMING}-")
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,14 @@ class Live:
         """Where the parts lie."""
         return Places(self.folder, self.configuration)
 
+    @property
+    def journal(self) -> Journal:
+        """Where each name stands."""
+        return Journal(self.places)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder: one command at a time changes what is live."""
+        """Hold the folder: one command at a time brings versions in. A roll-back needs no hold on it, and so waits for nobody."""
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / ".lock")
         try:
@@ -54,13 +61,22 @@ class Live:
         finally:
             lock.release()
 
-    def store(self, within: Path | None = None) -> Store:
+    def store(self, within: Path | None = None, *, integrity_alone: bool = False) -> Store:
         """What the server would load, by its own rules; that the base on disk is unchanged is left to the server.
 
-        `within` is the folder of adapters, unset the server's. Raises WorkspaceError when nothing is rendered.
+        `within` is the folder of adapters, unset the server's. `integrity_alone`: only whether a version is what was signed,
+        whatever the configuration on disk says. Raises WorkspaceError when nothing is rendered.
         """
+        server = None if integrity_alone else self._server(self.places.slots)
+        return Store(within or self.places.adapters, self.places.trust, server)
+
+    def rendered_facts(self) -> dict[str, Any]:
+        """server.json of the configuration. Raises WorkspaceError when nothing is rendered."""
+        return self._server(None).facts
+
+    def _server(self, slots: Path | None) -> Server:
         try:
-            return Store(within or self.places.adapters, self.places.trust, Server.read(self.configuration, reads_base=False))
+            return Server.read(self.configuration, reads_base=False, slots=slots)
         except (OSError, ValueError):
             raise WorkspaceError(f"{self.configuration} holds no configuration of a server", hint="run `adapt build`") from None
 
@@ -73,7 +89,7 @@ class Live:
         if self.reason_against(name) is None and (not golden or self.golden(name) == list(golden)):
             return
         place = self.places.adapters / name
-        aside = self.places.adapters / f".incoming-{os.getpid()}" / name
+        aside = self.places.adapters / f"{INCOMING}-{os.getpid()}" / name
         shutil.rmtree(aside.parent, ignore_errors=True)
         try:
             shutil.copytree(source, aside)
@@ -83,15 +99,36 @@ class Live:
             if reason := self.reason_against(name, within=aside.parent):
                 raise InputError(f"{name} would not be served: {reason}", hint="build it again with `adapt build`, or sign with a trusted key")
             if place.is_dir():
-                place.rename(aside.parent / "replaced")
+                old = self.places.adapters / REPLACED / name
+                shutil.rmtree(old, ignore_errors=True)
+                old.parent.mkdir(exist_ok=True)
+                place.rename(old)
             aside.rename(place)
         finally:
             shutil.rmtree(aside.parent, ignore_errors=True)
+            self._restore()
 
-    def reason_against(self, version: str, *, within: Path | None = None) -> str | None:
+    def recover(self) -> list[str]:
+        """Bring what a killed command left to the last good state; what was done, for a person to read. The folder must be locked."""
+        self._restore()
+        if self.places.adapters.is_dir():
+            for path in self.places.adapters.glob(".*-*"):
+                if path.name.startswith(_LEFTOVERS):
+                    shutil.rmtree(path, ignore_errors=True)
+        return self.journal.recover() if self.places.aliases.exists() or self.journal.path.exists() else []
+
+    def _restore(self) -> None:
+        """Put back a version whose replacement did not arrive, and remove those whose did."""
+        replaced = self.places.adapters / REPLACED
+        for old in sorted(replaced.iterdir()) if replaced.is_dir() else ():
+            if not (self.places.adapters / old.name).exists():
+                old.rename(self.places.adapters / old.name)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+    def reason_against(self, version: str, *, within: Path | None = None, integrity_alone: bool = False) -> str | None:
         """Why the server would not load a version of the folder `within`, unset that of the server; None when it would."""
         try:
-            self.store(within).check(version)
+            self.store(within, integrity_alone=integrity_alone).check(version)
         except RefusedError as refusal:
             return str(refusal)
         return None
@@ -110,36 +147,3 @@ class Live:
             return {}
         except ValueError as error:
             raise InputError(f"{self.places.aliases}: {error}", hint="put it right, or delete it and run `adapt deploy`") from None
-
-    def shift(self, name: str, shares: Shares | None, *, action: str, reason: str = "") -> None:
-        """Lead `name` to other versions, or nowhere, and write down that it was done. New requests see it at once."""
-        aliases = self.aliases()
-        if shares is None:
-            aliases.pop(name, None)
-        else:
-            aliases[name] = shares
-        write_whole(self.places.aliases, (json.dumps(aliases, indent=2, sort_keys=True) + "\n").encode())
-        self.note(name, shares or {}, action=action, reason=reason)
-
-    def note(self, name: str, shares: Shares, *, action: str, reason: str = "") -> None:
-        """Add a line to the history."""
-        line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "adapter": name, "shares": shares, "action": action, "reason": reason}
-        with (self.folder / "history.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-    def history(self, name: str) -> list[dict[str, Any]]:
-        """What was done to `name`, oldest first."""
-        try:
-            lines = (self.folder / "history.jsonl").read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return []
-        return [entry for line in lines if (entry := _parsed(line)) and entry["adapter"] == name]
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    """A line of the history; None for one that was cut off while it was written."""
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None

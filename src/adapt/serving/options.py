@@ -115,7 +115,11 @@ def lora_options(offers: Sequence[Offer]) -> list[Option]:
 
 def max_lora_rank(offers: Sequence[Offer]) -> int:
     """The smallest legal `max-lora-rank` that every adapter fits; memory of each slot grows with it."""
-    largest = max(offer.rank for offer in offers)
+    return legal_rank(max(offer.rank for offer in offers))
+
+
+def legal_rank(largest: int) -> int:
+    """The smallest `max-lora-rank` that vLLM takes and that holds rank `largest`, at most 512."""
     return next(rank for rank in LEGAL_RANKS if rank >= largest)
 
 

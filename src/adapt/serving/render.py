@@ -3,8 +3,9 @@
 Enters: the verdicts of the gates, the adapters, and the base model's name and shapes. Leaves: serve.yaml, start.sh, server.env, the chat
 template, copies of the adapters in folders named by content, the server's plugin with the facts that it checks, models.json,
 a README, and files for docker, Kubernetes and systemd. An
-adapter that cannot be served is left out with its reason and is no error for the others; when none remains, the base is served alone, with its own
-chat template.
+adapter that cannot be served is left out with its reason and is no error for the others; when none remains, the base is served
+alone. One that only its gates keep out leaves a slot, and its chat template where no other has one, to the version that served
+before: that goes on serving until it is replaced or disabled.
 """
 
 import json
@@ -21,7 +22,7 @@ from adapt.artifact.staging import staged
 from adapt.errors import InputError
 from adapt.serving.bundle import write_plugin
 from adapt.serving.candidate import CONFIG, TEMPLATE, WEIGHTS, Candidate, Served
-from adapt.serving.checks import reason_against
+from adapt.serving.checks import reason_against, reason_beside_gates
 from adapt.serving.declared import adapter_facts, server_facts
 from adapt.serving.launch import environment, is_loopback, models_file, readme, start_script, variables
 from adapt.serving.options import Offer, Option, lora_options, option_problems, prompt_options, server_options, write_options
@@ -73,20 +74,21 @@ def render(section: ServingSection, *, inputs: ServingInputs, out: Path, progres
     _check_length(section, weights)
     _warn_about_exposure(section.server.host)
     with staged(out, section=section, inputs={"gates": inputs.gates}) as folder:
-        chosen, left_out, judged = _choose(section, inputs, weights, progress)
+        chosen, reserved, left_out, judged = _choose(section, inputs, weights, progress)
         offers = tuple(_copy(candidate, folder, inputs.base_folder) for candidate in chosen)
-        prompt = _write_prompt(chosen, folder)
-        lora = {key: value for key, value, _ in lora_options(offers)}
-        rank = lora.get("max-lora-rank", 0)
-        facts = server_facts(section, model=inputs.base, base=inputs.base_folder, weights=weights, rank=rank, folder=folder)
-        _write_launch_files(section, inputs.base, offers, left_out, prompt, folder)
+        prompt = _write_prompt(chosen or reserved, folder)
+        options = lora_options([*offers, *map(_offer, reserved)])
+        lora = {key: value for key, value, _ in options}
+        slots, rank = lora.get("max-loras", 0), lora.get("max-lora-rank", 0)
+        facts = server_facts(section, model=inputs.base, base=inputs.base_folder, weights=weights, slots=slots, rank=rank, folder=folder)
+        _write_launch_files(section, inputs.base, offers, left_out, [*prompt, *options], folder)
         _write_json(folder / "server.json", facts)
         _write_json(folder / "verdicts.json", judged)
         write_plugin(folder / "plugin")
     return ServingReport(
         served=offers,
         left_out=left_out,
-        max_loras=lora.get("max-loras", 0),
+        max_loras=slots,
         max_lora_rank=rank,
         shapes_checked=weights is not None,
     )
@@ -94,10 +96,14 @@ def render(section: ServingSection, *, inputs: ServingInputs, out: Path, progres
 
 def _choose(
     section: ServingSection, inputs: ServingInputs, weights: BaseWeights | None, progress: Progress
-) -> tuple[list[Candidate], dict[str, str], dict[str, Any]]:
-    """The adapters to serve, sorted by name; the reasons against the others; and every engine's verdict on each."""
+) -> tuple[list[Candidate], list[Candidate], dict[str, str], dict[str, Any]]:
+    """The adapters to serve, sorted by name; those that only their gates keep out; the reasons; every engine's verdict on each.
+
+    Those in the second list get a slot: an earlier version of theirs may serve, and goes on serving.
+    """
     server = Served(base=section.base.digest, prompt=section.prompt, weights=weights)
     chosen: list[Candidate] = []
+    reserved: list[Candidate] = []
     left_out: dict[str, str] = {}
     judged: dict[str, Any] = {}
     with progress.task("adapters", total=len(section.adapters)) as task:
@@ -110,19 +116,27 @@ def _choose(
                 chosen.append(candidate)
             else:
                 left_out[name] = reason
+                if reason_beside_gates(candidate) is None:
+                    reserved.append(candidate)
             judged[name] = as_plain(verdicts(candidate, reason))
             task.advance()
-    return chosen, left_out, judged
+    return chosen, reserved, left_out, judged
+
+
+def _offer(candidate: Candidate) -> Offer:
+    served_name = f"{candidate.name}@{candidate.digest[:DIGEST_DIGITS]}"
+    path = f"adapters/{served_name}"
+    return Offer(candidate.name, served_name, path=path, rank=candidate.rank, digest=candidate.digest)
 
 
 def _copy(candidate: Candidate, folder: Path, base: Path | None) -> Offer:
-    served_name = f"{candidate.name}@{candidate.digest[:DIGEST_DIGITS]}"
-    copy = folder / "adapters" / served_name
+    offer = _offer(candidate)
+    copy = folder / offer.path
     copy.mkdir(parents=True)
     for name in (WEIGHTS, CONFIG, MANIFEST):
         shutil.copyfile(candidate.folder / name, copy / name)
     _write_json(copy / "adapter.json", adapter_facts(candidate, base=base))
-    return Offer(candidate.name, served_name, path=f"adapters/{served_name}", rank=candidate.rank, digest=candidate.digest)
+    return offer
 
 
 def _write_prompt(chosen: Sequence[Candidate], folder: Path) -> list[Option]:
@@ -141,15 +155,16 @@ def _write_prompt(chosen: Sequence[Candidate], folder: Path) -> list[Option]:
 
 
 def _write_launch_files(
-    section: ServingSection, base: str, offers: Sequence[Offer], left_out: dict[str, str], prompt: Sequence[Option], folder: Path
+    section: ServingSection, base: str, offers: Sequence[Offer], left_out: dict[str, str], further: Sequence[Option], folder: Path
 ) -> None:
+    """`further` are the options of the prompt and of the adapters."""
     source = section.base.source
     hub = source if isinstance(source, HubBase) and base == source.model else None
     options = [
         *server_options(section.server, model=base, revision=hub.revision if hub is not None else None),
-        *prompt,
-        *lora_options(offers),
+        *further,
     ]
+    disabled = [name for name, member in section.adapters.items() if not member.enabled]
     serve = write_options(options)
     problems = option_problems(serve)
     assert not problems, problems
@@ -157,7 +172,7 @@ def _write_launch_files(
         "serve.yaml": serve,
         "server.env": environment(section.server, offline=hub is None),
         "start.sh": start_script(None if hub is not None else base),
-        "models.json": models_file(offers, left_out, base_digest=section.base.digest),
+        "models.json": models_file(offers, left_out, disabled, base_digest=section.base.digest),
         "README.md": readme(section.server, offers),
     }
     for name, text in files.items():

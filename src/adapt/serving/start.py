@@ -4,58 +4,112 @@ Enters: the rendered configuration, the live folder, the interpreter of the serv
 loaded that has a stable name; or an error that says what is missing.
 """
 
+import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from adapt.errors import StageError, WorkspaceError
+from adapt.serving.atomic import write_whole
 from adapt.serving.client import Replica
 from adapt.serving.deploy import Release
+from adapt.serving.journal import NameState
 from adapt.serving.keys import Keys, open_access
-from adapt.serving.live import Live, Shares
+from adapt.serving.live import Live
+from adapt.serving.options import legal_rank
 from adapt.serving.plugin.places import LIVE
 
 _POLL_SECONDS = 0.5
 Say = Callable[[str], None]
 
 
-def prepare(live: Live, keys: Keys, releases: Sequence[Release], *, say: Say) -> None:
-    """Sign and publish what has no stable name yet, and give it one; `releases` are all that were built.
+def prepare(
+    live: Live,
+    keys: Keys,
+    releases: Sequence[Release],
+    *,
+    left_out: Mapping[str, str] | None = None,
+    disabled: Collection[str] = (),
+    say: Say,
+) -> None:
+    """Sign and publish what has no stable name yet, and give it one; `releases` are all that were built for serving.
 
-    A version that serves is replaced here only when the configuration would refuse it, for otherwise that is `deploy`; a name that was not built,
-    since it is disabled, failed its gates or is gone, leads nowhere from now on. Raises InputError when what was built would be refused too.
+    A version that serves is replaced here only when the configuration would refuse it, for otherwise that is `deploy`; a
+    version that failed before is not given a name. A name whose newest build was left out (`left_out` says why) keeps the
+    version that it has; only one that is `disabled` leads nowhere from now on. Raises InputError when what was built would be
+    refused too.
     """
     keys.make()
     with live.locked():
         open_access(keys, live.folder)
-        if not live.places.aliases.exists():
-            live.places.adapters.mkdir(exist_ok=True)
-        aliases = live.aliases()
+        live.places.adapters.mkdir(parents=True, exist_ok=True)
+        for sentence in live.recover():
+            say(sentence)
+        built = {release.name: release for release in releases}
+        states = live.journal.states()
+        stay = {name: state.good for name, state in states.items() if state.good is not None and name not in disabled}
+        _make_room({name: version for name, version in stay.items() if name not in built}, {*stay, *built}, live)
         for release in releases:
-            _give_name(live, keys, release, aliases.get(release.name, {}), say)
-        for name in sorted(aliases.keys() - {release.name for release in releases}):
-            live.shift(name, None, action="removed", reason="it was not built for serving")
-            say(f"{name} is not served any more: models.json of the configuration does not have it, or says under left_out why it is not served")
+            _give_name(live, keys, release, states.get(release.name, NameState()), say)
+        for name, state in sorted(states.items()):
+            if name in built or state.good is None:
+                continue
+            if name in disabled:
+                live.journal.change(name, NameState.retire, action="retire", reason="serving.enabled is false in its spec")
+                say(f"{name} is not served any more: serving.enabled is false in its spec")
+            else:
+                _say_that_it_stays(live, name, state.good, (left_out or {}).get(name), say)
 
 
-def _give_name(live: Live, keys: Keys, release: Release, shares: Shares, say: Say) -> None:
-    """Lead the stable name to the built version, unless versions that the server would load have it."""
-    refused = {version: reason for version in shares if (reason := live.reason_against(version)) is not None}
-    if not shares or refused:
-        live.publish(release.source, key=keys.signing, golden=release.golden)
-    reasons = "; ".join(f"{version}: {reason}" for version, reason in refused.items())
-    if not shares:
-        live.shift(release.name, {release.version: 1.0}, action="start")
-    elif refused and shares != {release.version: 1.0}:
-        live.shift(release.name, {release.version: 1.0}, action="start", reason=reasons)
-        say(f"{release.name} is served as {release.version}, since this configuration would refuse {reasons}")
-    elif shares != {release.version: 1.0}:
-        say(f"{release.name} is served as {', '.join(shares)}; built is {release.version}: `adapt deploy {release.name}`")
+def _make_room(incumbents: Mapping[str, str], names: Collection[str], live: Live) -> None:
+    """Write down the slots that the server needs beyond its configuration, for versions that only live here; nothing for none."""
+    facts = live.rendered_facts()
+    loras, rank = int(facts.get("max_loras", 0)), int(facts["max_lora_rank"])
+    wanted = max((_rank(live, version) for version in incumbents.values()), default=0)
+    if not incumbents or (wanted <= rank and len(names) < loras):
+        live.places.slots.unlink(missing_ok=True)
+        return
+    slots = {"max_loras": max(loras, len(names) + 1), "max_lora_rank": max(rank, legal_rank(wanted))}
+    write_whole(live.places.slots, (json.dumps(slots) + "\n").encode())
+
+
+def _rank(live: Live, version: str) -> int:
+    """Rank of a version in the folder; 0 where it cannot be read, which the server then says."""
+    try:
+        return int(json.loads((live.places.adapters / version / "adapter.json").read_bytes())["rank"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _give_name(live: Live, keys: Keys, release: Release, state: NameState, say: Say) -> None:
+    """Lead the stable name to the built version, unless one that the server would load has it, or the built one failed before."""
+    name, version, good = release.name, release.version, state.good
+    refusal = live.reason_against(good) if good is not None else None
+    if good is not None and refusal is None:
+        if good != version:
+            say(f"{name} is served as {good}; built is {version}: `adapt deploy {name}`")
+        return
+    if version != good and version in state.failed:
+        serves = f"stays on {good}, which this configuration refuses: {refusal}" if good is not None else "is not served"
+        say(f"{name} {serves}; {version} was built and failed before ({state.failed[version]}): `adapt deploy {name}` tries it again")
+        return
+    live.publish(release.source, key=keys.signing, golden=release.golden)
+    reason = f"{good}: {refusal}" if good is not None else ""
+    live.journal.change(name, lambda current: current.start(version), action="start", reason=reason)
+    if good is not None and good != version:
+        say(f"{name} is served as {version}, since this configuration would refuse {reason}")
+
+
+def _say_that_it_stays(live: Live, name: str, good: str, why: str | None, say: Say) -> None:
+    newest = why or f"no spec builds it any more; `adapt retire {name}` takes the name away"
+    say(f"{name}: serving version {good}; {newest}")
+    if refusal := live.reason_against(good):
+        say(f"{name}: {good} would not be served: {refusal}")
 
 
 def run_server(live: Live, replica: Replica, *, python: Path, arguments: Sequence[str], seconds: float, say: Say) -> int:

@@ -38,6 +38,13 @@ if [ ! -f "$live/access.json" ]; then
     exit 1
 fi
 
+# Versions that serve although a newer build missed its gate may need more slots, or longer ones, than serve.yaml has.
+if [ -f "$live/slots.json" ]; then
+    slots=$(sed -n 's/.*"max_loras": \([0-9][0-9]*\).*/\1/p' "$live/slots.json")
+    rank=$(sed -n 's/.*"max_lora_rank": \([0-9][0-9]*\).*/\1/p' "$live/slots.json")
+    set -- --enable-lora --max-loras "$slots" --max-cpu-loras "$slots" --max-lora-rank "$rank" "$@"
+fi
+
 # vLLM's parser also takes an option by its beginning, with underscores, and with its value behind a =.
 host=$(sed -n 's/^host: //p' serve.yaml | tr -d "\"'")
 follows=
@@ -57,7 +64,7 @@ for argument in "$@"; do
     --?*) ;;
     *) continue ;;
     esac
-    for closed in --middleware --config --lora-modules; do
+    for closed in --middleware --config --lora-modules --dtype --lora-dtype; do
         case $closed in
         "$given"*)
             echo "start.sh: $given cannot be given: $closed is set by this folder" >&2

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from adapt.serving.deploy import Release
+from adapt.serving.journal import Attempt, NameState
 from adapt.serving.keys import Keys
 from adapt.serving.live import Live
 from adapt.serving.plugin.facts import Server
@@ -33,7 +34,7 @@ class Published:
 
     def store(self) -> Store:
         """As the server makes it."""
-        return Store(self.live.places.adapters, self.live.places.trust, Server.read(self.live.configuration))
+        return Store(self.live.places.adapters, self.live.places.trust, Server.read(self.live.configuration, slots=self.live.places.slots))
 
     def reason(self, name: str) -> str | None:
         """Why the server would not load a version."""
@@ -64,11 +65,25 @@ class Published:
             self.sign(folder)
         return folder.name
 
+    def lead(self, name: str, shares: dict[str, float]) -> None:
+        lead(self.live, name, shares)
+
     def sign(self, folder: Path) -> None:
         """Sign what the folder holds now."""
         (folder / "model.sig").unlink(missing_ok=True)
         sign(folder, folder.with_name("sig"), key=self.keys.signing)
         folder.with_name("sig").rename(folder / "model.sig")
+
+
+def lead(live: Live, name: str, shares: dict[str, float]) -> None:
+    """Lead a name to one version that is good, or to a good one and one that is being rolled out."""
+    good, *others = shares
+
+    def step(state: NameState) -> NameState:
+        attempt = Attempt(others[0], "test", shares[others[0]]) if others else None
+        return replace(NameState(earlier=state.earlier, good=state.good).start(good), attempt=attempt)
+
+    live.journal.change(name, step, action="test")
 
 
 def publish(root: Path, *names: str) -> Published:

@@ -91,3 +91,36 @@ def test_a_broken_file_changes_nothing_and_is_said_once(tmp_path: Path, caplog: 
 def test_unusable_files_are_refused(text: str, expected: str) -> None:
     with pytest.raises(ValueError, match=expected.replace("[", r"\[")):
         parse_aliases(text.encode())
+
+
+def journal(path: Path, **states: str | None) -> Path:
+    """A journal in which each name has a good version, and a roll-out of B that was killed."""
+    attempt = {"version": B, "id": "x", "share": 0.1}
+    path.write_text(json.dumps({name: {"good": good, "attempt": attempt} for name, good in states.items()}))
+    return path
+
+
+def test_server_that_starts_answers_with_the_last_good_version_until_the_file_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"finance": {A: 0.9, B: 0.1}, "legal": {"legal@cccccccccccc": 1}, "new": {"new@cccccccccccc": 1}}))
+    started = Aliases(path, journal(tmp_path / "r.json", finance=A, new=None))
+    assert started.shares() == {"finance": {A: 1.0}, "legal": {"legal@cccccccccccc": 1}}
+    assert Aliases(path).shares()["finance"] == {A: 0.9, B: 0.1}, "a server that runs sees the canary"
+    other = tmp_path / "b.json"
+    other.write_text(json.dumps({"finance": {A: 0.5, B: 0.5}}))
+    other.replace(path)
+    assert started.shares() == {"finance": {A: 0.5, B: 0.5}}
+
+
+@pytest.mark.parametrize("aliases", [None, "{", "[]"])
+def test_server_that_starts_without_a_usable_alias_file_goes_by_the_journal(tmp_path: Path, aliases: str | None) -> None:
+    if aliases is not None:
+        (tmp_path / "a.json").write_text(aliases)
+    assert Aliases(tmp_path / "a.json", journal(tmp_path / "r.json", finance=A)).shares() == {"finance": {A: 1.0}}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"finance": {}}', '{"finance": {"good": "../x", "attempt": null}}'])
+def test_unusable_journal_is_left_aside(tmp_path: Path, text: str) -> None:
+    (tmp_path / "r.json").write_text(text)
+    (tmp_path / "a.json").write_text(json.dumps({"finance": {A: 1}}))
+    assert Aliases(tmp_path / "a.json", tmp_path / "r.json").shares() == {"finance": {A: 1}}

@@ -225,15 +225,15 @@ def test_unusable_access_file_lets_nobody_in(tmp_path: Path) -> None:
 def test_user_stays_with_one_version_of_a_canary(door: Door) -> None:
     published = door.published
     other = published.rebuilt(tensors=lora_tensors(b=0.3))
-    published.live.shift("legal", {published.versions["legal"]: 1.0}, action="deploy")
-    published.live.shift("finance", {published.versions["finance"]: 0.5, other: 0.5}, action="deploy")
+    published.lead("legal", {published.versions["legal"]: 1.0})
+    published.lead("finance", {published.versions["finance"]: 0.5, other: 0.5})
     for user in ("ann", "bob", "cid", "dan"):
         for _ in range(3):
             door.send("POST", "/v1/chat/completions", {"model": "finance", "user": user})
             door.send("POST", "/v1/chat/completions", {"model": "finance"}, x_adapt_user=user)
     chosen = [entry["model"] for entry in door.inner.seen]
     by_user = [set(chosen[start : start + 6]) for start in range(0, 24, 6)]
-    published.live.shift("finance", {published.versions["finance"]: 1.0}, action="deploy")
+    published.lead("finance", {published.versions["finance"]: 1.0})
     assert all(len(versions) == 1 for versions in by_user)
 
 

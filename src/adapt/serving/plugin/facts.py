@@ -35,13 +35,18 @@ class Server:
     reads_base: bool
 
     @classmethod
-    def read(cls, folder: Path, *, reads_base: bool = True) -> "Server":
+    def read(cls, folder: Path, *, reads_base: bool = True, slots: Path | None = None) -> "Server":
         """The facts in `folder`; raises OSError or ValueError, for the server must not start without them.
+
+        `slots` is the file of what live versions need beyond them; start.sh gives the server the same.
 
         `reads_base`: hold the base model's files against them too, which takes as long as reading the files once. The server does; a command that
         only moves a name leaves that to it.
         """
-        return cls(folder, json.loads((folder / "server.json").read_bytes()), reads_base)
+        facts = json.loads((folder / "server.json").read_bytes())
+        if slots is not None and slots.is_file():
+            facts["max_lora_rank"] = max(facts["max_lora_rank"], int(json.loads(slots.read_bytes())["max_lora_rank"]))
+        return cls(folder, facts, reads_base)
 
     @property
     def base_name(self) -> str:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from .access import Access
 from .aliases import Aliases
@@ -34,6 +35,7 @@ from .exchange import (
     with_length,
 )
 from .facts import Server
+from .faults import Faults
 from .listing import models_listing, package_digest, state
 from .places import Places
 from .store import Store, forget
@@ -54,9 +56,10 @@ class Gate:
     def __init__(self, app: App, environment: Mapping[str, str] = os.environ) -> None:
         places = Places.from_environment(environment)
         self._app = app
-        self._server = Server.read(places.configuration)
+        self._server = Server.read(places.configuration, slots=places.slots)
         self._started: dict[str, Any] = {"template": self._server.live_template, "code": package_digest(Path(__file__).parent)}
-        self._aliases, self._access = Aliases(places.aliases), Access(places.access)
+        self._aliases, self._access = Aliases(places.aliases, places.rollouts), Access(places.access)
+        self._faults = Faults(app, places.rollouts, self._server.base_name)
         self._store = Store(places.adapters, places.trust, self._server)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,7 +83,8 @@ class Gate:
             raise TurnedAwayError(401, "key", "a valid API key is needed: Authorization: Bearer KEY", kind="authentication_error")
         admin = self._access.may_administrate(headers)
         if path == STATE and admin:
-            await send_json(send, 200, await state(self._server, self._aliases, self._store, **self._started))
+            asked = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("check", [])
+            await send_json(send, 200, await state(self._server, self._aliases, self._store, asked, **self._started))
         elif path not in PUBLIC and not admin:
             raise TurnedAwayError(404, "route", "this route does not exist, or is the administrator's", kind="not_found_error")
         elif path == "/v1/models" and not admin:
@@ -110,7 +114,10 @@ class Gate:
             raise
         finally:
             renamer.settle()
-            visit.finish(500 if broke else sender.outcome)
+            status = 500 if broke else sender.outcome
+            visit.finish(status)
+            if (status >= 500 or status == 404) and version != self._server.base_name:
+                await self._faults.count(scope, body, adapter=visit.adapter, version=version)
 
     async def _unload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have the server drop a version, and remove the copy that it was loaded from once the server has done so."""

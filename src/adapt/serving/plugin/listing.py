@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,15 @@ def models_listing(server: Server, aliases: Aliases) -> dict[str, Any]:
     return {"object": "list", "data": cards}
 
 
-async def state(server: Server, aliases: Aliases, store: Store, *, template: str | None, code: str) -> dict[str, Any]:
+async def state(server: Server, aliases: Aliases, store: Store, asked: Sequence[str] = (), *, template: str | None, code: str) -> dict[str, Any]:
     """The administrator's view: versions that names lead to, with what speaks against each, and every version that is stored, unread.
 
+    `asked` are versions to be judged beside those: what a roll-back could lead to.
     `template` and `code` are digests of the chat template and the plugin that lay there when the server started.
     """
 
     def reasons() -> dict[str, str | None]:
-        return {name: store.reason(name) for name in sorted(aliases.versions())}
+        return {name: store.reason(name) for name in sorted({*aliases.versions(), *asked})}
 
     base = server.facts["base"]
     return {
@@ -39,6 +41,7 @@ async def state(server: Server, aliases: Aliases, store: Store, *, template: str
         "template": template,
         "max_lora_rank": server.facts["max_lora_rank"],
         "code": code,
+        "attributes_faults": True,
     }
 
 

@@ -37,6 +37,16 @@ class Places:
         return self.live / "aliases.json"
 
     @property
+    def rollouts(self) -> Path:
+        """Where each name's roll-out stands: the aliases follow from it."""
+        return self.live / "rollouts.json"
+
+    @property
+    def slots(self) -> Path:
+        """Slots and ranks that live versions need beyond what the configuration has."""
+        return self.live / "slots.json"
+
+    @property
     def access(self) -> Path:
         """Digests of API keys and of the administrator's token."""
         return self.live / "access.json"

@@ -38,5 +38,5 @@ def register() -> None:
     """Register the resolver for the folders that the environment names."""
     keep_base_rows_apart()
     places = Places.from_environment(os.environ)
-    store = Store(places.adapters, places.trust, Server.read(places.configuration))
+    store = Store(places.adapters, places.trust, Server.read(places.configuration, slots=places.slots))
     import_module("vllm.lora.resolver").LoRAResolverRegistry.register_resolver("adapt", SignedResolver(store))

@@ -40,8 +40,8 @@ _LOADERS: "WeakSet[Store]" = WeakSet()
 class Store:
     """The adapters of one folder, as one server may load them."""
 
-    def __init__(self, folder: Path, trust: Path, server: Server) -> None:
-        """`folder` holds a folder a version, `trust` the public keys (`*.pem`)."""
+    def __init__(self, folder: Path, trust: Path, server: Server | None) -> None:
+        """`folder` holds a folder a version, `trust` the public keys (`*.pem`); without `server`, whatever was signed is taken."""
         self._folder, self._trust, self._server = folder, trust, server
         self._copies: Path | None = None
         self._turn = threading.Lock()
@@ -124,8 +124,11 @@ class Store:
         finally:
             os.close(handle)
         about = _json(texts[ABOUT], ABOUT)
-        self._server.check(about, name=found["adapter"])
+        if self._server is not None:
+            self._server.check(about, name=found["adapter"])
         _check_content(texts[BUILT], files, about, digits=found["digest"])
+        if self._server is None:
+            return about
         config = _json(texts[CONFIG], CONFIG)
         if reason := self._server.against_rank(config) or wrong_shape(shapes, config, self._server.modules):
             raise RefusedError(reason)
