@@ -20,7 +20,7 @@ from adapt.advice.rewrite import rewritten
 from adapt.artifact.manifest import section_digest
 from adapt.artifact.progress import Progress
 from adapt.base.prepare import prepare
-from adapt.errors import AdaptError, InputError, SpecError, WorkspaceError
+from adapt.errors import AdaptError, InputError, Problem, SpecError, WorkspaceError
 from adapt.plan.resolve import resolve_adapter
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
@@ -76,7 +76,7 @@ class Trials:
 
         Nothing needs to be built for it.
         """
-        problems: dict[str, None] = {}
+        problems: dict[Problem, None] = {}
         trains = []
         for settings in corners(space):
             try:
@@ -190,8 +190,8 @@ def check_metric(trains: Sequence[CommonTrain], metric: str) -> None:
         raise InputError(f"--metric {metric}: what trains with objective {kinds} does not have it", hint=ways)
 
 
-def _laid_at(space: Space, problem: str) -> str:
+def _laid_at(space: Space, problem: Problem) -> Problem:
     """A problem of a trial's spec, under the name of the setting that brings it."""
-    _, _, rest = problem.partition(": ")
-    path = rest.partition(": ")[0]
-    return f"-S {rest}" if path in space else f"with -S {' -S '.join(space)}: {rest}"
+    if problem.field in space:
+        return replace(problem, file=f"-S {problem.field}", field=None)
+    return replace(problem, file=f"with -S {' -S '.join(space)}")
