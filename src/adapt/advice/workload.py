@@ -70,6 +70,10 @@ class Workload:
     """All records, as a multiple of those."""
     assumed: bool = False
     """Whether the records are not known yet."""
+    test_records: int = 0
+    test_tokens: int = 0
+    test_answers: int = 0
+    """Tokens of answers among those."""
     tokens_per_character: float = 0.25
     """Of answers: about a quarter where the tokenizer knows the language, one and more where it spells it in bytes."""
 
@@ -128,7 +132,9 @@ def assumed(settings: CommonTrain, *, device: Kind, records: int = 0, longest: i
     looked_at = min(count, MOST_TOKENISED)
     wanted = [usual] * looked_at + [longest] * max(1, settings.batch_tokens // longest)
     lengths = [Lengths(tokens, max(1, round(USUAL_ANSWER * tokens))) for tokens in wanted]
-    return planned(lengths, settings, device=device, records=count, validation_tokens=min(count // 9, 1000) * usual, seed=0, assumed=True)
+    held = min(count // 9, 1000)
+    made = planned(lengths, settings, device=device, records=count, validation_tokens=held * usual, seed=0, assumed=True)
+    return replace(made, test_records=held, test_tokens=held * usual, test_answers=round(held * USUAL_ANSWER * usual))
 
 
 def measured(section: TrainSection, *, dataset: Path, base: Path, device: Kind) -> Workload:
@@ -150,7 +156,15 @@ def measured(section: TrainSection, *, dataset: Path, base: Path, device: Kind) 
     held, held_records, _ = tokens(dataset / "validation.jsonl")
     validation = round(sum(length.whole for length in held) * held_records / max(1, len(held)))
     known = planned(lengths, section.train, device=device, records=records, validation_tokens=validation, seed=section.seed)
-    return replace(known, tokens_per_character=sum(length.answer for length in lengths) / max(1, characters))
+    asked, asked_records = tokens(dataset / "test.jsonl")[:2] if (dataset / "test.jsonl").is_file() else ([], 0)
+    scale = asked_records / max(1, len(asked))
+    return replace(
+        known,
+        test_records=asked_records,
+        test_tokens=round(sum(length.whole for length in asked) * scale),
+        test_answers=round(sum(length.answer for length in asked) * scale),
+        tokens_per_character=sum(length.answer for length in lengths) / max(1, characters),
+    )
 
 
 def _chosen(path: Path) -> tuple[list[bytes], int]:

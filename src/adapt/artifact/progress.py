@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TextIO
 
 FORCED = "ADAPT_PROGRESS"
 """Environment variable: `1` draws bars although standard error is a pipe that ends in a terminal, `0` writes lines, `none` stays silent."""
@@ -113,8 +114,8 @@ class LineProgress:
     """Lines for a log: one whenever nothing else was said for a while. Threads may report at the same time."""
 
     def __init__(self, write: Callable[[str], None] | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`write` is given lines without their end; by default they go to standard error."""
-        self._write, self._clock = write or _write_line, clock
+        """`write` is given lines without their end; by default they go to what is standard error now, whatever is redirected later."""
+        self._write, self._clock = write or partial(_write_line, sys.stderr), clock
         self._tasks: list[_LineTask] = []
         self.heartbeat = Heartbeat(self._beat, clock=clock)
 
@@ -250,8 +251,8 @@ class _BarTask:
         self._bar.refresh()
 
 
-def _write_line(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _write_line(stream: TextIO, text: str) -> None:
+    print(text, file=stream, flush=True)
 
 
 def progress_for_terminal() -> Progress:

@@ -5,6 +5,7 @@ import click
 from adapt.advice.forecast import StageForecast, forecasts
 from adapt.artifact.progress import duration
 from adapt.cli.context import complete_names, json_option, look, print_json, print_table
+from adapt.cli.sections import spin_briefly
 
 
 @click.command("plan")
@@ -12,6 +13,7 @@ from adapt.cli.context import complete_names, json_option, look, print_json, pri
 @json_option
 def plan_command(specs: tuple[str, ...], as_json: bool) -> None:
     """Say which stages of SPECS (all by default) a build would run and why, with forecasts of their peak memory and time. Runs nothing."""
+    spin_briefly()
     standing = look(specs)
     to_come = list(forecasts(standing.workspace, standing.specs, standing.resolved, standing.stages))
     if as_json:
@@ -27,6 +29,8 @@ def plan_command(specs: tuple[str, ...], as_json: bool) -> None:
     times = [*([duration(sum(known))] if known else []), *([f"{unknown} of unknown time"] if unknown else [])]
     click.echo(f"{len(to_come)} stages: {', '.join(times)}")
     for one in to_come:
+        if one.slow is not None:
+            click.echo(f"{one.stage}: {one.slow}", err=True)
         if one.fits is False:
             click.echo(f"{one.stage} does not fit the memory that is there; `adapt build` refuses it and says what would", err=True)
 

@@ -19,7 +19,7 @@ from adapt.adapter.load import LoadedAdapter, load_adapter
 from adapt.adapter.prompt import Prompt
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
-from adapt.base.numerics import AUTO
+from adapt.base.numerics import AUTO, NumericClass
 from adapt.errors import InputError
 from adapt.export.dequantized import dequantize_base
 from adapt.export.forms import ONE_SHARD, ExportInputs, Source, check_tools, computed_dtype, merged_dtype, open_form, write_form
@@ -49,6 +49,8 @@ class ExportReport:
     """Seconds to load the export."""
     tokens_per_second: float
     """Tokens of a greedy answer to a golden prompt that the export gave in a second, one request at a time."""
+    numerics: NumericClass
+    """That of the reference."""
 
 
 def export(section: ExportSection, *, inputs: ExportInputs, out: Path, progress: Progress) -> ExportReport:
@@ -73,7 +75,12 @@ def export(section: ExportSection, *, inputs: ExportInputs, out: Path, progress:
         write_parity(folder, run.figures, gates_of(spec), computed=computed_dtype(spec))
         _describe(folder, section, source.trained_on, told, size=size)
     return ExportReport(
-        format=spec.format, bytes=size, parity=run.figures, load_seconds=round(run.load_seconds, 3), tokens_per_second=round(run.tokens_per_second, 1)
+        format=spec.format,
+        bytes=size,
+        parity=run.figures,
+        load_seconds=round(run.load_seconds, 3),
+        tokens_per_second=round(run.tokens_per_second, 1),
+        numerics=source.numerics,
     )
 
 
@@ -108,6 +115,7 @@ def _prepare(section: ExportSection, inputs: ExportInputs, folder: Path, work: P
         merged=merged,
         parameters=parameters,
         trained_on=trained_on,
+        numerics=loaded.numerics,
         work=work,
         progress=progress,
     )

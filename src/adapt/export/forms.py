@@ -14,7 +14,7 @@ from typing import Any
 from adapt.adapter.prompt import Prompt
 from adapt.artifact.progress import Progress
 from adapt.base.load import load_model, resolve_device
-from adapt.base.numerics import forward_dtype, multiplies_bfloat16
+from adapt.base.numerics import NumericClass, forward_dtype, multiplies_bfloat16
 from adapt.export.canonical import canonicalise
 from adapt.export.compressed import CompressedRunner, calibration, check_compressor, compress
 from adapt.export.gguf_file import write_gguf, write_gguf_adapter
@@ -57,6 +57,8 @@ class Source:
     """Weights of the merged model; tied ones count once."""
     trained_on: QuantizedBase | None
     """How the base was quantized and widened again before the merge; None for the plain base."""
+    numerics: NumericClass
+    """The class of the adapter's own figures."""
     work: Path
     """Folder for what is needed on the way."""
     progress: Progress
