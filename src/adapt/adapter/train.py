@@ -313,6 +313,7 @@ def _training(section: TrainSection, lane: Lane, report: TrainReport, numerics: 
         "base": {"kind": section.base.source.kind, "model": base_name(section.base), "digest": section.base.digest},
         "method": section.train.method,
         **numerics.as_record(),
+        "attention": lane.causal.config.get_text_config()._attn_implementation,
         "packing": "packed" if lane.packed else "padded",
         "steps": {"planned": report.planned_steps, "taken": report.steps, "best": report.best_step},
         "losses": {"train": report.train_loss, "validation_before": report.validation_loss_before, "validation": report.validation_loss},

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from adapt.base.attention import settle_attention
 from adapt.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 def load_model(folder: Path, *, dtype: str, device: str, quantization: BitsAndBytesConfig | None = None) -> PreTrainedModel:
     """The causal language model in `folder` on `device` (as `resolve_device` gives it), in eval mode.
 
-    `dtype` is the name of a torch type such as `bfloat16`. With `quantization`, its linear layers are quantized while they are read.
+    `dtype` is the name of a torch type such as `bfloat16`. With `quantization`, its linear layers are quantized while they are read. Its attention
+    is torch's fused one, or where that would give other logits the model's own.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -53,6 +55,7 @@ def load_model(folder: Path, *, dtype: str, device: str, quantization: BitsAndBy
             trust_remote_code=False,
         )
     model.eval()
+    settle_attention(model, quantized=quantization is not None)
     found: PreTrainedModel = model
     return found
 
