@@ -152,16 +152,18 @@ class Course:
         from adapt.adapter.methods.continuing import continue_from
         from adapt.adapter.methods.door import attach
         from adapt.adapter.objectives.door import Surroundings, objective_of
+        from adapt.adapter.probe import check_model
 
         section, ranks = self.section, self._ranks
         self._prompt = base.prompt(section.prompt)
         around = Surroundings(base, self._prompt, self._training.inputs, self._training.steps, ranks.device(self._device))
         self._objective: Objective[Any] = objective_of(section, around)
-        self._intake = read_items(self._training.inputs, self._objective, self._prompt, section.train, self._progress)
+        self._intake = read_items(self._training.inputs, self._objective, self._prompt, section.train, self._progress, base=base.folder)
         made_from = [verify(folder).model_dump() for folder in (self._training.inputs, *self._training.steps.values())]
         key = digest_value([section_digest(_in_one_process(section)), *made_from, self._device])
         self._track(key)
         attached = attach(base, section, device=ranks.loads_on(self._device), sequences=self._objective.sequences(self._intake.items))
+        check_model(attached, section.train)
         set_kernels(attached.causal, section.train)
         if section.train.start_from is not None:
             continue_from(attached, self._training.steps[section.train.start_from], self._objective.weights())
@@ -274,6 +276,7 @@ def _training(section: TrainSection, lane: Lane, report: TrainReport, intake: In
             "validation": len(intake.validation),
             "left_out_train": intake.left_out,
             "left_out_validation": intake.left_out_validation,
+            "longest_tokens": intake.longest,
         },
         "tokens": {"seen": report.tokens, "trained": lane.state.trained},
         "trainable_parameters": report.trainable_parameters,

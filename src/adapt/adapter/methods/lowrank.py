@@ -5,7 +5,6 @@ LoRA (Hu et al. 2021, arXiv:2106.09685) with its variants rsLoRA, DoRA, LoRA+, P
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +21,7 @@ from adapt.adapter.methods.linear import ADAPTER, fuse
 from adapt.adapter.methods.plain import Factors, Shifted, write_plain
 from adapt.adapter.methods.shifted import ShiftedAttention
 from adapt.adapter.quiet import quiet_peft
+from adapt.base.names import check_modules
 from adapt.errors import InputError
 from adapt.spec.base import PinnedBase
 from adapt.spec.lora import LoraSpec
@@ -43,7 +43,7 @@ def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
     if isinstance(train, LongloraTrain):
         return ShiftedAttention(peft, group_tokens=train.group_tokens)
     if train.method in ("pissa", "olora"):
-        _check_full_rank(model, lora)
+        check_full_rank(model, lora)
         return Shifted(peft)
     return _Vera(peft) if train.method == "vera" else Attached(peft)
 
@@ -57,7 +57,7 @@ def with_adapter(model: PreTrainedModel, config: PeftConfig, *, seed: int) -> Pe
     except (ValueError, NotImplementedError, AttributeError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"peft cannot put {config.peft_type} on {type(model).__name__}: {reason}",
+            f"peft cannot put {config.peft_type.value} on {type(model).__name__}: {reason}",
             hint="choose another method or base; docs/how-to/choose-a-base.md names what fits",
         ) from None
     return cast(PeftModel, found)
@@ -101,15 +101,6 @@ def _is_linear(module: torch.nn.Module) -> bool:
         return isinstance(module(torch.zeros(1, weight.shape[1], dtype=weight.dtype, device=weight.device)), torch.Tensor)
 
 
-def check_modules(field: str, names: Iterable[str], known: Iterable[str], *, hint: str) -> None:
-    """Raise InputError when `names` is empty or holds what is not `known`."""
-    known, names = sorted(known), list(names)
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        found = ", ".join(repr(name) for name in unknown) or "an empty list"
-        raise InputError(f"{field}: {found} names no linear module of the base model; choose from: {', '.join(known)}", hint=hint)
-
-
 def _config(model: PreTrainedModel, section: TrainSection) -> PeftConfig:
     train, lora = section.train, section.lora
     if train.method == "vera":
@@ -146,7 +137,8 @@ def expert_parameters(model: PreTrainedModel) -> list[str]:
     return sorted(found)
 
 
-def _check_full_rank(model: PreTrainedModel, lora: LoraSpec) -> None:
+def check_full_rank(model: PreTrainedModel, lora: LoraSpec) -> None:
+    """Raise InputError for a rank above that of the smallest adapted matrix of `model`."""
     adapted: list[Any] = [module for module in model.modules() if isinstance(module, LoraLayer)]
     smallest = min(min(layer.base_layer.weight.shape) for layer in adapted)
     if lora.rank > smallest:
