@@ -68,6 +68,8 @@ def refusal(*arguments: str) -> str:
             ["lora.rank=4,8"],
             "-S lora.rank: unknown field 'rank'; allowed: lora_alpha, lora_dropout, r, target_modules, use_rslora\nhint: did you mean 'r'?",
         ),
+        (["lora.target_modules=[q_proj],[q_porj]"], "-S lora.target_modules: 'q_porj' names no linear module of the base model"),
+        (["train.method=lora,bitfit"], "train.method bitfit trains biases"),
         (["train.lr=1e-4,1e-3"], "-S train.lr: unknown field 'lr'"),
         (["lora.r=2,-1"], "-S lora.r: -1: must be 1 or more"),
         (["lora.r=int(400,600)"], "-S lora.r: 600: must be 512 or less"),

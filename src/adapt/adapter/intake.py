@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from adapt.adapter.prompt import Prompt
 from adapt.artifact.lines import read_lines
 from adapt.artifact.progress import Progress
+from adapt.base.load import load_config
 from adapt.errors import InputError
 from adapt.records import AlpacaRecord
 from adapt.spec.common_train import CommonTrain
@@ -44,30 +45,50 @@ class Intake:
 
     train: Split
     validation: Split
+    longest: int
+    """Longest sequence in tokens: train.max_length_tokens, or what the base has positions for where that is less."""
 
 
-def read_items(folder: Path, objective: Objective[Any], prompt: Prompt, settings: CommonTrain, progress: Progress) -> Intake:
-    """The items of train.jsonl and validation.jsonl in `folder`. Raises InputError when there is nothing to train on."""
-    train = _encode(folder / "train.jsonl", objective, prompt, settings, progress)
-    validation = _encode(folder / "validation.jsonl", objective, prompt, settings, progress)
-    limit = settings.max_length_tokens
+def read_items(folder: Path, objective: Objective[Any], prompt: Prompt, settings: CommonTrain, progress: Progress, *, base: Path) -> Intake:
+    """The items of train.jsonl and validation.jsonl in `folder`.
+
+    Those are left out that are longer than the settings or the positions of the model in folder `base` allow.
+    Raises InputError when there is nothing to train on.
+    """
+    limit, what, hint = settings.max_length_tokens, "train.max_length_tokens", "raise train.max_length_tokens"
+    places = positions_for(base, settings)
+    if places is not None and places < limit:
+        limit, what = places, "the base has positions for"
+        hint = "choose a base with more positions, or shorten the records"
+    train = _encode(folder / "train.jsonl", objective, prompt, limit, progress)
+    validation = _encode(folder / "validation.jsonl", objective, prompt, limit, progress)
     if not train.items:
         if train.too_long:
-            found = f"all {train.too_long} records are longer than train.max_length_tokens ({limit})"
-            raise InputError(f"there is nothing to train on: {found}", hint="raise train.max_length_tokens")
+            found = f"all {train.too_long} records are longer than {what} ({limit})"
+            raise InputError(f"there is nothing to train on: {found}", hint=hint)
         found = "no record has an answer" if train.without_answer else "train.jsonl has no records"
         raise InputError(f"there is nothing to train on: {found}", hint="look at the dataset's ledger")
-    for what, trained, measured in (
-        (f"left out as longer than train.max_length_tokens ({limit})", train.too_long, validation.too_long),
+    for action, trained, measured in (
+        (f"left out as longer than {what} ({limit})", train.too_long, validation.too_long),
         ("left out as without a token to learn", train.without_answer, validation.without_answer),
         ("control tokens are written as plain words", train.escaped, validation.escaped),
         *_about_template(prompt, train, validation),
     ):
         if trained or measured:
-            log.warning("%s: %d training and %d validation records", what, trained, measured)
+            log.warning("%s: %d training and %d validation records", action, trained, measured)
     if not validation.items and settings.patience is not None:
         log.warning("there are no validation records, so train.patience has no effect and the last weights are kept")
-    return Intake(train, validation)
+    return Intake(train, validation, limit)
+
+
+def positions_for(base: Path, settings: CommonTrain) -> int | None:
+    """Tokens of a record that the model in folder `base` has positions for, virtual ones taken off.
+
+    None where its configuration sets no bound.
+    """
+    text: Any = load_config(base).get_text_config()
+    most = getattr(text, "max_position_embeddings", None)
+    return None if most is None else int(most) - int(getattr(settings, "virtual_tokens", 0))
 
 
 def _about_template(prompt: Prompt, train: Split, validation: Split) -> Iterator[tuple[str, int, int]]:
@@ -81,8 +102,8 @@ def _about_template(prompt: Prompt, train: Split, validation: Split) -> Iterator
         yield "the prompt template does not render every message as it is", train.altered, validation.altered
 
 
-def _encode(path: Path, objective: Objective[Any], prompt: Prompt, settings: CommonTrain, progress: Progress) -> Split:
-    """The items of the records in `path` that can be trained on."""
+def _encode(path: Path, objective: Objective[Any], prompt: Prompt, limit: int, progress: Progress) -> Split:
+    """The items of the records in `path` that can be trained on, none longer than `limit` tokens."""
     split = Split()
     with progress.task(f"tokenising {path.name}") as task:
         for record in _records(path):
@@ -91,7 +112,7 @@ def _encode(path: Path, objective: Objective[Any], prompt: Prompt, settings: Com
             for item in objective.encode(record, prompt):
                 if not objective.weight([item]):
                     split.without_answer += 1
-                elif max(map(len, objective.sequences([item]))) > settings.max_length_tokens:
+                elif max(map(len, objective.sequences([item]))) > limit:
                     split.too_long += 1
                 else:
                     split.items.append(item)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from adapt.adapter.attention import calls_by_name
 from adapt.adapter.head import hidden_states
 from adapt.adapter.methods.layers import decoder_layers
 from adapt.adapter.states import side_by_side
@@ -36,8 +35,6 @@ _TOLERANCE = 0.02
 def set_kernels(model: PreTrainedModel, settings: CommonTrain) -> None:
     """Let `model` use the kernels and the attention of `settings`. Raises InputError when they are not installed or do not fit the model."""
     if settings.attention == "flex":
-        if not calls_by_name(model):
-            raise InputError(f"train.attention is flex, and the attention of {type(model).__name__} is its own", hint="set it to auto")
         model.config._attn_implementation = FLEX
     if settings.kernels == "liger":
         _use_liger(model)

@@ -19,6 +19,17 @@ _TOLERANCE = 0.05
 """Mean difference of states as a share of their mean size: rounding in sixteen bits stays below a fifth of it, a seen neighbour is far above."""
 
 
+def check_packing(attached: Attached, settings: CommonTrain) -> None:
+    """Raise InputError when `settings` ask for packing and a known reason stands against it; a trial with values comes with the training."""
+    reason = _known_obstacle(attached) if settings.packing == "packed" else None
+    if reason is not None:
+        raise _refusal(reason)
+
+
+def _refusal(reason: str) -> InputError:
+    return InputError(f"train.packing is packed, and {reason}", hint="set train.packing to auto or padded")
+
+
 def packs(attached: Attached, settings: CommonTrain) -> bool:
     """Whether a training packs. Raises InputError when `settings` ask for it and it would not be exact."""
     if settings.packing == "padded":
@@ -28,18 +39,14 @@ def packs(attached: Attached, settings: CommonTrain) -> bool:
         return False  # exact too, by a mask over the whole row, and slower than padding
     reason = obstacle(attached)
     if reason is not None and settings.packing == "packed":
-        raise InputError(f"train.packing is packed, and {reason}", hint="set train.packing to auto or padded")
+        raise _refusal(reason)
     return reason is None
 
 
 def obstacle(attached: Attached) -> str | None:
     """Why packed sequences would not have the states that they have alone, or None when they do: known reasons, then a trial."""
-    if attached.mixes_neighbours:
-        return "this method's attention runs over the whole row"
-    if prompts_on(attached.model):
-        return "this method puts virtual tokens before every prompt"
-    if not attends_to_all(attached.causal):
-        return f"{type(attached.causal).__name__} has layers that see a part of the past alone"
+    if reason := _known_obstacle(attached):
+        return reason
     was_training = attached.model.training
     attached.model.eval()
     try:
@@ -53,6 +60,16 @@ def obstacle(attached: Attached) -> str | None:
     difference = float((packed - padded).abs().mean() / padded.abs().mean())
     log.debug("packed states differ from padded ones by %.4f of their size", difference)
     return None if difference < _TOLERANCE else f"{type(attached.causal).__name__} does not keep sequences in one row apart"
+
+
+def _known_obstacle(attached: Attached) -> str | None:
+    if attached.mixes_neighbours:
+        return "this method's attention runs over the whole row"
+    if prompts_on(attached.model):
+        return "this method puts virtual tokens before every prompt"
+    if not attends_to_all(attached.causal):
+        return f"{type(attached.causal).__name__} has layers that see a part of the past alone"
+    return None
 
 
 def _rows(states: States) -> torch.Tensor:

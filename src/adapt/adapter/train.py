@@ -179,18 +179,20 @@ class Course:
         from adapt.adapter.methods.coverage import adapted_kinds, frozen_kinds, say_coverage
         from adapt.adapter.methods.door import attach
         from adapt.adapter.objectives.door import Surroundings, objective_of
+        from adapt.adapter.probe import check_model
 
         section, ranks = self._computed, self._ranks
         self._prompt = base.prompt(section.prompt)
         _say_date(self._prompt, section)
         around = Surroundings(base, self._prompt, self._training.inputs, self._training.steps, ranks.device(self._device))
         self._objective: Objective[Any] = objective_of(section, around)
-        self._intake = read_items(self._training.inputs, self._objective, self._prompt, section.train, self._progress)
+        self._intake = read_items(self._training.inputs, self._objective, self._prompt, section.train, self._progress, base=base.folder)
         made_from = [verify(folder).model_dump() for folder in (self._training.inputs, *self._training.steps.values())]
         key = digest_value([section_digest(_in_one_process(self.section)), *made_from])
         self._track(digest_value([key, self._numerics.as_record()]))
         sequences = self._objective.sequences(self._intake.train.items)
         attached = attach(base, section, device=ranks.loads_on(self._device), sequences=sequences)
+        check_model(attached, section.train)
         set_kernels(attached.causal, section.train)
         if section.train.start_from is not None:
             continue_from(attached, self._training.steps[section.train.start_from], self._objective.weights())
@@ -324,6 +326,7 @@ def _training(section: TrainSection, lane: Lane, report: TrainReport, numerics: 
             "left_out_validation": intake.validation.too_long,
             "without_answer_train": intake.train.without_answer,
             "without_answer_validation": intake.validation.without_answer,
+            "longest_tokens": intake.longest,
         },
         "tokens": {"seen": report.tokens, "trained": lane.state.trained},
         "trainable_parameters": report.trainable_parameters,

