@@ -156,6 +156,8 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in (headers, *rows):
         cells = (cell.rjust(width) if right else cell.ljust(width) for cell, width, right in zip(row, widths, numeric, strict=True))
         click.echo("  ".join(cells).rstrip())
+    if not rows:
+        click.echo("(none)")
 
 
 def _is_number(cell: str) -> bool:
