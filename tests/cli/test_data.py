@@ -51,7 +51,7 @@ def test_why_names_the_place_of_an_equal_winner_in_every_set(capsys: pytest.Capt
     assert "rules were not asked, since it was out already" in out
     code, out, _ = adapt(capsys, "data", "why", "faq.jsonl:line 22", "--spec", "faq", "--json")
     [told] = json.loads(out)
-    assert told["fates"][0]["winner_place"] == "faq.jsonl, line 21"
+    assert told["records"][0]["winner_place"] == "faq.jsonl, line 21"
 
 
 def test_the_funnel_and_samples_are_shown(capsys: pytest.CaptureFixture[str], placed: Path) -> None:

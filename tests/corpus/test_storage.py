@@ -170,7 +170,7 @@ def test_fault_of_the_machine_stops_the_build_and_is_not_taken_for_one_of_the_fi
 def test_full_disk_while_unpacking_stops_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     input = raw_input(tmp_path / "a.txt.gz", gzip.compress(os.urandom(10)))
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "write", failing(errno.ENOSPC))
-    with pytest.raises(WorkspaceError, match=r"unpacking needs room in .*: No space left on device"), open_bytes(input, LIMITS, seekable=True):
+    with pytest.raises(WorkspaceError, match=r"unpacking needs space in .*: No space left on device"), open_bytes(input, LIMITS, seekable=True):
         pass
 
 

@@ -73,7 +73,7 @@ def test_address_beside_the_spec_wants_an_api_key_too(workspace: Scene, capsys: 
     ("argument", "expected"),
     [
         ("--middleware=os.system", "--middleware cannot be passed on"),
-        ("--midd", "--midd cannot be passed on: --middleware is the door"),
+        ("--midd", "--midd cannot be passed on: --middleware is the middleware"),
         ("--lora_modules", "--lora-modules cannot be passed on"),
         ("--config", "--config cannot be passed on"),
         ("--hos=0.0.0.0", "--hos cannot be passed on: --host is an option of `adapt serve`"),

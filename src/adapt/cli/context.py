@@ -2,7 +2,11 @@
 
 import json
 import os
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from adapt.plan.status import StageStatus
     from adapt.spec.resolved.adapter import ResolvedAdapter
 
+_NARROWEST = 12
+"""Characters that a column of text keeps."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
@@ -150,12 +156,30 @@ def print_json(value: Any) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print columns as wide as their content; text to the left, numbers to the right."""
+    """Print columns as wide as their content; text to the left, numbers to the right.
+
+    On a terminal that is narrower, cells of text go over several lines; elsewhere a row is always one line, for `grep`.
+    """
     widths = [max(len(row[i]) for row in (headers, *rows)) for i in range(len(headers))]
     numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(headers))]
+    if sys.stdout is not None and sys.stdout.isatty():
+        _narrow(widths, numeric, shutil.get_terminal_size().columns)
     for row in (headers, *rows):
-        cells = (cell.rjust(width) if right else cell.ljust(width) for cell, width, right in zip(row, widths, numeric, strict=True))
-        click.echo("  ".join(cells).rstrip())
+        cells = [[cell] if len(cell) <= width else textwrap.wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for parts in zip_longest(*cells, fillvalue=""):
+            aligned = zip(parts, widths, numeric, strict=True)
+            click.echo("  ".join(part.rjust(width) if right else part.ljust(width) for part, width, right in aligned).rstrip())
+    if not rows:
+        click.echo("(none)")
+
+
+def _narrow(widths: list[int], numeric: Sequence[bool], limit: int) -> None:
+    """Take from the widest column of text until all fit, as long as one is left that can give."""
+    while sum(widths) + 2 * (len(widths) - 1) > limit:
+        widest = max((i for i in range(len(widths)) if not numeric[i]), key=lambda i: widths[i], default=None)
+        if widest is None or widths[widest] <= _NARROWEST:
+            return
+        widths[widest] -= 1
 
 
 def _is_number(cell: str) -> bool:

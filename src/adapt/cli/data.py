@@ -140,7 +140,7 @@ def _explain_missing_texts(outputs: Outputs, texts: Iterable[object]) -> None:
 def _plain(answer: Why) -> dict[str, Any]:
     events = [event.model_dump(mode="json", exclude_defaults=True) for event in answer.events]
     fates = [dataclasses.asdict(fate) for fate in answer.fates]
-    return {"spec": answer.spec, "asked": answer.asked, "events": events, "fates": fates, "too_many": answer.too_many}
+    return {"spec": answer.spec, "asked": answer.asked, "events": events, "records": fates, "too_many": answer.too_many}
 
 
 def _label(step: Step) -> str:

@@ -31,6 +31,7 @@ _COMMANDS = {
     "init": ("adapt.cli.workspace", "Make a workspace."),
     "keys": ("adapt.cli.deploy", "Make keys: for signing, for the administrator, for clients."),
     "plan": ("adapt.cli.plan", "What a build would run, why, and what it is forecast to take."),
+    "plots": ("adapt.cli.plots", "Draw loss curves as one page that needs no network."),
     "prune": ("adapt.cli.workspace", "Remove outputs that no spec declares any more."),
     "rollback": ("adapt.cli.deploy", "Lead an adapter back to the version that served before."),
     "retire": ("adapt.cli.deploy", "Take an adapter's name away from the servers."),

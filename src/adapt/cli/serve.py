@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 _REFUSED = {
     "--host": "is an option of `adapt serve`; write it out",
-    "--middleware": "is the door of the server, and serve.yaml names it",
+    "--middleware": "is the middleware of the server, and serve.yaml names it",
     "--config": "is serve.yaml of the configuration",
     "--lora-modules": "would load adapters whose signature nobody looked at; `adapt deploy` brings them in",
     "--dtype": "is server.dtype of params.yaml, which adapters are checked against",
     "--lora-dtype": "is server.dtype of params.yaml, which adapters are checked against",
 }
-"""Options of vLLM that would go around the door or the check of the address."""
+"""Options of vLLM that would go around the middleware or the check of the address."""
 
 
 @click.command("serve", context_settings={"ignore_unknown_options": True})
@@ -82,7 +82,7 @@ def _left_out(workspace: Workspace) -> dict[str, Any]:
 
 
 def _check_arguments(arguments: tuple[str, ...]) -> None:
-    """Refuse arguments that would go around the door. vLLM also takes an option by its beginning, and with underscores."""
+    """Refuse arguments that would go around the middleware. vLLM also takes an option by its beginning, and with underscores."""
     for argument in arguments:
         given = argument.partition("=")[0].replace("_", "-")
         if not given.startswith("--") or given == "--":

@@ -77,7 +77,7 @@ def _resolve(workspace: Workspace) -> list[str]:
 
 
 def _run(workspace: Workspace, stage: Stage, section: StageSection, progress: Progress) -> Any:
-    """Call the room of `stage`."""
+    """Call the package of `stage`."""
     out, name = stage.out(workspace), stage.adapter
     if isinstance(section, CorpusSection):
         return _clean(workspace, stage, section, progress)

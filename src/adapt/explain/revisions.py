@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from adapt.dataset.split import SPLITS
 from adapt.dataset.verdicts import FILE as VERDICTS
@@ -44,11 +45,32 @@ def dataset_at(root: Path, dataset: Path, revision: str) -> Iterator[Path]:
         yield folder
         return
     with TemporaryDirectory(prefix="adapt-revision-") as copy:
-        _fetch(root, dataset, revision, Path(copy))
+        with _fetching(root, dataset, revision) as files:
+            for name in FILES:
+                _copy(files, dataset / name, Path(copy) / name)
         yield Path(copy)
 
 
-def _fetch(root: Path, dataset: Path, revision: str, target: Path) -> None:
+@contextmanager
+def fetch_folder(root: Path, folder: Path, revision: str) -> Iterator[Path]:
+    """A copy of all files of `folder` (relative to the workspace `root`) at a revision of git or an experiment. Raises InputError as `dataset_at`."""
+    with TemporaryDirectory(prefix="adapt-revision-") as copy:
+        with _fetching(root, folder, revision) as files:
+            for path in files.find(folder.as_posix()):
+                target = Path(copy) / Path(path).relative_to(folder)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _copy(files, Path(path), target)
+        yield Path(copy)
+
+
+def _copy(files: Any, source: Path, target: Path) -> None:
+    with files.open(source.as_posix(), "rb") as stream:
+        target.write_bytes(stream.read())
+
+
+@contextmanager
+def _fetching(root: Path, folder: Path, revision: str) -> Iterator[Any]:
+    """DVC's file system at a revision, its errors told as ours."""
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
     from dvc.scm import SCMError
@@ -56,13 +78,10 @@ def _fetch(root: Path, dataset: Path, revision: str, target: Path) -> None:
     from scmrepo.exceptions import SCMError as GitError
 
     try:
-        files = DVCFileSystem(str(root), rev=revision)
-        for name in FILES:
-            with files.open((dataset / name).as_posix(), "rb") as source:
-                (target / name).write_bytes(source.read())
+        yield DVCFileSystem(str(root), rev=revision)
     except (SCMError, GitError) as error:
         hint = f"give a git revision, an experiment, a folder, or '{WORKSPACE}'; a revision needs a commit"
         raise InputError(f"'{revision}' is no revision: {error}", hint=hint) from None
     except (DvcException, DataIndexError, OSError) as error:
         hint = "the revision must hold dvc.lock, and its outputs must be in the cache: try `dvc fetch --all-commits`"
-        raise InputError(f"{dataset.as_posix()} cannot be had at '{revision}': {error}", hint=hint) from None
+        raise InputError(f"{folder.as_posix()} cannot be had at '{revision}': {error}", hint=hint) from None

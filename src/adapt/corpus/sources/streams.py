@@ -70,7 +70,7 @@ class _Temporary(tempfile.SpooledTemporaryFile[bytes]):
             return super().write(data)
         except OSError as error:  # a member that was then taken for damaged would be lost for good
             hint = "free some space, or point TMPDIR to a larger disk, and build again"
-            raise WorkspaceError(f"unpacking needs room in {tempfile.gettempdir()}: {error.strerror}", hint=hint) from None
+            raise WorkspaceError(f"unpacking needs space in {tempfile.gettempdir()}: {error.strerror}", hint=hint) from None
 
 
 def unpacked(stored: BinaryIO, packing: Packing | None, *, size: int, limits: Limits, archive: bool = False) -> io.BufferedReader:

@@ -11,7 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 _LABELS = ("adapter", "version")
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 REQUESTS = Counter("adapt_requests", "Answered requests, by HTTP status.", (*_LABELS, "status"))
-REFUSED = Counter("adapt_refused", "Requests that were turned away at the door.", ("reason",))
+REFUSED = Counter("adapt_refused", "Requests that were rejected before they reached vLLM.", ("reason",))
 FAULTS = Counter(
     "adapt_faults",
     "Failures during a roll-out, by cause: the version's own, the request's (it fails elsewhere too), or unchecked.",
