@@ -1,14 +1,13 @@
 """GGUF files: read back by other code, they are the merged model or the adapter, with tokenizer, template and stops in them."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import gguf
 import pytest
 import torch
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 import adapt.export.gguf_file as room
 from adapt.adapter.load import load_adapter
@@ -118,18 +117,28 @@ def test_wrong_order_of_rows_fails_the_gate(inputs: ExportInputs, tmp_path: Path
         assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda c: c.update(model_type="mistral"), "the base is of the mistral family"),
-        (lambda c: c.update(rope_parameters={"rope_type": "llama3"}), r"the base scales its positions \(llama3\)"),
-    ],
-)
-def test_bases_that_are_not_known_are_refused(change: Callable[[dict[str, Any]], None], message: str, inputs: ExportInputs) -> None:
-    config = json.loads((inputs.base / "config.json").read_text())
-    change(config)
-    with pytest.raises(InputError, match=message):
-        room._family(config)
+def biased_base(folder: Path) -> Path:
+    """A tiny Llama whose linear layers all have biases, none of them zero."""
+    base = tiny_base(folder)
+    config = AutoConfig.from_pretrained(base, attention_bias=True, mlp_bias=True)
+    torch.manual_seed(3)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(".bias"):
+                weight.normal_(std=0.3)
+    model.save_pretrained(base)
+    return base
+
+
+@pytest.mark.parametrize("checked_by", ["reader", pytest.param("llama.cpp", marks=pytest.mark.slow)])
+def test_biases_of_a_llama_are_written_and_read(checked_by: Any, tmp_path: Path) -> None:
+    base = biased_base(tmp_path / "base")
+    adapter = make_adapter(tmp_path / "adapter", base, target_modules=LINEAR)
+    inputs = ExportInputs(adapter=adapter, dataset=make_dataset(tmp_path / "dataset", [make_record("What is it?", "A thing.")]), base=base)
+    report = run(GgufExport(format="gguf", type="f32", checked_by=checked_by), inputs, tmp_path / "out")
+    assert report.parity.mean_kl < 1e-4
+    assert report.parity.top1_agreement == 1
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from adapt.export.onnx import GenaiRunner, build_onnx
 from adapt.export.onnx_adapters import open_onnx_adapters, write_onnx_adapters
 from adapt.export.quantize import DTYPE, load_quantized, quantize
 from adapt.export.runner import Runner, TorchRunner
+from adapt.export.support import check_form, read_config
 from adapt.spec.export import AdapterExport, ExportSpec, GgufAdapterExport, GgufExport, MergedExport, OnnxAdaptersExport, OnnxExport, QuantizedExport
 from adapt.spec.resolved.export import QuantizedBase
 
@@ -74,7 +75,11 @@ def merged_dtype(spec: ExportSpec) -> str | None:
 
 
 def check_tools(spec: ExportSpec, inputs: ExportInputs) -> None:
-    """Raise InputError when an optional library that makes or runs the form is not installed: before minutes of work, not after."""
+    """Raise InputError where the form cannot be right for this base, or an optional library that it needs is not installed.
+
+    Before minutes of work, not after.
+    """
+    check_form(spec, read_config(inputs.base))
     if isinstance(spec, QuantizedExport) and spec.compressed:
         check_compressor(inputs.quantize_python)
     if isinstance(spec, GgufExport | GgufAdapterExport) and spec.checked_by == "llama.cpp":

@@ -9,7 +9,6 @@ rows of an adapter's B are rows of those matrices, and go along. Format: https:/
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +18,12 @@ from adapt.errors import InputError
 from adapt.export.canonical import BaseShapes, read_factors
 from adapt.export.gguf_tokenizer import add_tokenizer
 from adapt.export.modelfile import write_modelfile
+from adapt.export.support import check_gguf, read_config
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MODEL, ADAPTER = "model.gguf", "adapter.gguf"
-FAMILIES = ("llama", "qwen2", "qwen3")
 _ROTATED = ("q_proj", "k_proj")
 _BLOCK = 32  # weights that share a scale in the 4- and 8-bit types
 _FILE_TYPES = {"f32": "ALL_F32", "f16": "MOSTLY_F16", "bf16": "MOSTLY_BF16", "q8_0": "MOSTLY_Q8_0", "q4_0": "MOSTLY_Q4_0"}
@@ -35,8 +34,8 @@ def write_gguf(merged: Path, folder: Path, *, number_type: str, prompt: Prompt) 
     """Write the model of folder `merged` into `folder`. Raises InputError for another family, scaled positions or a tokenizer that is not known."""
     import gguf
 
-    config = json.loads((merged / "config.json").read_bytes())
-    family = _family(config)
+    config = read_config(merged)
+    family = check_gguf(config)
     writer = gguf.GGUFWriter(None, family)
     writer.add_type(gguf.GGUFType.MODEL)
     _add_shape(writer, config, family)
@@ -58,8 +57,8 @@ def write_gguf_adapter(adapter: Path, base: Path, folder: Path, *, number_type: 
     """Write a finished adapter into `folder`. Raises InputError when it cannot become plain LoRA, or as `write_gguf` does."""
     import gguf
 
-    config = json.loads((base / "config.json").read_bytes())
-    family = _family(config)
+    config = read_config(base)
+    family = check_gguf(config)
     _, factors = read_factors(adapter, BaseShapes(base))
     writer = gguf.GGUFWriter(None, family)
     writer.add_type(gguf.GGUFType.ADAPTER)
@@ -95,18 +94,6 @@ def heads_of(module: str, config: Mapping[str, Any], family: str) -> int | None:
         return None
     queries = int(config["num_attention_heads"])
     return queries if ".q_proj" in module else int(config.get("num_key_value_heads") or queries)
-
-
-def _family(config: Mapping[str, Any]) -> str:
-    family = str(config.get("model_type"))
-    if family not in FAMILIES:
-        raise InputError(
-            f"the base is of the {family} family, and GGUF files are written for {', '.join(FAMILIES)}", hint="export it as merged or onnx"
-        )
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    if (kind := rope.get("rope_type", rope.get("type", "default"))) != "default":
-        raise InputError(f"the base scales its positions ({kind}), which is not written into GGUF files", hint="export it as merged or onnx")
-    return family
 
 
 def _add_shape(writer: Any, config: Mapping[str, Any], family: str) -> None:

@@ -42,14 +42,31 @@ def _load_gguf(folder: Path) -> Any:
     from contextlib import redirect_stderr
 
     import torch
-    from transformers import AutoModelForCausalLM, GgufConfig
+    from transformers import AutoConfig, AutoModelForCausalLM, GgufConfig
 
     with quiet_loading(), redirect_stderr(io.StringIO()):  # the reader draws a progress bar that no setting turns off
+        config = AutoConfig.from_pretrained(str(folder), gguf_file=MODEL, local_files_only=True)
+        _note_biases(config, folder / MODEL)
         model = AutoModelForCausalLM.from_pretrained(
-            str(folder), gguf_file=MODEL, quantization_config=GgufConfig(dequantize=True), dtype=torch.float32, local_files_only=True
+            str(folder),
+            config=config,
+            gguf_file=MODEL,
+            quantization_config=GgufConfig(dequantize=True),
+            dtype=torch.float32,
+            local_files_only=True,
         )
     model.train(False)
     return model
+
+
+def _note_biases(config: Any, file: Path) -> None:
+    """Tell the configuration of biases that the file holds: GGUF has no setting for them, and the reader assumes none."""
+    import gguf
+
+    names = {tensor.name for tensor in gguf.GGUFReader(file).tensors}
+    for setting, tensor in (("attention_bias", "blk.0.attn_q.bias"), ("mlp_bias", "blk.0.ffn_up.bias")):
+        if hasattr(config, setting):
+            setattr(config, setting, tensor in names)
 
 
 def open_gguf_adapter(folder: Path, base: Path, *, device: str) -> TorchRunner:
