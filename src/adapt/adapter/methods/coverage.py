@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from adapt.adapter.methods.attached import Attached
 
 log = logging.getLogger(__name__)
-_LINEAR = (nn.Linear, Conv1D)
-"""Linear modules, GPT-2's with transposed weights among them."""
+LINEAR = (nn.Linear, Conv1D)
+"""Linear modules; GPT-2's hold their weights transposed."""
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.|$)")
 
 
@@ -71,7 +71,7 @@ def exact_targets(model: PreTrainedModel, leaves: Iterable[str], linear: Iterabl
     """
     leaves, linear = set(leaves), set(linear)
     wanted = {name for name in linear if name.rpartition(".")[2] in leaves}
-    everywhere = {name for name, module in model.named_modules() if name.rpartition(".")[2] in leaves and isinstance(module, _LINEAR)}
+    everywhere = {name for name, module in model.named_modules() if name.rpartition(".")[2] in leaves and isinstance(module, LINEAR)}
     return tuple(sorted(leaves if everywhere == wanted and not _has_experts(model) else wanted))
 
 
@@ -84,7 +84,7 @@ def check_coverage(model: PeftModel, config: PeftConfig) -> None:
     left = sorted(
         name
         for name, module in model.get_base_model().named_modules()
-        if isinstance(module, _LINEAR) and _is_named(name, targets) and not any(name.startswith(f"{each}.") for each in found)
+        if isinstance(module, LINEAR) and _is_named(name, targets) and not any(name.startswith(f"{each}.") for each in found)
     )
     language = language_names(cast(PreTrainedModel, model.get_base_model()))
     further = sorted(name for name in found if name not in language)
@@ -115,7 +115,7 @@ def frozen_kinds(attached: Attached) -> dict[str, int]:
     linear = [
         name
         for name, module in attached.causal.named_modules()
-        if isinstance(module, _LINEAR) and module is not head and not any(name.startswith(f"{each}.") for each in tuned)
+        if isinstance(module, LINEAR) and module is not head and not any(name.startswith(f"{each}.") for each in tuned)
     ]
     experts = [
         name for name, weight in attached.causal.named_parameters() if weight.ndim == 3 and not weight.requires_grad and "base_layer" not in name
