@@ -105,8 +105,14 @@ def _about_template(prompt: Prompt, train: Split, validation: Split) -> Iterator
 def _encode(path: Path, objective: Objective[Any], prompt: Prompt, limit: int, progress: Progress) -> Split:
     """The items of the records in `path` that can be trained on, none longer than `limit` tokens."""
     split = Split()
+    refuses = prompt.prepared is not None and prompt.prepared.system == "refuse"
     with progress.task(f"tokenising {path.name}") as task:
         for record in _records(path):
+            if refuses and record.system:
+                raise InputError(
+                    f"{path.name}: record {record.id[:12]} has a system message, and the prompt template has no place for one",
+                    hint="set prompt.system_without_place to merge or drop, or choose another prompt.kind",
+                )
             split.escaped += prompt.has_control(record)
             split.with_system += bool(record.system)
             for item in objective.encode(record, prompt):

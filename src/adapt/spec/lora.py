@@ -21,7 +21,8 @@ class LoraSpec(Section):
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout on the adapter's input while training."""
     target_modules: Literal["all-linear"] | Annotated[tuple[ModuleName, ...], Field(min_length=1)] = "all-linear"
-    """Linear modules that get an adapter, by the last part of their name; `all-linear`: every one but the output head."""
+    """Linear modules that get an adapter, by the last part of their name; `all-linear`: every one of the language model
+    but the output head."""
     use_rslora: bool = False
     """Scale by alpha / sqrt(r) (Kalajdzievski 2023, arXiv:2312.03732)."""
 
