@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapt.errors import WorkspaceError
-from adapt.plan.repro import read_lock_file
+from adapt.plan.repro import read_lock_file, reproduce
 from adapt.plan.workspace import Workspace
 from tests.workspace import PARAMS, add_spec, questions, run, tree
 
@@ -91,13 +91,12 @@ def test_moving_a_bound_re_judges_only_and_building_one_adapter_leaves_the_other
     assert set(served(workspace)["adapters"]) == {"alpha", "beta"}
 
 
-def test_a_new_spec_needs_sync_and_then_builds_alone(workspace: Path) -> None:
+def test_a_new_spec_needs_sync_under_dvc_and_builds_alone(workspace: Path) -> None:
     add_spec(workspace, "gamma")
     done = run(workspace, "dvc", "repro", check=False)
     assert done.returncode != 0
     assert "adapters lacks 'gamma'" in done.stderr
     assert "hint: run `adapt sync`" in done.stderr
-    run(workspace, "adapt", "sync")
     assert {row["stage"] for row in status(workspace) if row["state"] != "up to date"} == names(WHOLE, "gamma") | {"serving"}
     assert ran(build(workspace, "--all", "--to", "dataset")) == {"corpus@gamma", "dataset@gamma"}
 
@@ -141,12 +140,13 @@ def test_two_failed_gates_are_both_named(workspace: Path) -> None:
     assert served(workspace)["adapters"] == {}
 
 
-def test_what_dvc_itself_complains_of_is_passed_on(workspace: Path) -> None:
+def test_what_dvc_itself_complains_of_is_passed_on(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(workspace, "rm", "-r", "data/raw/alpha")
-    done = run(workspace, "adapt", "build", "alpha", check=False)
+    assert reproduce(Workspace(workspace), ["corpus@alpha"], keep_going=True)["corpus@alpha"] == "failed"
+    assert "data/raw/alpha" in capsys.readouterr().err
+    done = run(workspace, "adapt", "build", "alpha", check=False)  # which looks before DVC is asked
     assert done.returncode == 1
-    assert "data/raw/alpha" in done.stderr
-    assert "corpus@alpha" in done.stderr.splitlines()[-1]
+    assert "error: specs/alpha.yaml: corpus.path: the folder data/raw/alpha does not exist" in done.stderr
 
 
 def test_status_sees_outputs_that_were_edited(workspace: Path) -> None:

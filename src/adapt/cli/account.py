@@ -1,6 +1,7 @@
 """What is known of one adapter: one line a stage, tables where there is something to compare.
 
-A figure of an output that is stale, or of a run whose output is gone, is marked so: it does not belong to what the spec says now.
+A figure of an output that is stale, or of a run whose output is gone, is marked so: it does not belong to
+what the spec says now.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,8 @@ _SHOWN_REASON = 60
 
 
 def account_of(workspace: Workspace, name: str, spec: AdapterSpec, stages: Sequence[StageStatus]) -> dict[str, Any]:
-    """What `adapt.plan.summary` knows of adapter `name`, with the state of each of its stages, and figures against bounds.
+    """What `adapt.plan.summary` knows of adapter `name`, with the state of each of its stages, and figures
+    against bounds.
 
     Bounds are compared here where no gate stands, since a gate that failed leaves no output.
     """
@@ -44,7 +46,8 @@ def _belongs(stage: str, name: str, spec: AdapterSpec) -> bool:
 
 
 def staleness(account: Mapping[str, Any], *stages: str) -> str:
-    """What must stand behind a figure of the first of `stages` that is not up to date; empty where all are."""
+    """What must stand behind a figure of the first of `stages` that is not up to date; empty where all
+    are."""
     for stage in stages:
         found = account.get("states", {}).get(stage, {"state": "up to date"})
         if found["state"] in ("missing", "failed"):
@@ -132,7 +135,8 @@ def _gates(account: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if not lines:
         yield "gates", "none" if "gates" in account else _NOT_BUILT
     # a gate that failed has no output, and what it judged is as fresh as the evaluation
-    name, failed = account["name"], account.get("states", {}).get(f"gate@{account['name']}", {}).get("state") == "failed"
+    name = account["name"]
+    failed = account.get("states", {}).get(f"gate@{name}", {}).get("state") == "failed"
     for line in lines:
         yield "gate", line + staleness(account, f"evaluate@{name}" if failed else f"gate@{name}")
 

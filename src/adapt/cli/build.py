@@ -36,7 +36,8 @@ GREAT_LOSS = 0.25
 @click.option("--force", is_flag=True, help="Train even what is forecast not to fit the memory that is there.")
 @json_option
 def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: int, force: bool, as_json: bool) -> None:
-    """Build the adapters of SPECS (names or spec files; all by default): every stage that is stale, and no other.
+    """Build the adapters of SPECS (names or spec files; all by default): every stage that is stale, and no
+    other.
 
     Then the server's configuration is rendered from all adapters that stand and passed their gates.
     """
@@ -120,7 +121,8 @@ def _great_losses(report: dict[str, Any]) -> list[str]:
 
 
 def account_lines(account: dict[str, Any]) -> list[str]:
-    """What came of one adapter, a line each: its data set, metrics, bounds, exports, and whether it is served; stale figures are marked."""
+    """What came of one adapter, a line each: its data set, metrics, bounds, exports, and whether it is
+    served; stale figures are marked."""
     name = account["name"]
     lines = []
     if "dataset" in account:

@@ -39,7 +39,8 @@ def all_specs(workspace: Workspace) -> dict[str, AdapterSpec]:
 
 
 def synced_specs(workspace: Workspace) -> dict[str, AdapterSpec]:
-    """Every spec of the workspace, validated, with the index that DVC reads up to date; says so when it was not."""
+    """Every spec of the workspace, validated, with the index that DVC reads up to date; says so when it was
+    not."""
     from adapt.plan.index import write_index
 
     specs = all_specs(workspace)
@@ -95,7 +96,8 @@ def look(given: Sequence[str]) -> Standing:
 
 
 def check_inputs(workspace: Workspace, specs: dict[str, AdapterSpec], names: Sequence[str]) -> None:
-    """Hold the specs `names` against the files that are there. Raises SpecError with every problem of theirs."""
+    """Hold the specs `names` against the files that are there. Raises SpecError with every problem of
+    theirs."""
     from adapt.corpus.validation import corpus_problems
     from adapt.plan.resolve import path_problems
 
@@ -110,7 +112,8 @@ def check_inputs(workspace: Workspace, specs: dict[str, AdapterSpec], names: Seq
 
 
 def judge_stages(workspace: Workspace, specs: dict[str, AdapterSpec], names: Sequence[str]) -> "list[StageStatus]":
-    """How the stages of the adapters `names` stand, for figures to be marked by; where that cannot be told, says why and gives none."""
+    """How the stages of the adapters `names` stand, for figures to be marked by; where that cannot be told,
+    says why and gives none."""
     from adapt.plan.resolve import resolve
     from adapt.plan.status import status
 
@@ -158,17 +161,20 @@ def print_json(value: Any) -> None:
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print columns as wide as their content; text to the left, numbers to the right.
 
-    On a terminal that is narrower, cells of text go over several lines; elsewhere a row is always one line, for `grep`.
+    On a terminal that is narrower, cells of text go over several lines; elsewhere a row is always one line,
+    for `grep`.
     """
     widths = [max(len(row[i]) for row in (headers, *rows)) for i in range(len(headers))]
     numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(headers))]
     if sys.stdout is not None and sys.stdout.isatty():
         _narrow(widths, numeric, shutil.get_terminal_size().columns)
     for row in (headers, *rows):
-        cells = [[cell] if len(cell) <= width else textwrap.wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
+        sized = zip(row, widths, strict=True)
+        cells = [[cell] if len(cell) <= width else textwrap.wrap(cell, width) for cell, width in sized]
         for parts in zip_longest(*cells, fillvalue=""):
             aligned = zip(parts, widths, numeric, strict=True)
-            click.echo("  ".join(part.rjust(width) if right else part.ljust(width) for part, width, right in aligned).rstrip())
+            shown = (part.rjust(width) if right else part.ljust(width) for part, width, right in aligned)
+            click.echo("  ".join(shown).rstrip())
     if not rows:
         click.echo("(none)")
 

@@ -14,7 +14,8 @@ from adapt.errors import InputError
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The page; by default plots/index.html of the workspace.")
 @json_option
 def plots_command(specs: tuple[str, ...], revisions: tuple[str, ...], out: Path | None, as_json: bool) -> None:
-    """Draw the curves of SPECS (all that are trained by default) and of their steps. Writes one HTML file that loads nothing."""
+    """Draw the curves of SPECS (all that are trained by default) and of their steps. Writes one HTML file
+    that loads nothing."""
     from adapt.explain.curves import curves_at, draw_page, read_curves
     from adapt.explain.revisions import WORKSPACE
 

@@ -24,6 +24,7 @@ def init_command(folder: Path, bare: bool) -> None:
     created = scaffold(folder.resolve(), examples=not bare)
     click.echo(f"created {len(created)} files in {folder}")
     click.echo(f"next: cd {folder} && " + ("write specs/<name>.yaml, then adapt build" if bare else "adapt build specs/finance.yaml"))
+    click.echo("README.md has the steps after that: commit, share, serve")
 
 
 @click.command("sync")

@@ -17,7 +17,8 @@ class Line(NamedTuple):
 
 
 def draw_lines(title: str, lines: Sequence[Line]) -> str:
-    """The chart, the first eight lines in colour, the others faint. A line without points is in the legend alone."""
+    """The chart, the first eight lines in colour, the others faint. A line without points is in the legend
+    alone."""
     points = [point for line in lines for point in line.points]
     last = max((step for step, _ in points), default=1) or 1
     low, high = min((value for _, value in points), default=0.0), max((value for _, value in points), default=1.0)

@@ -1,7 +1,8 @@
-"""Loss curves as one page that needs no network: what `dvc plots show` loads from elsewhere, this page holds itself.
+"""Loss curves as one page that needs no network: what `dvc plots show` loads from elsewhere, this page holds
+itself.
 
-Enters: folders of curves as the training stages leave them, one tsv file a curve, in the workspace or at a revision. Leaves: an HTML
-page with a chart for each curve, and a line in it for each training and revision.
+Enters: folders of curves as the training stages leave them, one tsv file a curve, in the workspace or at a
+revision. Leaves: an HTML page with a chart for each curve, and a line in it for each training and revision.
 """
 
 import csv
@@ -26,7 +27,8 @@ def read_curves(folder: Path) -> Curves:
 
 
 def curves_at(root: Path, folder: Path, revision: str) -> Curves:
-    """The curves of `folder` (relative to the workspace `root`) at `workspace` or a revision. Raises InputError where it cannot be had."""
+    """The curves of `folder` (relative to the workspace `root`) at `workspace` or a revision. Raises
+    InputError where it cannot be had."""
     if revision == WORKSPACE:
         return read_curves(root / folder)
     with fetch_folder(root, folder, revision) as copy:
@@ -39,7 +41,8 @@ def draw_page(title: str, trainings: Iterable[tuple[str, Curves]]) -> str:
     for label, curves in trainings:
         for name, points in curves.items():
             charts[name].append(Line(label, points))
-    body = "\n".join(draw_lines(name, lines) for name, lines in sorted(charts.items(), key=lambda chart: _turn(chart[0])))
+    ordered = sorted(charts.items(), key=lambda chart: _turn(chart[0]))
+    body = "\n".join(draw_lines(name, lines) for name, lines in ordered)
     style = "body{font-family:system-ui,sans-serif;margin:2em}svg{display:block;margin-bottom:2em}"
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{style}</style>'
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>\n<h1>{escape(title)}</h1>\n{body}</body></html>\n'
@@ -56,4 +59,5 @@ def _read(path: Path) -> list[tuple[int, float]]:
             rows = list(csv.reader(file, delimiter="\t"))
         return [(int(step), float(value)) for step, value in rows[1:]]
     except (ValueError, UnicodeDecodeError):
-        raise InputError(f"{path} is no curve: a column of steps and one of values are expected", hint="build the training again") from None
+        message = f"{path} is no curve: a column of steps and one of values are expected"
+        raise InputError(message, hint="build the training again") from None

@@ -1,8 +1,10 @@
-"""Defaults of params.yaml that were changed and change nothing for some spec, since it sets the field itself or does not read it.
+"""Defaults of params.yaml that were changed and change nothing for some spec, since it sets the field itself
+or does not read it.
 
-Enters: a workspace whose params.yaml differs from the committed one, as under `dvc exp run -S lora.r=32`; without a commit, from
-the one that the last build resolved. Leaves: a sentence for each such default. What has an effect is not guessed: each changed
-field is set back on its own, and a spec that comes out equal does not follow it.
+Enters: a workspace whose params.yaml differs from the committed one, as under `dvc exp run -S lora.r=32`;
+without a commit, from the one that the last build resolved. Leaves: a sentence for each such default. What
+has an effect is not guessed: each changed field is set back on its own, and a spec that comes out equal does
+not follow it.
 """
 
 import subprocess
@@ -22,7 +24,8 @@ FieldPath = tuple[str, ...]
 
 
 def idle_defaults(workspace: Workspace, names: Iterable[str]) -> list[str]:
-    """A sentence for each changed default that has no effect on some of the specs `names`, or on all of them."""
+    """A sentence for each changed default that has no effect on some of the specs `names`, or on all of
+    them."""
     before = _params_before(workspace)
     if before is None:
         return []
@@ -87,7 +90,8 @@ def _params_before(workspace: Workspace) -> Mapping[str, Any] | None:
 
 
 def _changed(before: Any, now: Any, path: FieldPath = ()) -> Iterator[tuple[FieldPath, Any]]:
-    """Paths of fields that differ, with what stands there now; a mapping that came or went whole counts by its fields."""
+    """Paths of fields that differ, with what stands there now; a mapping that came or went whole counts by
+    its fields."""
     if isinstance(now, Mapping) and isinstance(before, Mapping | _Absent):
         old = before if isinstance(before, Mapping) else {}
         for key in dict.fromkeys((*old, *now)):

@@ -1,7 +1,8 @@
-"""The environments apart from the core one: vLLM for serving, llm-compressor for some exports, whose libraries exclude ours.
+"""The environments apart from the core one: vLLM for serving, llm-compressor for some exports, whose
+libraries exclude ours.
 
-Enters: which one, and for what machine. Leaves: a virtual environment in the workspace that holds what the requirements say. The
-requirements are those of the checkout, or the copies in the wheel.
+Enters: which one, and for what machine. Leaves: a virtual environment in the workspace that holds what the
+requirements say. The requirements are those of the checkout, or the copies in the wheel.
 """
 
 import shutil
@@ -17,7 +18,8 @@ from adapt.plan.scaffold import template_folder
 
 Kind = Literal["cpu", "gpu"]
 _STAMP = ".requirements"
-"""File in an environment that says what it was made from; written last, so it is there only when all before it went well."""
+"""File in an environment that says what it was made from; written last, so it is there only when all before
+it went well."""
 _STANDARD_ERROR = 2
 
 
@@ -34,7 +36,8 @@ class Environment:
     newest: tuple[int, int] | None = None
     """Newest Python that it takes; 3.11 is the oldest."""
     complete: tuple[Kind, ...] = ()
-    """Kinds whose requirements are complete, and installed as they stand: resolving them would bring in CUDA builds that do not load here."""
+    """Kinds whose requirements are complete, and installed as they stand: resolving them would bring in CUDA
+    builds that do not load here."""
 
     def requirements(self, kind: Kind) -> Path:
         """The list of what is installed."""
@@ -50,10 +53,18 @@ ENVIRONMENTS: Mapping[str, Environment] = {
 }
 
 
-def make_environment(environment: Environment, folder: Path, *, kind: Kind, python: str, say: Callable[[str], None]) -> bool:
+def make_environment(
+    environment: Environment,
+    folder: Path,
+    *,
+    kind: Kind,
+    python: str,
+    say: Callable[[str], None],
+) -> bool:
     """Make it in `folder` on the interpreter `python`; False when it is already what the requirements say.
 
-    Raises WorkspaceError when the interpreter does not serve or the installation fails; then it counts as not made.
+    Raises WorkspaceError when the interpreter does not serve or the installation fails; then it counts as not
+    made.
     """
     requirements = environment.requirements(kind)
     digest = f"{kind} {sha256(requirements.read_bytes()).hexdigest()}\n"
@@ -64,10 +75,12 @@ def make_environment(environment: Environment, folder: Path, *, kind: Kind, pyth
     say(f"making {folder} ({kind}): {environment.holds}; this takes a few minutes")
     _run([python, "-m", "venv", "--clear", str(folder)], hint="choose another interpreter with --python")
     options = ["--no-deps"] if kind in environment.complete else []
-    pip = [str(own), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *options, "-r", str(requirements)]
+    pip = [str(own), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip += [*options, "-r", str(requirements)]
     hint = "where the index offers no CPU build of torch, set PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu"
     _run(pip, hint=hint if kind == "cpu" else "see what pip says above")
-    _run([str(own), "-c", f"import {environment.module}"], hint="what was installed does not load on this machine; try the other --kind")
+    hint = "what was installed does not load on this machine; try the other --kind"
+    _run([str(own), "-c", f"import {environment.module}"], hint=hint)
     stamp.write_text(digest, encoding="utf-8")
     return True
 
@@ -88,7 +101,8 @@ def _check_python(environment: Environment, python: str) -> None:
         raise WorkspaceError(f"'{python}' cannot be run: {error.strerror}", hint="name an interpreter with --python") from None
     if not suits:
         range_ = f"3.11 to {newest[0]}.{newest[1]}" if environment.newest else "3.11 or newer"
-        raise WorkspaceError(f"{environment.name} needs Python {range_}, and '{python}' is another", hint="name one with --python")
+        message = f"{environment.name} needs Python {range_}, and '{python}' is another"
+        raise WorkspaceError(message, hint="name one with --python")
 
 
 def _run(command: list[str], *, hint: str) -> None:

@@ -59,7 +59,8 @@ def resolve(workspace: Workspace, specs: Mapping[str, AdapterSpec], params: Para
 
 
 def path_problems(workspace: Workspace, spec: AdapterSpec) -> list[str]:
-    """Every base, template, evaluation set and embedding model of a spec that is not there: `field: message`, with a hint on a line of its own."""
+    """Every base, template, evaluation set and embedding model of a spec that is not there: `field: message`,
+    with a hint on a line of its own."""
     dataset = spec.dataset
     looks: list[Callable[[], object]] = [
         lambda: pin(spec.base, root=workspace.root),

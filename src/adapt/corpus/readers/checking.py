@@ -33,8 +33,8 @@ _FIELD = {"answer": "output", "question": "instruction"}
 
 
 def check_fields(source: Source, inputs: Sequence[RawInput], *, limits: Limits, root: Path | None) -> None:
-    """Raises InputError when a path that every record needs leads nowhere in the first records of `inputs`, those of one source in their order, and
-    when all of them are records under names that say nothing.
+    """Raises InputError when a path that every record needs leads nowhere in the first records of `inputs`,
+    those of one source in their order, and when all of them are records under names that say nothing.
 
     Warns of fields that no reader of these inputs looks at.
     """
@@ -58,7 +58,8 @@ def check_fields(source: Source, inputs: Sequence[RawInput], *, limits: Limits, 
 
 
 def _mapping_of_first_records(source: Source, input: RawInput, *, limits: Limits, root: Path | None) -> Mapping | None:
-    """What a mapping noted of the first records of an input; None where there are none. Raises InputError for a column that is not there."""
+    """What a mapping noted of the first records of an input; None where there are none. Raises InputError for
+    a column that is not there."""
     mapping = mapping_of(source, input)
     try:
         deque(islice(read_records(beginning(input), source, mapping, limits=limits, root=root), _RECORDS), maxlen=0)
@@ -68,7 +69,8 @@ def _mapping_of_first_records(source: Source, input: RawInput, *, limits: Limits
 
 
 def _require_names(inputs: Sequence[RawInput], mapped: Callable[[RawInput], Mapping | None]) -> None:
-    """Where a source is nothing but records, one of its first files must have names that are known or that the spec gives."""
+    """Where a source is nothing but records, one of its first files must have names that are known or that
+    the spec gives."""
     if not inputs or any(input.reader not in _CHECKED for input in inputs):
         return
     first: tuple[RawInput, Unplaced] | None = None
