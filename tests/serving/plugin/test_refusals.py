@@ -139,13 +139,25 @@ def exchange(door: Door, messages: list[dict[str, Any]], **scope: Any) -> tuple[
         assert message["type"] == ("http.response.body" if sent else "http.response.start")
         sent.append(message)
 
-    asyncio.run(door.gate({"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], **scope}, receive, send))
+    asyncio.run(
+        door.gate(
+            {"type": "http", "method": "POST", "path": "/v1/completions", "headers": [], **scope},
+            receive,
+            send,
+        )
+    )
     return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent[1:]))
 
 
 def test_messages_may_leave_out_what_has_a_default(published: Published) -> None:
     body = json.dumps({"model": "finance"}).encode()
-    assert exchange(Door(published), [{"type": "http.request", "more_body": True}, {"type": "http.request", "body": body}])[0] == 200
+    assert (
+        exchange(
+            Door(published),
+            [{"type": "http.request", "more_body": True}, {"type": "http.request", "body": body}],
+        )[0]
+        == 200
+    )
 
 
 @pytest.mark.parametrize("first", [[], [{"type": "http.request", "body": b'{"model": "finance"}', "more_body": True}]])
