@@ -24,10 +24,10 @@ test-slow: $(VENV)/.slow quantize-env ## the tests on the bundled model, those t
 test-vllm: $(VENV)/.dev serving-env ## the tests that start a real vLLM server
 	$(BIN)/python -m pytest -m vllm
 
-# PYTHONPATH: tests that start processes of their own meet the mutant there too.
+# Processes that tests start run the code of src, not the mutant.
 mutate: $(VENV)/.dev ## run mutants of the riskiest modules against their tests, hours; MUTANTS='adapt.dataset.split*' for some
 	$(PIP) install -r requirements/mutate.txt
-	PYTHONPATH="$(CURDIR)/mutants/src" OMP_NUM_THREADS=1 nice $(BIN)/mutmut run --max-children 1 $(MUTANTS)
+	OMP_NUM_THREADS=1 nice $(BIN)/mutmut run --max-children 1 $(MUTANTS)
 	$(BIN)/mutmut results
 
 lint: $(VENV)/.dev ## ruff, mypy, the architecture contract

@@ -7,10 +7,11 @@ exact ones of 5% of the rows and near ones of 20% of the longer rows, so that it
 and IP addresses, removes exact and near duplicates, and writes what is left. Ours is the corpus and the dataset stage as a build runs them: beside
 that work they identify languages, measure quality, count tokens, split, prove that nothing leaks, and write ledgers, verdicts and card. A second row
 of ours is without languages and quality, which settings can leave out; a third runs our operators at the peers' work and nothing else. text-dedup
-has no step that cleans, so its side cleans with `datasets` and ftfy. Peers look for near duplicates with the shingles, threshold and permutations of
-ours; a second row of each has the peer's own defaults instead. Measured: CPU seconds (user and system) of a fresh process and its children, and peak
-memory; medians of `--repeats` turns. Start-up is what the same side takes for the first 100 rows of the file, in a process of its own, and stands
-apart: ratios come with it and without. `--growth` measures every side at 100,000 made-up records of 500 characters, and ours at 1,000,000.
+has no step that cleans, so its side cleans with `datasets` and ftfy. Peers look for near duplicates with the shingles,
+threshold and permutations of ours; a second row of each has the peer's own defaults instead. Measured: CPU seconds
+(user and system) of a fresh process and its children, and peak memory; medians of `--repeats` turns. Start-up is what
+the same side takes for the first 100 rows of the file, in a process of its own, and stands apart: ratios come with it
+and without. `--growth` measures every side at 100,000 made-up records of 500 characters, and ours at 1,000,000.
 """
 
 import argparse
@@ -29,7 +30,10 @@ from dataset_sides import DEFAULTS, OURS, OURS_ALONE, OURS_UNMEASURED, PEERS, Co
 ENVIRONMENTS = Path(__file__).parent.parent / ".venv-peers"
 LANGUAGES = {"huatuo": "zh", "gsm8k": "en", "medquad": "en"}
 START_ROWS = 100
-COLUMNS = ("set", "side", "rows", "CPU seconds", "start-up", "without it", "rows/CPU s without it", "peak MiB", "copies found", "others removed")
+COLUMNS = (
+    "set", "side", "rows", "CPU seconds", "start-up", "without it", "rows/CPU s without it", "peak MiB",
+    "copies found", "others removed",
+)  # fmt: skip
 
 
 def main() -> None:

@@ -30,7 +30,13 @@ def test_the_lock_pins_every_dependency_within_its_bounds() -> None:
 
 
 def test_slow_tests_install_every_extra_and_skip_nothing() -> None:
-    commands = subprocess.run(["make", "--dry-run", "--always-make", "test-slow"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    commands = subprocess.run(
+        ["make", "--dry-run", "--always-make", "test-slow"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     assert "-c requirements/lock.txt -e '.[dev,all]'" in commands
     assert "scripts/quantize-env.sh" in commands
     assert "-m pytest -m slow --no-skips" in commands
@@ -62,10 +68,29 @@ def test_passes(): ...
 def test_a_skip_fails_where_none_is_allowed(tmp_path: Path) -> None:
     (tmp_path / "test_some.py").write_text(SKIPS)
     (tmp_path / "test_whole.py").write_text("import pytest\npytest.skip('by a module', allow_module_level=True)\n")
-    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "--rootdir", str(tmp_path), "-c", "/dev/null", str(tmp_path), "-q", "-ra"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "tests.conftest",
+        "--rootdir",
+        str(tmp_path),
+        "-c",
+        "/dev/null",
+        str(tmp_path),
+        "-q",
+        "-ra",
+    ]
     allowed = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert allowed.stdout.splitlines()[-1].startswith("1 passed, 4 skipped, 1 xfailed")
-    strict = subprocess.run([*command, "--no-skips", "--continue-on-collection-errors"], cwd=ROOT, check=False, capture_output=True, text=True)
+    strict = subprocess.run(
+        [*command, "--no-skips", "--continue-on-collection-errors"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert strict.returncode == 1
     ending = strict.stdout.splitlines()[-1]
     assert ending.startswith("1 failed, 1 passed, 1 xfailed, 3 errors"), ending

@@ -16,7 +16,19 @@ SCALARS = st.one_of(
     st.tuples(st.just("double"), st.binary(min_size=8, max_size=8)),
     st.tuples(st.just("binary"), st.binary(max_size=300)),
 )
-KINDS = {"true": 1, "false": 2, "byte": 3, "i16": 4, "i32": 5, "i64": 6, "double": 7, "binary": 8, "list": 9, "set": 10, "struct": 12}
+KINDS = {
+    "true": 1,
+    "false": 2,
+    "byte": 3,
+    "i16": 4,
+    "i32": 5,
+    "i64": 6,
+    "double": 7,
+    "binary": 8,
+    "list": 9,
+    "set": 10,
+    "struct": 12,
+}
 
 
 def leb128(number: int) -> bytes:
@@ -73,7 +85,10 @@ VALUES = st.recursive(SCALARS, lambda values: st.one_of(lists(values), structs(v
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.dictionaries(st.integers(1, 60), VALUES, max_size=6).map(lambda fields: sorted(fields.items())), st.binary(max_size=3))
+@given(
+    st.dictionaries(st.integers(1, 60), VALUES, max_size=6).map(lambda fields: sorted(fields.items())),
+    st.binary(max_size=3),
+)
 def test_every_field_is_reached_and_passed(fields: list[tuple[int, tuple[str, Any]]], before: bytes) -> None:
     data = before + struct(fields) + b"behind"
     walk, seen = Walk(data, len(before)), []

@@ -82,7 +82,7 @@ def partition(facts: "Facts", labels: Numbers, shares: Split, seed: int) -> Part
 
 
 def warn_of_shares(parts: Partition, shares: Split) -> None:
-    """Warn where whole groups leave a held-out split with less than half, or more than one and a half times, of its share.
+    """Warn where whole groups leave a held-out split far from its share: less than half of it, or half of it more.
 
     One record more or less is no reason: small data sets have no finer shares.
     """
@@ -93,10 +93,17 @@ def warn_of_shares(parts: Partition, shares: Split) -> None:
         if abs(count - share * records) > max(1, share * records / 2):
             _, sizes = np.unique(parts.groups, return_counts=True)
             log.warning(
-                "dataset.split.%s: %s of %s records (%.1f%%), where the spec asks for %.1f%%: the records form %s groups "
-                "that must stay whole, the largest of %s records; add sources, or divide long files into several",
-                split, f"{count:,}", f"{records:,}", 100 * count / records, 100 * share, f"{len(sizes):,}", f"{sizes.max():,}",
-            )  # fmt: skip
+                "dataset.split.%s: %s of %s records (%.1f%%), where the spec asks for %.1f%%: the records form "
+                "%s groups that must stay whole, the largest of %s records; "
+                "add sources, or divide long files into several",
+                split,
+                f"{count:,}",
+                f"{records:,}",
+                100 * count / records,
+                100 * share,
+                f"{len(sizes):,}",
+                f"{sizes.max():,}",
+            )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,10 @@ from tests.adapter.objectives.pairs import pairs
 from tests.adapter.trainings import BASE
 from tests.tiny import CHAT_TEMPLATE
 
-FUNCTIONS: list[dict[str, Any]] = [{"kind": "contains", "texts": ["gold"], "weight": 2}, {"kind": "length", "min_tokens": 1, "max_tokens": 4}]
+FUNCTIONS: list[dict[str, Any]] = [
+    {"kind": "contains", "texts": ["gold"], "weight": 2},
+    {"kind": "length", "min_tokens": 1, "max_tokens": 4},
+]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +31,11 @@ def prompt(workspace: Path) -> Prompt:
 def answered(prompt: Prompt, answer: str, *, ended: bool = True) -> Example:
     question = list(prompt.encode_question(pairs(1)[0].messages[:-1]))
     ids = prompt.tokenizer.encode(answer, add_special_tokens=False)
-    return Example(ids=array("i", [*question, *ids, *([prompt.end_ids[0]] if ended else [])]), prompt_length=len(question), record_id="r")
+    return Example(
+        ids=array("i", [*question, *ids, *([prompt.end_ids[0]] if ended else [])]),
+        prompt_length=len(question),
+        record_id="r",
+    )
 
 
 def functions() -> list[Any]:

@@ -45,7 +45,13 @@ class Strict:
         asked = json.loads(body or b"{}")
         self.models.append(asked.get("model"))
         if asked.get("stream"):
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": 200,
+                    "headers": [(b"content-type", b"text/event-stream")],
+                }
+            )
             event = json.dumps({"model": asked["model"], "choices": [1]}, separators=(",", ":"))
             for part in (event, "[DONE]"):
                 await send({"type": "http.response.body", "body": f"data: {part}\n\n".encode(), "more_body": True})
@@ -70,7 +76,10 @@ def application() -> Strict:
 
 @pytest.fixture(scope="module")
 def client(published: Published, application: Strict) -> Iterator[httpx.Client]:
-    gate = Gate(application, {"ADAPT_LIVE": str(published.live.folder), "ADAPT_CONFIGURATION": str(published.scene.out)})
+    gate = Gate(
+        application,
+        {"ADAPT_LIVE": str(published.live.folder), "ADAPT_CONFIGURATION": str(published.scene.out)},
+    )
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(gate, log_level="error", lifespan="off"))
@@ -147,9 +156,22 @@ def test_the_state_is_what_lies_on_the_disk(client: httpx.Client, published: Pub
     [
         (
             {"model": "finance", "stream": 1},
-            {"message": "stream must be true or false", "type": "invalid_request_error", "param": "stream", "code": 400},
+            {
+                "message": "stream must be true or false",
+                "type": "invalid_request_error",
+                "param": "stream",
+                "code": 400,
+            },
         ),
-        ([], {"message": "the body is not a JSON object", "type": "invalid_request_error", "param": None, "code": 400}),
+        (
+            [],
+            {
+                "message": "the body is not a JSON object",
+                "type": "invalid_request_error",
+                "param": None,
+                "code": 400,
+            },
+        ),
     ],
 )
 def test_errors_have_openais_shape(client: httpx.Client, body: Any, error: dict[str, Any]) -> None:
