@@ -2,13 +2,13 @@
 
     make bench-env && python bench/train.py --data DIR [--quick] [--sets huatuo] [--json FILE]
 
-DIR has GSM8K and Huatuo as `../shared/data` does. Every side trains LoRA of one rank on every linear layer of one base in bfloat16, on the same
+DIR has GSM8K and Huatuo as `../shared/data` does. Every side trains LoRA of one rank on every linear layer of one base, on the same
 records and about as many tokens a step, over the same epochs, with one schedule, in a process of its own; the loss is taken on answers alone.
 Measured: real tokens for each CPU second (user and system) and each second of the training, and peak memory. Ours counts what the others do not:
 loading, rendering and tokenising, and writing the adapter. Then this program measures the loss of every side's adapter on the same held-out
 records, and leaves out, with an error at the end, a side whose tokens, trained weights or steps differ, or whose loss does by more than 2%. Sides
-take turns; figures are medians. The share of the matrix rate holds the products that training needs against a large square bfloat16 product on
-as many threads.
+take turns; figures are medians. The share of the matrix rate holds the products that training needs against a large square product on as many
+threads. All of it is in bfloat16 where the CPU has instructions for that, else in float32.
 """
 
 import argparse
@@ -100,7 +100,7 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             speeds = f"{cost.tokens / cost.cpu:.1f} | {cost.tokens / cost.wall:.1f}"
             print(f"| {name} | {side} | {cost.tokens:.0f} | {cost.steps:.0f} | {speeds} | {cost.peak_mib:.0f} | {cost.loss:.4f} |", flush=True)
         share = _share_of_rate(middle["ours"], job, folder / name, options)
-        figures[name] = {side: cost._asdict() for side, cost in middle.items()} | {"share_of_matrix_rate": share}
+        figures[name] = {side: cost._asdict() for side, cost in middle.items()} | {"share_of_matrix_rate": share, "dtype": job["dtype"]}
         ours = middle.pop("ours")
         for side, cost in middle.items():
             if other := _other_work(cost, ours):
@@ -108,7 +108,7 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
                 continue
             ratios[f"{side}_{name}"] = (cost.cpu / cost.tokens) / (ours.cpu / ours.tokens)
             ratios[f"{side}_memory_{name}"] = cost.peak_mib / ours.peak_mib
-        print(f"share of the measured bf16 matrix rate, {name}: {share:.2f}", flush=True)
+        print(f"share of the measured {job['dtype']} matrix rate, {name}: {share:.2f}", flush=True)
     for ratio, value in ratios.items():
         print(f"ratio {ratio} {value:.2f}")
     return figures | {"ratios": ratios, "refused": refused}
@@ -174,6 +174,7 @@ def prepare(job: dict[str, Any]) -> None:
     from adapt.artifact.digest import digest_text
     from adapt.artifact.progress import QuietProgress
     from adapt.base.load import load_tokenizer
+    from adapt.base.numerics import native_dtype
     from adapt.base.pin import pin
     from adapt.base.prepare import prepare as prepare_base
     from adapt.records import AlpacaRecord
@@ -196,7 +197,7 @@ def prepare(job: dict[str, Any]) -> None:
     warmup = round(0.05 * sum(len(each["ids"]) for each in examples[:end]) / SETTINGS["batch_tokens"])
     flops = sum(_flops(each, base) for each in examples[:end])
     parts = {"records": chosen[:end], "held_out": chosen[end:], "examples": examples[:end], "held_out_examples": examples[end:]}
-    print(json.dumps({"base": str(base), "flops": flops, "warmup_steps": warmup, **parts}))
+    print(json.dumps({"base": str(base), "dtype": native_dtype("cpu"), "flops": flops, "warmup_steps": warmup, **parts}))
 
 
 def _rows(data: Path, name: str) -> list[dict[str, str]]:
@@ -245,7 +246,7 @@ def train_ours(job: dict[str, Any]) -> None:
     with staged(out.with_name("dataset"), section=StageSection(code="0" * 64, libraries={}), inputs={}) as staging:
         write_lines(staging / "train.jsonl", rows)
         write_lines(staging / "validation.jsonl", [])
-    settings = {name: job[name] for name in ("epochs", "learning_rate", "batch_tokens")}
+    settings = {name: job[name] for name in ("epochs", "learning_rate", "batch_tokens", "dtype")}
     section = TrainSection(
         code="0" * 64,
         libraries={},
@@ -277,17 +278,17 @@ def score(job: dict[str, Any]) -> None:
     from adapt.adapter.scoring import mean_loss, response_logprobs
     from adapt.base.load import load_model
 
-    model = PeftModel.from_pretrained(load_model(Path(job["base"]), dtype="bfloat16", device="cpu"), job["adapter"])
+    model = PeftModel.from_pretrained(load_model(Path(job["base"]), dtype=job["dtype"], device="cpu"), job["adapter"])
     examples = [Example(array("i", each["ids"]), each["prompt"], "") for each in job["held_out_examples"]]
     print(json.dumps({"loss": mean_loss(response_logprobs(model.eval(), examples, batch_tokens=2048))}))
 
 
 def measure_rate(job: dict[str, Any]) -> None:
-    """Operations of a large square bfloat16 product for each CPU second."""
+    """Operations of a large square product for each CPU second."""
     import torch
 
     torch.set_num_threads(job["threads"])
-    a = torch.randn(2048, 2048, dtype=torch.bfloat16)
+    a = torch.randn(2048, 2048, dtype=getattr(torch, job["dtype"]))
     multiply: Callable[[], Any] = lambda: torch.nn.functional.linear(a, a)  # noqa: E731
     multiply()
     best = float("inf")

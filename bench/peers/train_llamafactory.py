@@ -74,7 +74,7 @@ def main(job: dict, folder: Path) -> None:
         "num_train_epochs": job["epochs"],
         "lr_scheduler_type": "cosine",
         "warmup_steps": job["warmup_steps"],
-        "bf16": True,
+        "bf16": job["dtype"] == "bfloat16",
         "use_cpu": True,
         "output_dir": job["out"],
         "logging_steps": 1,

@@ -29,7 +29,7 @@ def main(job: dict) -> None:
         warmup_steps=job["warmup_steps"],
         max_length=job["batch_tokens"],
         packing=job["packing"],
-        bf16=True,
+        bf16=job["dtype"] == "bfloat16",
         use_cpu=True,
         logging_steps=1,
         save_strategy="no",
@@ -40,7 +40,7 @@ def main(job: dict) -> None:
     )
     lora = LoraConfig(r=job["r"], lora_alpha=job["alpha"], lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
     trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(job["base"], dtype=torch.bfloat16),
+        model=AutoModelForCausalLM.from_pretrained(job["base"], dtype=getattr(torch, job["dtype"])),
         args=settings,
         train_dataset=Dataset.from_list(rows),
         processing_class=AutoTokenizer.from_pretrained(job["base"]),

@@ -14,6 +14,7 @@ from adapt.adapter.scoring import response_logprobs
 from adapt.artifact.digest import digest_files, digest_folder
 from adapt.artifact.manifest import read_manifest, verify
 from adapt.artifact.progress import QuietProgress
+from adapt.base.numerics import numeric_class
 from adapt.errors import InputError
 from adapt.evaluate import predictions
 from adapt.evaluate.build import EvaluateInputs, EvaluateReport, build
@@ -205,6 +206,7 @@ def test_checks_are_answered_by_both(whole: Path) -> None:
     assert read_metrics(whole).base["checks_passed"] == 0.5
     assert read_metrics(whole).adapter["checks_passed"] == 0.5
     text = (whole / "report.md").read_text(encoding="utf-8")
+    assert f"Measured in {numeric_class('float32', 'cpu')}." in text
     assert "**Base** passed" in text
     assert "**Adapter** failed: lacks '斑马'" in text
 

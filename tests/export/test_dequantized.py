@@ -37,9 +37,11 @@ def test_weights_are_those_that_bitsandbytes_computes_with(kind: Literal["nf4", 
     assert (ours - plain.get_submodule(name).weight).abs().max() > 1e-4, "quantization took something away"
 
 
-def test_merge_holds_the_quantized_base_with_the_adapter_on_it(inputs: ExportInputs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", ["bfloat16", "auto"])
+def test_merge_holds_the_quantized_base_with_the_adapter_on_it(inputs: ExportInputs, tmp_path: Path, named: str) -> None:
+    """`auto` is what the adapter's training.json says that it was."""
     spec = MergedExport(format="merged", dtype="float32", onto="dequantized", parity=LOOSE)
-    made = section(spec).model_copy(update={"trained_on": NF4})
+    made = section(spec).model_copy(update={"trained_on": NF4.model_copy(update={"dtype": named})})
     report = export(made, inputs=inputs, out=tmp_path / "out", progress=QuietProgress())
     loaded = load_adapter(inputs.adapter, inputs.base, dtype="float32", device="cpu")
     dequantize_base(loaded, NF4)

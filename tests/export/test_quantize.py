@@ -6,11 +6,14 @@ from typing import Literal
 
 import pytest
 import torch
+from bitsandbytes.functional import dequantize_4bit
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from adapt.base import numerics
 from adapt.export.forms import ExportInputs
-from adapt.spec.export import Parity, QuantizedExport
+from adapt.export.quantize import load_quantized
+from adapt.spec.export import MergedExport, Parity, QuantizedExport
 from tests.export.conftest import run
 
 GATES = Parity(min_top1_agreement=0.3, max_mean_kl=0.1)
@@ -50,3 +53,25 @@ def test_scheme_is_told(nf4: Path) -> None:
 def test_int8_says_nothing_at_every_layer(inputs: ExportInputs, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run(QuantizedExport(format="quantized", scheme="int8", parity=GATES), inputs, tmp_path / "out")
     assert "MatMul8bitLt" not in caplog.text
+
+
+def test_without_instructions_for_bfloat16_it_computes_in_float32(nf4: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a layer gives is the product with the weights that bitsandbytes widens; its own kernels for some CPUs round more."""
+    monkeypatch.setattr(numerics, "_cpu_multiplies_bfloat16", lambda limit: False)
+    model = load_quantized(nf4)
+    layer = model.get_submodule(LINEAR)
+    assert {layer.compute_dtype, model.lm_head.weight.dtype, model.dtype} == {torch.float32}
+    x = torch.linspace(-1, 1, 3 * layer.in_features).reshape(3, -1)
+    with torch.inference_mode():
+        wanted = x @ dequantize_4bit(layer.weight.data, layer.weight.quant_state).float().T
+        assert layer(x).dtype == torch.float32
+        assert (layer(x) - wanted).abs().max() < 0.01 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_parity_says_in_what_a_form_was_run(inputs: ExportInputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
+    monkeypatch.setattr(numerics, "_cpu_multiplies_bfloat16", lambda limit: native)
+    run(MergedExport(format="merged", dtype="bfloat16"), inputs, tmp_path / "out")
+    parity = json.loads((tmp_path / "out" / "parity.json").read_text())
+    assert (parity["computed_dtype"], parity["reference_dtype"]) == ("bfloat16" if native else "float32", "float32")
+    assert load_file(tmp_path / "out" / "model.safetensors")["model.norm.weight"].dtype == torch.bfloat16

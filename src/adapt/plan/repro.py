@@ -19,7 +19,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from adapt.artifact.process import BUILDER, lives
-from adapt.artifact.progress import FORCED
+from adapt.artifact.progress import FORCED, SILENCE_SECONDS, Heartbeat
 from adapt.errors import WorkspaceError
 from adapt.plan.workspace import Workspace
 
@@ -36,6 +36,8 @@ RESOLVE = "resolve"
 _FAILED = re.compile(r"failed to reproduce (?:stages: )?(?P<stages>'.+')")
 _STAGE_SAID_WHY = re.compile(r"^failed to run: adapt stage ")
 _SKIPPED = re.compile(r"Stages? (?P<stages>'.+') will be skipped")
+_SILENCE_SECONDS = SILENCE_SECONDS + 3
+"""A stage that is at work says so before this has passed."""
 _DVC_LOG = (b"ERROR: ", b"WARNING: ")
 _DVC = """
 import sys
@@ -76,15 +78,19 @@ def reproduce(
     if process.stdout is None or process.stderr is None:
         raise AssertionError("both streams are pipes")
     complaints: list[str] = []
-    relay = threading.Thread(target=_pass_on, args=(process.stderr, complaints), daemon=True)
+    heartbeat = Heartbeat(_say_that_dvc_works, every=_SILENCE_SECONDS)
+    relay = threading.Thread(target=_pass_on, args=(process.stderr, complaints, heartbeat), daemon=True)
     relay.start()
+    heartbeat.start()
     try:
-        outcomes = _outcomes(process.stdout, unannounced)
+        outcomes = _outcomes(process.stdout, unannounced, heartbeat)
         code = process.wait()
     except BaseException:  # an interrupt: DVC ignores it while a stage runs, and would go on to the next
         process.kill()
         process.wait()
         raise
+    finally:
+        heartbeat.stop()
     relay.join()
     ill = [_ill_outcomes(complaint) for complaint in complaints]
     for found in ill:
@@ -196,9 +202,15 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{here}{os.pathsep}{os.environ.get('PATH', '')}", **own}
 
 
-def _outcomes(stream: IO[bytes], unannounced: tuple[str, ...]) -> dict[str, Outcome]:
+def _say_that_dvc_works() -> None:
+    """A sign of life where no stage gives one."""
+    _write(b"DVC is comparing or storing files\n")
+
+
+def _outcomes(stream: IO[bytes], unannounced: tuple[str, ...], heartbeat: Heartbeat) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     for raw in stream:
+        heartbeat.touch()
         line = raw.decode("utf-8", "replace").strip()
         for pattern, outcome in _MESSAGES:
             if found := pattern.match(line):
@@ -216,10 +228,11 @@ def _ill_outcomes(complaint: str) -> dict[str, Outcome]:
     return {}
 
 
-def _pass_on(stream: IO[bytes], complaints: list[str]) -> None:
+def _pass_on(stream: IO[bytes], complaints: list[str], heartbeat: Heartbeat) -> None:
     """Copy the stages' standard error to ours as it comes, bars included; keep DVC's own lines back in `complaints`."""
     waiting = b""
     while chunk := os.read(stream.fileno(), 1 << 16):
+        heartbeat.touch()
         *lines, waiting = (waiting + chunk).split(b"\n")
         for line in lines:
             if line.startswith(_DVC_LOG):
