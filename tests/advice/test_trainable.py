@@ -46,6 +46,20 @@ def refusal(workspace: Path, spec: str, command: str) -> str:
 
 
 @pytest.mark.parametrize("command", ["validate", "plan", "build"])
+def test_an_export_that_llama_cpp_would_compute_otherwise_is_refused(workspace: Path, command: str) -> None:
+    config = workspace / "models" / "tiny" / "config.json"
+    before = config.read_text()
+    config.write_text(before.replace('"silu"', '"gelu"'))
+    spec = "base: {kind: path, path: models/tiny}\nserving: {enabled: false}\nexport: {laptop: {format: gguf, type: f32}}\n"
+    try:
+        problem = refusal(workspace, spec, command)
+    finally:
+        config.write_text(before)
+    assert "specs/alpha.yaml: export.laptop: the base's hidden_act is gelu, and llama.cpp's llama computes silu alone" in problem
+    assert problem.endswith("hint: export it as merged or onnx")
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "build"])
 @pytest.mark.parametrize("base", ["{kind: bundled}", "{kind: path, path: models/tiny}"])
 def test_a_module_that_the_base_does_not_have_is_refused_with_the_nearest_name(workspace: Path, base: str, command: str) -> None:
     found = refusal(workspace, f"base: {base}\nlora: {{target_modules: [q_porj]}}\nserving: {{enabled: false}}\n", command)

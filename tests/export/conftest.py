@@ -62,8 +62,19 @@ def make_adapter(folder: Path, base: Path, **config: Any) -> Path:
     with staged(folder, section=PLAIN, inputs={}) as staging:
         peft.save_pretrained(str(staging))
         (staging / TEMPLATE).write_text(CHAT_TEMPLATE, encoding="utf-8")
-        (staging / TRAINING).write_text(json.dumps({"dtype": "bfloat16"}), encoding="utf-8")
+        (staging / TRAINING).write_text(json.dumps(TRAINED), encoding="utf-8")
     return folder
+
+
+TRAINED = {
+    "dtype": "bfloat16",
+    "method": "lora",
+    "steps": {"planned": 4, "taken": 4, "best": 4},
+    "losses": {"train": 1.5, "validation_before": 2.0, "validation": None},
+    "records": {"train": 3},
+    "tokens": {"seen": 100, "trained": 40},
+}
+"""What a training says of itself, as far as exports read it."""
 
 
 def section(spec: ExportSpec) -> ExportSection:

@@ -19,6 +19,7 @@ from adapt.base.names import check_modules
 from adapt.base.pin import CONTENT
 from adapt.base.prepare import base_folder
 from adapt.errors import InputError, Problem, SpecError
+from adapt.export.support import check_form, read_config
 from adapt.plan.fingerprint import code_digest, library_versions, remembered
 from adapt.plan.memory import recall
 from adapt.plan.workspace import Workspace
@@ -26,6 +27,7 @@ from adapt.spec.base import BundledBase
 from adapt.spec.combinations import device_problems
 from adapt.spec.methods import METHODS, fitting_instead
 from adapt.spec.resolved.adapter import ResolvedAdapter
+from adapt.spec.resolved.export import ExportSection
 from adapt.spec.resolved.train import TrainSection
 from adapt.spec.train import FreezeTrain, Ia3Train
 
@@ -33,15 +35,33 @@ _PROBE = "adapt.adapter.probe"
 
 
 def check_trainable(workspace: Workspace, resolved: Mapping[str, ResolvedAdapter]) -> None:
-    """Raise SpecError with every training of `resolved` that could not run. A hub model that was not downloaded is left to its training."""
+    """Raise SpecError with every training and export of `resolved` that could not run.
+
+    A hub model that was not downloaded is left to its training.
+    """
     problems: dict[Problem, None] = {}
     with remembered(workspace.fingerprints):
         for name, adapter in resolved.items():
-            for path, section in {**{f"steps.{step}.": one for step, one in adapter.steps.items()}, "": adapter.train}.items():
-                texts = (f"{path}{problem}" for problem in training_problems(workspace, section))
+            for path, training in {**{f"steps.{step}.": one for step, one in adapter.steps.items()}, "": adapter.train}.items():
+                texts = (f"{path}{problem}" for problem in training_problems(workspace, training))
                 problems.update(dict.fromkeys(Problem.of_text(f"specs/{name}.yaml", text) for text in texts))
+            for key, section in adapter.export.items():
+                if (problem := export_problem(workspace, section)) is not None:
+                    problems[Problem.of_text(f"specs/{name}.yaml", f"export.{key}: {problem}")] = None
     if problems:
         raise SpecError(list(problems))
+
+
+def export_problem(workspace: Workspace, section: ExportSection) -> str | None:
+    """Why an export could not be right for its base, with a hint; None where nothing is known against it."""
+    folder = base_folder(section.base, root=workspace.root, cache=workspace.cache)
+    if not (folder / "config.json").is_file():
+        return None
+    try:
+        check_form(section.export, read_config(folder))
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def training_problems(workspace: Workspace, section: TrainSection) -> Iterator[str]:

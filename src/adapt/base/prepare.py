@@ -18,7 +18,11 @@ from adapt.base.pin import check_model_folder, model_folder, pin
 from adapt.errors import InputError
 from adapt.spec.base import HubBase, PathBase, PinnedBase
 
-DOWNLOADED = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
+DOWNLOADED = (
+    "*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt", "README.md", "LICEN[SC]E*", "NOTICE*",
+    "USE_POLICY*",
+)  # fmt: skip
+"""What is loaded, and what says under which licence it may be used."""
 NOT_DOWNLOADED = ("*/*", "consolidated*.safetensors")
 
 

@@ -21,6 +21,7 @@ from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
 from adapt.base.numerics import AUTO, NumericClass
 from adapt.errors import InputError
+from adapt.export.card import write_card
 from adapt.export.dequantized import dequantize_base
 from adapt.export.forms import ONE_SHARD, ExportInputs, Source, check_tools, computed_dtype, merged_dtype, open_form, write_form
 from adapt.export.golden import TOKENS, Golden, choose_goldens
@@ -60,6 +61,8 @@ def export(section: ExportSection, *, inputs: ExportInputs, out: Path, progress:
     export differs too much from the adapter.
     """
     spec = section.export
+    if not inputs.base.is_dir():
+        raise InputError(f"base: {inputs.base} is not a folder", hint="`adapt build` prepares the base model first")
     check_tools(spec, inputs)
     with staged(out, section=section, inputs={"adapter": inputs.adapter, "dataset": inputs.dataset}) as folder:
         work = folder / _WORK
@@ -71,6 +74,15 @@ def export(section: ExportSection, *, inputs: ExportInputs, out: Path, progress:
         run = _compare(section, source, folder)
         judge(run.figures, gates_of(spec))
         shutil.rmtree(work)
+        write_card(
+            folder,
+            section,
+            name=inputs.adapter.name,
+            adapter=inputs.adapter,
+            dataset=inputs.dataset,
+            base=inputs.base,
+            figures=run.figures,
+        )
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         write_parity(folder, run.figures, gates_of(spec), computed=computed_dtype(spec))
         _describe(folder, section, source.trained_on, told, size=size)
@@ -88,8 +100,6 @@ def _prepare(section: ExportSection, inputs: ExportInputs, folder: Path, work: P
     """Choose golden prompts, write the adapter's log-probabilities, and the merged model where the form starts from one."""
     import torch
 
-    if not inputs.base.is_dir():
-        raise InputError(f"base: {inputs.base} is not a folder", hint="`adapt build` prepares the base model first")
     spec = section.export
     with torch.random.fork_rng():  # peft draws weights before it reads them
         loaded = load_adapter(inputs.adapter, inputs.base, dtype="float32")
