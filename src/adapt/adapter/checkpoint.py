@@ -54,7 +54,8 @@ class Checkpoint:
     folder: Path
     key: str
     numerics: NumericClass | None = None
-    """The class of this process; a checkpoint of another one is not gone on from, since the bytes would be those of neither. None takes any."""
+    """The class of this process; a checkpoint of another one is not gone on from, since the bytes would be
+    those of neither. None takes any."""
 
     @property
     def _class(self) -> dict[str, Any]:
@@ -76,7 +77,8 @@ class Checkpoint:
         sync_folder(self.folder)
 
     def read(self) -> tuple[State, dict[str, Tensor]] | None:
-        """What was written last; None where there is nothing, or it was computed in another class, which is said."""
+        """What was written last; None where there is nothing, or it was computed in another class, which is
+        said."""
         if not self.path.is_file():
             return None
         try:

@@ -125,7 +125,8 @@ class Course:
         """Of several processes, `ranks`, the first alone writes."""
         self._training, self.section, self._progress, self._ranks = training, training.section, progress, ranks
         self._computed = training.section
-        """The section with the number format that `auto` means on this device. What is kept is under the section as it was resolved."""
+        """The section with the number format that `auto` means on this device. What is kept is under the
+        section as it was resolved."""
         self._numerics: NumericClass
         self.out = training.out
         self._unfinished = ExitStack()
@@ -268,7 +269,8 @@ def _with_dtype(section: TrainSection, dtype: str) -> TrainSection:
 
 
 def _class_of(numerics: NumericClass, ranks: Ranks) -> NumericClass:
-    """The class that a checkpoint belongs to; of several processes, whose sums vary with their number anyhow, without threads."""
+    """The class that a checkpoint belongs to; of several processes, whose sums vary with their number anyhow,
+    without threads."""
     return numerics if ranks.size == 1 else replace(numerics, threads=None)
 
 

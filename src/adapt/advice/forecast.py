@@ -27,7 +27,8 @@ from adapt.spec.resolved.adapter import ResolvedAdapter
 from adapt.spec.resolved.train import TrainSection
 
 _RAW_BYTES_PER_TOKEN = 6.0
-"""Of a raw corpus, for each token of its training records; measured on the finance corpus, which is HTML, Markdown and tables."""
+"""Of a raw corpus, for each token of its training records; measured on the finance corpus, which is HTML,
+Markdown and tables."""
 _LOADING_SECONDS = 20.0
 """Loading libraries and model, tokenising and writing, where no past training tells."""
 
@@ -139,7 +140,8 @@ class _AfterTraining(NamedTuple):
 def _after_training(
     stage: Stage, workspace: Workspace, resolved: Mapping[str, ResolvedAdapter], names: Sequence[str], raw: Mapping[str, int]
 ) -> _AfterTraining | None:
-    """What evaluation or export of an adapter would take on this machine; None where its base or device is not known."""
+    """What evaluation or export of an adapter would take on this machine; None where its base or device is
+    not known."""
     sections = resolved[stage.adapter]
     try:
         found = training(workspace, stage.adapter, sections.train, names, raw=raw[stage.adapter])

@@ -73,7 +73,8 @@ class _Training:
 
 
 def correction_for(section: TrainSection, workspace: Workspace, names: Sequence[str], *, device: Device) -> Correction:
-    """The correction for a training of `section` on `device`, from past ones of the adapters `names`; none where there is no past.
+    """The correction for a training of `section` on `device`, from past ones of the adapters `names`; none
+    where there is no past.
 
     Only trainings of the same numeric class count: another number format or number of threads has another rate.
     """

@@ -1,7 +1,8 @@
 """How long an evaluation and an export take on a machine of which nothing but its calibration is known.
 
-Enters: a base, the sizes of the records, a calibration. Leaves: seconds. Texts that are read go through products with many rows, answers through
-products with few, which wait for the weights to come from memory; each layer costs some calls of torch besides, which is what small models wait for.
+Enters: a base, the sizes of the records, a calibration. Leaves: seconds. Texts that are read go through
+products with many rows, answers through products with few, which wait for the weights to come from memory;
+each layer costs some calls of torch besides, which is what small models wait for.
 """
 
 from __future__ import annotations
@@ -18,20 +19,23 @@ from adapt.spec.export import ExportSpec, QuantizedExport
 ACHIEVED = 0.6
 """Share of the rate of a forward product that a whole forward pass reaches."""
 LAYER_CALLS = 400
-"""Calls of torch, small ones as a calibration times them, that a decoder layer with an adapter takes for one token."""
+"""Calls of torch, small ones as a calibration times them, that a decoder layer with an adapter takes for one
+token."""
 LOADING_SECONDS = 15.0
 """Loading libraries and a small model."""
 _SIDES = 2
 """Base and adapter."""
 _NUMBER = {"float32": 4, "bfloat16": 2, "float16": 2}
 _CALIBRATION_PASSES = 3
-"""Forward passes of llm-compressor over its calibration records, in bfloat16: before, while and after weights are changed."""
+"""Forward passes of llm-compressor over its calibration records, in bfloat16: before, while and after weights
+are changed."""
 _MADE_PER_SECOND = {"adapter": 1e9, "merged": 1e8, "quantized": 2e7, "onnx": 4e6, "onnx_adapters": 4e6, "gguf": 2e7, "gguf_adapter": 1e9}
 """Weights that a form takes in per second on the way from torch to its files."""
 
 
 def evaluation_seconds(shape: ModelShape, spec: EvaluateSpec, workload: Workload, calibration: Calibration, dtype: str) -> float:
-    """Seconds of an evaluation of a model that answers: the likelihood of all test records, and answers to some and to the checks."""
+    """Seconds of an evaluation of a model that answers: the likelihood of all test records, and answers to
+    some and to the checks."""
     scored = reading_seconds(shape, workload.test_tokens, workload.test_answers, _rates(calibration, dtype))
     usual = workload.test_tokens / max(1, workload.test_records)
     prompts = min(spec.generate_records, workload.test_records) + len(spec.checks)

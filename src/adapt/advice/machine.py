@@ -47,7 +47,8 @@ class Device:
         return self.memory * USABLE[self.kind]
 
     def computed(self, train: TrainT) -> TrainT:
-        """Section `train` with the number format that `auto` means on this device; on one that is not there, bfloat16."""
+        """Section `train` with the number format that `auto` means on this device; on one that is not there,
+        bfloat16."""
         if train.dtype != AUTO:
             return train
         return train.model_copy(update={"dtype": "bfloat16" if self.calibration is None else self.calibration.native})
@@ -69,7 +70,8 @@ def parse_memory(text: str) -> int:
 
 
 def device_for(wanted: str, *, calibrations: Path | None = None, root: Path = Path("/")) -> Device:
-    """The device that `train.device` means here: `auto` takes a GPU when there is one. Raises InputError for a GPU that is not there.
+    """The device that `train.device` means here: `auto` takes a GPU when there is one. Raises InputError for
+    a GPU that is not there.
 
     `calibrations`: a folder in which measurements of this machine are kept.
     """

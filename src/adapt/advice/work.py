@@ -66,5 +66,6 @@ def _backward(shape: ModelShape, train: CommonTrain, one: Pass, trained: int) ->
 
 
 def training_rate(calibration: Calibration, dtype: str) -> float:
-    """Operations per second of training in `dtype` on a device of which nothing but its calibration is known."""
+    """Operations per second of training in `dtype` on a device of which nothing but its calibration is
+    known."""
     return ACHIEVED * calibration.rates["float32" if dtype == "float32" else "bfloat16"].step

@@ -1,7 +1,7 @@
 """Progress of long work, on standard error: a bar on a terminal, elsewhere a line from time to time.
 
-Nobody waits for more than half a minute without a sign of life: a heartbeat says what is at work and for how long,
-whether the work reports steps, is a single long call, or another program.
+Nobody waits for more than half a minute without a sign of life: a heartbeat says what is at work and for how
+long, whether the work reports steps, is a single long call, or another program.
 """
 
 import os
@@ -9,12 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any, Protocol, TextIO
 
 FORCED = "ADAPT_PROGRESS"
-"""Environment variable: `1` draws bars although standard error is a pipe that ends in a terminal, `0` writes lines, `none` stays silent."""
+"""Environment variable: `1` draws bars although standard error is a pipe that ends in a terminal, `0` writes
+lines, `none` stays silent."""
 SILENCE_SECONDS = 25.0
 """After so long without a line comes one; with the second between two looks that is below half a minute."""
 _LOOK_SECONDS = 1.0
@@ -89,7 +90,8 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._ended.wait(_LOOK_SECONDS):
-            self.look()
+            with suppress(OSError):  # nobody reads any more
+                self.look()
 
 
 class QuietProgress:
@@ -111,10 +113,12 @@ class QuietProgress:
 
 
 class LineProgress:
-    """Lines for a log: one whenever nothing else was said for a while. Threads may report at the same time."""
+    """Lines for a log: one whenever nothing else was said for a while. Threads may report at the same
+    time."""
 
     def __init__(self, write: Callable[[str], None] | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`write` is given lines without their end; by default they go to what is standard error now, whatever is redirected later."""
+        """`write` is given lines without their end; by default they go to what is standard error now,
+        whatever is redirected later."""
         self._write, self._clock = write or partial(_write_line, sys.stderr), clock
         self._tasks: list[_LineTask] = []
         self.heartbeat = Heartbeat(self._beat, clock=clock)

@@ -1,7 +1,7 @@
 """How fast this machine multiplies matrices: a measurement of about a second, kept for the next process.
 
-Enters: a device. Leaves: rates of the products that a decoder layer's forward and backward pass consist of, in float32 and bfloat16. They are for
-forecasts and warnings; no choice depends on them, and no output.
+Enters: a device. Leaves: rates of the products that a decoder layer's forward and backward pass consist of,
+in float32 and bfloat16. They are for forecasts and warnings; no choice depends on them, and no output.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from adapt.artifact.digest import digest_value
 
 _FORMATS = ("float32", "bfloat16")
 _ROWS, _IN, _OUT = 256, 576, 1536
-"""Tokens and sides of a feed-forward layer of a small model: larger products are hardly faster for each operation."""
+"""Tokens and sides of a feed-forward layer of a small model: larger products are hardly faster for each
+operation."""
 _WIDE = 3072
-"""Sides of a matrix that no cache of a core holds, 36 MiB in float32: a product with one row reads it from memory."""
+"""Sides of a matrix that no cache of a core holds, 36 MiB in float32: a product with one row reads it from
+memory."""
 _SECONDS, _FEWEST = 0.1, 2
-"""A product is repeated for so long, and so many times at least; its best time counts, since other programs only make it longer."""
+"""A product is repeated for so long, and so many times at least; its best time counts, since other programs
+only make it longer."""
 _LAYER_CALLS = 20
 _ENVIRONMENT = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -40,7 +43,8 @@ class Rates:
     backward: float
     """Of g W, the gradient of the input."""
     row: float
-    """Bytes of weights per second that a product with a single row goes through, as in answering token by token."""
+    """Bytes of weights per second that a product with a single row goes through, as in answering token by
+    token."""
 
     @property
     def step(self) -> float:

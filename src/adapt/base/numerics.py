@@ -1,8 +1,8 @@
 """What a device computes natively, and the class of machines on which equal inputs give equal bytes.
 
-Products in bfloat16 take a CPU without instructions for them 3 to 40 times as long as those in float32, since every number is widened and rounded by
-software. So `train.dtype: auto` means what the device multiplies natively. The choice is asked of torch and oneDNN and never measured: it is the same
-each time on one machine.
+Products in bfloat16 take a CPU without instructions for them many times as long as those in float32, since
+every number is widened and rounded by software. So `train.dtype: auto` means what the device multiplies
+natively. The choice is asked of torch and oneDNN and never measured: it is the same each time on one machine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _PRODUCTS = ("amx_bf16", "avx512_bf16")
 
 @dataclass(frozen=True)
 class NumericClass:
-    """Machines on which equal inputs give equal bytes, as far as floating-point numbers go: sums are taken in another order elsewhere."""
+    """Machines on which equal inputs give equal bytes, as far as floating-point numbers go: sums are taken in
+    another order elsewhere."""
 
     dtype: str
     """Number format of the products."""
@@ -37,7 +38,8 @@ class NumericClass:
 
     @classmethod
     def read(cls, recorded: Mapping[str, Any]) -> NumericClass | None:
-        """The class that training.json, or the figures of a run, tell of; None for those of versions that did not record it."""
+        """The class that training.json, or the figures of a run, tell of; None for those of versions that did
+        not record it."""
         try:
             threads = recorded["threads"]
             return cls(
@@ -50,7 +52,8 @@ class NumericClass:
             return None
 
     def continues(self, other: NumericClass) -> bool:
-        """Whether a training that began in class `other` may go on in this one; several processes have no number of threads."""
+        """Whether a training that began in class `other` may go on in this one; several processes have no
+        number of threads."""
         if replace(self, threads=None) != replace(other, threads=None):
             return False
         return self.threads == other.threads or None in (self.threads, other.threads)
@@ -65,7 +68,8 @@ class NumericClass:
 
 
 def numeric_class(dtype: str, device: str) -> NumericClass:
-    """The class of results that this process computes in `dtype` on `device`, as `resolve_device` gives it."""
+    """The class of results that this process computes in `dtype` on `device`, as `resolve_device` gives
+    it."""
     import torch
 
     kind = device.partition(":")[0]
@@ -73,7 +77,8 @@ def numeric_class(dtype: str, device: str) -> NumericClass:
 
 
 def instruction_set(device: str) -> str:
-    """What a device computes with: of a CPU the instructions that torch and oneDNN use in this process, of a GPU its architecture."""
+    """What a device computes with: of a CPU the instructions that torch and oneDNN use in this process, of a
+    GPU its architecture."""
     import torch
 
     if device.startswith("cuda"):
@@ -121,7 +126,8 @@ def choose_dtype(wanted: str, device: str) -> str:
 
 
 def forward_dtype(stored: str, device: str) -> str:
-    """The number format in which a model that was trained in `stored` answers on `device`: that one, or float32 where it is not native.
+    """The number format in which a model that was trained in `stored` answers on `device`: that one, or
+    float32 where it is not native.
 
     Widening loses nothing. Float32 is never narrowed, whatever else the device computes faster: that would round what was trained.
     """

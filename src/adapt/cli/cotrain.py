@@ -93,7 +93,8 @@ def training_of(workspace: Workspace, stage: Stage, section: TrainSection) -> "T
 
 
 def _with_former(workspace: Workspace, stage: Stage, training: "Training") -> "Training":
-    """The training with the numeric class of the adapter that it replaces: DVC has removed that by now, and its cache may be that of others too."""
+    """The training with the numeric class of the adapter that it replaces: DVC has removed that by now, and
+    its cache may be that of others too."""
     from adapt.adapter.folder import TRAINING as RECORD
     from adapt.base.numerics import NumericClass
     from adapt.plan.former import read_former

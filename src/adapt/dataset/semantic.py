@@ -28,7 +28,8 @@ _BATCH = 64
 _BLOCK = 2048
 _DIGITS = 4
 _READ = {"use_safetensors": True, "dtype": "float32"}
-"""How a model is read: in float32 whatever it is stored in, since in sixteen bits the digits that count would depend on the processor."""
+"""How a model is read: in float32 whatever it is stored in, since in sixteen bits the digits that count would
+depend on the processor."""
 _PIECE, _PIECE_UNSPACED = 800, 240
 """Characters that stay below 256 word pieces, which is all that small models read."""
 _UNSPACED = re.compile(UNSPACED_CLASS)

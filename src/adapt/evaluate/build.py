@@ -151,7 +151,8 @@ def _load(inputs: EvaluateInputs, progress: Progress) -> LoadedAdapter:
 
 
 def _computed(loaded: LoadedAdapter) -> str:
-    """A sentence on the class of the figures, and on that of the training where its number format was another."""
+    """A sentence on the class of the figures, and on that of the training where its number format was
+    another."""
     other = f", of an adapter trained in {loaded.trained_dtype}" if loaded.trained_dtype != loaded.dtype else ""
     return f"Measured in {loaded.numerics}{other}."
 

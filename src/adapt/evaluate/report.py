@@ -46,7 +46,8 @@ def render(
 
 
 def render_figures(metrics: Metrics, further: Sequence[str], *, computed: str = "") -> str:
-    """The report on a model that does not answer; `further` are lines on what its objective is measured by, `computed` says in what."""
+    """The report on a model that does not answer; `further` are lines on what its objective is measured by,
+    `computed` says in what."""
     figures: Mapping[Side, Figures] = {"base": metrics.base, "adapter": metrics.adapter}
     rows = [_row(name, "all", figures) for name in NAMES if any(name in figures[side] for side in SIDES)]
     return "\n".join(["# Base against adapter", "", f"Test records: {metrics.records}. {computed}".rstrip(), "", *_HEAD, *rows, *further]) + "\n"

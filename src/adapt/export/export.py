@@ -173,7 +173,8 @@ def _compare(section: ExportSection, source: Source, folder: Path) -> _Run:
 
 
 def _describe(folder: Path, section: ExportSection, quantized: QuantizedBase | None, told: Mapping[str, Any], *, size: int) -> None:
-    """Write export.json: the form's settings, the base that it was merged into if not the plain one, what its making told, and its base."""
+    """Write export.json: the form's settings, the base that it was merged into if not the plain one, what its
+    making told, and its base."""
     trained_on = {} if quantized is None else {"trained_on": quantized.model_dump()}
     settings = section.export.model_dump(exclude={"parity", "max_shard_size"}, exclude_none=True)
     contents = {**settings, **trained_on, **told, "base_digest": section.base.digest, "bytes": size}

@@ -215,7 +215,8 @@ def _furthest(prompts: Sequence[PromptFigures]) -> str:
 
 
 def write_parity(folder: Path, figures: Figures, gates: Gates, *, computed: str | None = None) -> None:
-    """Write parity.json into `folder`; `computed` is the number format in which torch ran the export, where it did."""
+    """Write parity.json into `folder`; `computed` is the number format in which torch ran the export, where
+    it did."""
     contents = {
         **figures.model_dump(),
         "perplexity_increase": _rounded(figures.perplexity_increase),

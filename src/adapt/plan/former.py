@@ -1,4 +1,5 @@
-"""Reads what a stage left the last time, after DVC has removed it to run the stage anew: dvc.lock names it, DVC's cache holds it."""
+"""Reads what a stage left the last time, after DVC has removed it to run the stage anew: dvc.lock names it,
+DVC's cache holds it."""
 
 import json
 from pathlib import Path
@@ -11,7 +12,8 @@ from adapt.plan.workspace import Workspace
 
 
 def read_former(workspace: Workspace, stage: Stage, name: str) -> bytes | None:
-    """The file `name` of the output folder of `stage` as dvc.lock records it; None where it was never built, or is not in this machine's cache."""
+    """The file `name` of the output folder of `stage` as dvc.lock records it; None where it was never built,
+    or is not in this machine's cache."""
     try:
         outputs: Any = read_lock_file(workspace).get(stage.name, {}).get("outs", [])
         out = stage.out(workspace).relative_to(workspace.root).as_posix()
