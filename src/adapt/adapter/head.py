@@ -84,6 +84,11 @@ def find_head(model: PreTrainedModel) -> Head:
     with torch.no_grad():
         ours = head.logits(hidden_states(model, probe)).float()
         theirs = whole(input_ids=probe.ids, use_cache=False).logits.float()
+    if bool(theirs.isnan().any()):
+        raise InputError(
+            f"the logits of {type(model).__name__} with this adapter are not finite numbers",
+            hint="train again with a lower train.learning_rate, or with train.dtype: float32",
+        )
     if not torch.allclose(ours, theirs, rtol=0.05, atol=0.05 * float(theirs.abs().max())):
         raise InputError(f"{type(model).__name__} changes its logits in a way that is not known, so it cannot be trained or scored")
     return head

@@ -27,6 +27,7 @@ from adapt.serving.declared import adapter_facts, server_facts
 from adapt.serving.launch import environment, is_loopback, models_file, readme, start_script, variables
 from adapt.serving.options import Offer, Option, lora_options, option_problems, prompt_options, server_options, write_options
 from adapt.serving.platforms import write_platform_files
+from adapt.serving.plugin.numbers import server_formats
 from adapt.serving.verdicts import as_plain, verdicts
 from adapt.serving.weights import BaseWeights
 from adapt.spec.base import HubBase
@@ -101,7 +102,8 @@ def _choose(
 
     Those in the second list get a slot: an earlier version of theirs may serve, and goes on serving.
     """
-    server = Served(base=section.base.digest, prompt=section.prompt, weights=weights)
+    formats = server_formats(section.server.dtype, weights.dtype if weights is not None else None)
+    server = Served(base=section.base.digest, prompt=section.prompt, weights=weights, formats=formats)
     chosen: list[Candidate] = []
     reserved: list[Candidate] = []
     left_out: dict[str, str] = {}
