@@ -1,4 +1,5 @@
-"""What an evaluation sees of an adapter's numbers, against what transformers gives out itself, and against real float16."""
+"""What an evaluation sees of an adapter's numbers, against what transformers gives out itself, and
+against real float16."""
 
 import json
 from collections.abc import Callable

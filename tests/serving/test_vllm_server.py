@@ -228,7 +228,8 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def test_answers_that_are_no_numbers_spoil_no_other(server: Server, expected: dict[tuple[str, int], tuple[list[int], list[int]]]) -> None:
-    """Finite weights under which every logit is NaN, past the checks by a holder of the key: what it leaves in the cache harms nobody."""
+    """Finite weights under which every logit is NaN, past the checks by a holder of the key: what it
+    leaves in the cache harms nobody."""
     poison = poisonous(server)
     for _ in range(3):
         for messages in CONVERSATIONS:
@@ -239,7 +240,8 @@ def test_answers_that_are_no_numbers_spoil_no_other(server: Server, expected: di
 
 
 def poisonous(server: Server) -> str:
-    """A version of `first` with weights that are finite, and too large for every pass; signed, with a false account of them."""
+    """A version of `first` with weights that are finite, and too large for every pass; signed, with a
+    false account of them."""
     from safetensors.torch import load_file, save_file
 
     aside = server.live.folder / "aside"

@@ -43,11 +43,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
-    """Raise InputError for a tensor that holds NaN or infinity: nothing computes with it, and a server would spread it."""
+    """Raise InputError for a tensor that holds NaN or infinity: nothing computes with it, and a server
+    would spread it."""
     spoiled = sorted(name for name, tensor in tensors.items() if not bool(tensor.isfinite().all()))
     if spoiled:
+        others = f", and so do {len(spoiled) - 1} more" if spoiled[1:] else ""
         raise InputError(
-            f"{where}: {spoiled[0]} holds NaN or infinity" + (f", and so do {len(spoiled) - 1} more" if spoiled[1:] else ""),
+            f"{where}: {spoiled[0]} holds NaN or infinity{others}",
             hint="train with a lower train.learning_rate, or with train.dtype: float32",
         )
 

@@ -72,8 +72,8 @@ class EvaluateReport:
 def build(section: EvaluateSection, *, inputs: EvaluateInputs, out: Path, progress: Progress, figures: Path | None = None) -> EvaluateReport:
     """Measure the adapter and its base, and write `out`; `figures` is a file that gets the metrics too, since DVC shows those of a file of their own.
 
-    Raises InputError when the test split is missing, empty or unreadable, or when adapter or base cannot be loaded, and
-    GateError when the adapter's logits are not finite numbers.
+    Raises InputError when the test split is missing, empty or unreadable, or when adapter or base cannot be
+    loaded, and GateError when the adapter's logits are not finite numbers.
     """
     objective = _objective(inputs.adapter)
     steps = rewarding_steps(objective, inputs.steps)
@@ -136,7 +136,7 @@ def _write_numbers(folder: Path, numbers: Numbers, metrics: Metrics) -> None:
     """How far the numbers of the probe reached, and whether every test record's likelihood is finite too."""
     finite = "perplexity" in metrics.adapter
     if not finite:
-        log.warning("the adapter's logits are not all finite numbers, so it passes no gate and no server takes it")
+        log.warning("the adapter's logits are not all finite numbers, so it passes no gate")
     write_numbers(folder, numbers.model_copy(update={"finite": finite}))
 
 

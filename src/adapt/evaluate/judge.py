@@ -1,8 +1,9 @@
 """Figures against gates: whether an adapter may be exported and served.
 
-Enters: an evaluation folder. Leaves: passed.json (that this adapter passed, how far its numbers reach, and nothing else:
-moving a bound that still holds leaves its bytes as they are, so nothing after it is built again) and verdict.json (every bound
-with what was found). A failure leaves nothing, an older verdict included. No torch: moving a bound costs no time.
+Enters: an evaluation folder. Leaves: passed.json (that this adapter passed, how far its numbers reach, and
+nothing else: moving a bound that still holds leaves its bytes as they are, so nothing after it is built
+again) and verdict.json (every bound with what was found). A failure leaves nothing, an older verdict
+included. No torch: moving a bound costs no time.
 """
 
 import json

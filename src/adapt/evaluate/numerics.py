@@ -1,7 +1,9 @@
-"""Whether a model's numbers stay finite, and how far they reach: what a server is told before it loads an adapter.
+"""Whether a model's numbers stay finite, and how far they reach: what a server is told before it loads an
+adapter.
 
-Enters: an adapter on its base, and a few records. Leaves: whether every logit was finite, and the largest absolute value that
-any layer took in or gave out. One pass says so for every number format: what a format cannot hold overflows in it.
+Enters: an adapter on its base, and a few records. Leaves: whether every logit was finite, and the largest
+absolute value that any layer took in or gave out. One pass says so for every number format: what a format
+cannot hold overflows in it.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ class Numbers(Shape):
     finite: bool
     """Whether every logit of the probe, and every test record's likelihood, is a finite number."""
     largest: float
-    """The largest absolute value that was finite, among inputs of linear layers and outputs of all modules, logits included."""
+    """The largest absolute value that was finite, among inputs of linear layers and outputs of all
+    modules, logits included."""
 
 
 def measure_numbers(loaded: LoadedAdapter, sequences: Sequence[Sequence[int]]) -> Numbers:
@@ -60,7 +63,8 @@ def measure_numbers(loaded: LoadedAdapter, sequences: Sequence[Sequence[int]]) -
     try:
         with torch.no_grad():
             for ids in sequences:
-                model(input_ids=torch.tensor([list(ids)[:_PROBED_TOKENS]], device=model.device), use_cache=False)
+                rows = torch.tensor([list(ids)[:_PROBED_TOKENS]], device=model.device)
+                model(input_ids=rows, use_cache=False)
     finally:
         for each in hooks:
             each.remove()
@@ -73,7 +77,10 @@ def write_numbers(folder: Path, numbers: Numbers) -> None:
 
 
 def read_numbers(folder: Path) -> Numbers | None:
-    """What an evaluation saw; None for a model that answers nothing. Raises InputError when it cannot be read."""
+    """What an evaluation saw; None for a model that answers nothing.
+
+    Raises InputError when it cannot be read.
+    """
     path = folder / NUMBERS
     if not path.is_file():
         return None
@@ -88,5 +95,8 @@ def _floats(value: Any) -> Iterator[Tensor]:
     """Tensors of floating-point numbers in what a module takes or gives, one level deep."""
     import torch
 
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple | list) else (value,)
-    return (part for part in parts if isinstance(part, torch.Tensor) and part.is_floating_point() and part.numel())
+    parts = value if isinstance(value, tuple | list) else (value,)
+    if isinstance(value, dict):
+        parts = tuple(value.values())
+    tensors = (part for part in parts if isinstance(part, torch.Tensor))
+    return (tensor for tensor in tensors if tensor.is_floating_point() and tensor.numel())

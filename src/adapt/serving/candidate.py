@@ -80,7 +80,8 @@ class Candidate:
 
     @cached_property
     def numbers(self) -> Any:
-        """What its evaluation saw of its logits and activations, as its gates passed it on; None where they did not."""
+        """What its evaluation saw of its logits and activations, as its gates passed it on; None where
+        they did not."""
         return json.loads(self.verdict.read_bytes()).get("numbers")
 
     @property

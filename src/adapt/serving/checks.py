@@ -239,7 +239,8 @@ def has_no_effect(candidate: Candidate) -> str | None:
 
 
 def has_unusable_numbers(candidate: Candidate) -> str | None:
-    """NaN, infinity, and what the server's number format cannot hold: they spoil the answers of others too."""
+    """NaN, infinity, and what the server's number format cannot hold: they spoil the answers of others
+    too."""
     with (candidate.folder / WEIGHTS).open("rb") as file:
         try:
             largest = read_numbers(file).largest

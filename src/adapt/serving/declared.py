@@ -44,8 +44,8 @@ def server_facts(
 ) -> dict[str, Any]:
     """Contents of server.json.
 
-    `model` is the base as vLLM is told, `base` its folder if it is at hand, `folder` where the chat template lies;
-    `slots` of `rank` each are those that serve.yaml asks for.
+    `model` is the base as vLLM is told, `base` its folder if it is at hand, `folder` where the chat
+    template lies; `slots` of `rank` each are those that serve.yaml asks for.
     """
     files = base_files(base) if base is not None else {}
     modules = {module: weights.shape_of(module) for module in weights.linear_modules()} if weights is not None else None

@@ -88,7 +88,10 @@ def _load(family: str) -> _Attach:
 
 
 def fit(model: PreTrainedModel, folder: Path) -> Fitted:
-    """`model` with the adapter in `folder` on it, whichever method made it. Raises InputError when its weights are not finite."""
+    """`model` with the adapter in `folder` on it, whichever method made it.
+
+    Raises InputError when its weights are not finite.
+    """
     check_finite_files(folder)
     kind = json.loads((folder / CONFIG).read_bytes()).get(FORMAT)
     if kind is None:

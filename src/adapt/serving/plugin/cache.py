@@ -1,9 +1,10 @@
 """Keeps NaN and infinity out of the key-value cache on a CPU.
 
-The CPU kernels of vLLM 0.32 read whole blocks of the cache, also places that no request of theirs wrote, and weigh them with zero; zero
-times NaN is NaN, so what one request left in a freed block spoils the next one that gets it. Versions without a proof of
-finite logits are refused, and a proof on some prompts is none for all: keys and values that are not finite are stored as
-zeros, so that a request whose numbers break spoils itself alone. A GPU's kernels skip such places, so nothing is changed there.
+The CPU kernels of vLLM 0.32 read whole blocks of the cache, also places that no request of theirs wrote,
+and weigh them with zero; zero times NaN is NaN, so what one request left in a freed block spoils the next
+one that gets it. Versions without a proof of finite logits are refused, and a proof on some prompts is none
+for all: keys and values that are not finite are stored as zeros, so that a request whose numbers break
+spoils itself alone. A GPU's kernels skip such places, so nothing is changed there.
 """
 
 from importlib import import_module

@@ -49,15 +49,16 @@ class Server:
     ) -> "Server":
         """The facts in `folder`; raises OSError or ValueError, for the server must not start without them.
 
-        `slots` is the file of what live versions need beyond them; start.sh gives the server the same. `supported` are the
-        number formats of the device, the preferred one first, where they are known.
+        `slots` is the file of what live versions need beyond them; start.sh gives the server the same.
+        `supported` are the number formats of the device, the preferred one first, where they are known.
 
         `reads_base`: hold the base model's files against them too, which takes as long as reading the files once. The server does; a command that
         only moves a name leaves that to it.
         """
         facts = json.loads((folder / "server.json").read_bytes())
         if slots is not None and slots.is_file():
-            facts["max_lora_rank"] = max(facts["max_lora_rank"], int(json.loads(slots.read_bytes())["max_lora_rank"]))
+            rank = int(json.loads(slots.read_bytes())["max_lora_rank"])
+            facts["max_lora_rank"] = max(facts["max_lora_rank"], rank)
         formats = server_formats(facts.get("dtype", "auto"), facts.get("base_dtype"), supported)
         return cls(folder, facts, reads_base, formats)
 

@@ -1,8 +1,10 @@
-"""Whether a server can compute with an adapter's numbers: finite weights, within the range of its number format, and finite logits.
+"""Whether a server can compute with an adapter's numbers: finite weights, within the range of its number
+format, and finite logits.
 
-Enters: the weights file, the adapter's configuration, and what the evaluation saw of its activations. Leaves: a reason against
-it, or None. One spoiled number is not one spoiled answer: NaN that an adapter leaves in freed blocks of the key-value cache was
-read by other requests (vLLM 0.32 on a CPU), which then answered nonsense with status 200.
+Enters: the weights file, the adapter's configuration, and what the evaluation saw of its activations.
+Leaves: a reason against it, or None. One spoiled number is not one spoiled answer: NaN that an adapter
+leaves in freed blocks of the key-value cache was read by other requests (vLLM 0.32 on a CPU), which then
+answered nonsense with status 200.
 """
 
 import math
@@ -13,7 +15,8 @@ from typing import Any, BinaryIO
 LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38}
 """The largest finite number of each format that a server computes in."""
 HEADROOM = 2.0
-"""How many times an activation that was measured must fit: other prompts reach further than those of the evaluation."""
+"""How many times an activation that was measured must fit: other prompts reach further than those of the
+evaluation."""
 _STORED = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _BLOCK = 1 << 20
 
@@ -22,8 +25,11 @@ Entry = Mapping[str, Any]
 
 
 def server_formats(dtype: str, base_dtype: str | None, supported: Sequence[str] = ()) -> tuple[str, ...]:
-    """Formats that a server with `server.dtype` may compute in, by vLLM's rule: `auto` is the base's own, and for one in float32,
-    or that does not say, what the device prefers. `supported` are the device's formats, the preferred first, where they are known."""
+    """Formats that a server with `server.dtype` may compute in, by vLLM's rule.
+
+    `auto` is the base's own format, and for one in float32, or that does not say, what the device prefers.
+    `supported` are the device's formats, the preferred first, where they are known.
+    """
     if dtype != "auto":
         return (dtype,)
     if base_dtype in ("float16", "bfloat16") and (not supported or base_dtype in supported):
@@ -32,29 +38,34 @@ def server_formats(dtype: str, base_dtype: str | None, supported: Sequence[str] 
 
 
 def largest_numbers(file: BinaryIO, entries: Mapping[str, Entry], *, start: int) -> dict[str, float]:
-    """The largest absolute value of each tensor; NaN or infinity where it holds one, and for a format that is not read here.
+    """The largest absolute value of each tensor; NaN or infinity where it holds one, and for a format that
+    is not read here.
 
     `start` is the offset of the data in the file, `entries` the header.
     """
     return {name: _largest(file, entry, start) for name, entry in entries.items()}
 
 
-def overflow_reason(largest: Mapping[str, float], config: Mapping[str, Any], formats: Sequence[str]) -> str | None:
-    """Why weights of these sizes cannot be served; a server folds the scaling into lora_B, in its own format."""
+def overflow_reason(
+    largest: Mapping[str, float],
+    config: Mapping[str, Any],
+    formats: Sequence[str],
+) -> str | None:
+    """Why weights of these sizes cannot be served; a server folds the scaling into lora_B."""
     for name, value in sorted(largest.items()):
         if not math.isfinite(value):
             return f"{name} holds NaN or infinity, or a number format that is not served"
         folded = value * abs(_scaling(name, config)) if name.endswith(".lora_B.weight") else value
+        most = max(value, folded)
         for each in formats:
-            if max(value, folded) > LARGEST[each]:
-                return (
-                    f"{name} reaches {max(value, folded):.3g} with its scaling, and {each}, which the server computes in, ends at {LARGEST[each]:.3g}"
-                )
+            if most > LARGEST[each]:
+                return f"{name} reaches {most:.3g} with its scaling, and {_ends(each)}"
     return None
 
 
 def unproved_reason(numbers: Any, formats: Sequence[str]) -> str | None:
-    """Why what the evaluation saw (`{"finite": true, "largest": 123.0}`) does not show that the server's logits will be finite."""
+    """Why what the evaluation saw (`{"finite": true, "largest": 123.0}`) does not show that the server's
+    logits will be finite."""
     if not isinstance(numbers, Mapping) or not isinstance(numbers.get("largest"), int | float):
         return "no evaluation showed that its logits are finite; build it again"
     if numbers.get("finite") is not True or not math.isfinite(numbers["largest"]):
@@ -100,4 +111,7 @@ def _scaling(name: str, config: Mapping[str, Any]) -> float:
 
 
 def _of_pattern(patterns: Mapping[str, Any] | None, module: str, usual: Any) -> Any:
-    return next((value for pattern, value in (patterns or {}).items() if re.match(rf"(.*\.)?({pattern})$", module)), usual)
+    for pattern, value in (patterns or {}).items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            return value
+    return usual

@@ -40,7 +40,8 @@ def register() -> None:
     keep_base_rows_apart()
     keep_cache_finite()
     places = Places.from_environment(os.environ)
-    supported = [str(dtype).removeprefix("torch.") for dtype in import_module("vllm.platforms").current_platform.supported_dtypes]
+    platform = import_module("vllm.platforms").current_platform
+    supported = [str(dtype).removeprefix("torch.") for dtype in platform.supported_dtypes]
     server = Server.read(places.configuration, slots=places.slots, supported=supported)
     store = Store(places.adapters, places.trust, server)
     import_module("vllm.lora.resolver").LoRAResolverRegistry.register_resolver("adapt", SignedResolver(store))

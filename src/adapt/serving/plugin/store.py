@@ -41,7 +41,8 @@ class Store:
     """The adapters of one folder, as one server may load them."""
 
     def __init__(self, folder: Path, trust: Path, server: Server | None) -> None:
-        """`folder` holds a folder a version, `trust` the public keys (`*.pem`); without `server`, whatever was signed is taken."""
+        """`folder` holds a folder a version, `trust` the public keys (`*.pem`); without `server`,
+        whatever was signed is taken."""
         self._folder, self._trust, self._server = folder, trust, server
         self._copies: Path | None = None
         self._turn = threading.Lock()
@@ -131,7 +132,8 @@ class Store:
         if self._server is None:
             return about
         config = _json(texts[CONFIG], CONFIG)
-        reason = self._server.against_rank(config) or wrong_shape(tensors.shapes, config, self._server.modules)
+        reason = self._server.against_rank(config)
+        reason = reason or wrong_shape(tensors.shapes, config, self._server.modules)
         if reason := reason or overflow_reason(tensors.largest, config, self._server.formats):
             raise RefusedError(reason)
         return about

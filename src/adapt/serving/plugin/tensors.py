@@ -30,7 +30,10 @@ class Tensors:
 
 
 def read_tensors(file: BinaryIO) -> Tensors:
-    """Shapes and sizes of the tensors in an open file. Raises RefusedError when it is no whole safetensors file."""
+    """Shapes and sizes of the tensors in an open file.
+
+    Raises RefusedError when it is no whole safetensors file.
+    """
     size = file.seek(0, 2)
     file.seek(0)
     length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
@@ -39,7 +42,8 @@ def read_tensors(file: BinaryIO) -> Tensors:
     try:
         header: dict[str, Any] = json.loads(file.read(length))
         entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        places = [(int(entry["data_offsets"][0]), int(entry["data_offsets"][1])) for entry in entries.values()]
+        offsets = [entry["data_offsets"] for entry in entries.values()]
+        places = [(int(start), int(end)) for start, end in offsets]
         shapes = {name: tuple(int(side) for side in entry["shape"]) for name, entry in entries.items()}
         whole = all(0 <= start <= end for start, end in places)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
