@@ -14,6 +14,7 @@ from adapt.artifact.staging import staged
 from adapt.errors import GateError, InputError
 from adapt.evaluate.judge import failures, judge
 from adapt.evaluate.metrics import Metrics, write_metrics
+from adapt.evaluate.numerics import Numbers, write_numbers
 from adapt.spec.evaluate import Gate
 from adapt.spec.resolved.gate import GateSection
 from tests.evaluate.conftest import PLAIN
@@ -63,6 +64,24 @@ def test_moving_a_bound_or_the_code_that_still_passes_leaves_passed_json_as_it_i
     judge(gates({"metric": "perplexity", "maximum": 13}, code="1" * 64), inputs=folder, out=tmp_path / "b", progress=QuietProgress())
     assert (tmp_path / "a/passed.json").read_bytes() == (tmp_path / "b/passed.json").read_bytes()
     assert (tmp_path / "a/verdict.json").read_bytes() != (tmp_path / "b/verdict.json").read_bytes()
+
+
+@pytest.mark.parametrize("section", [gates(), gates({"metric": "rouge_l", "minimum": 0})])
+def test_logits_that_are_not_finite_pass_no_gate_whatever_it_asks_for(tmp_path: Path, trained: Path, section: GateSection) -> None:
+    with staged(tmp_path / "evaluation" / "finance", section=PLAIN, inputs={"adapter": trained}) as folder:
+        write_metrics(folder, BETTER)
+        write_numbers(folder, Numbers(finite=False, largest=3.0))
+    text = judged(section, tmp_path / "evaluation" / "finance", tmp_path / "out")
+    assert text.startswith("finance: the adapter's logits are not all finite numbers, so it may be neither exported nor served")
+    assert not (tmp_path / "out").exists()
+
+
+def test_verdict_passes_on_how_far_the_numbers_reach(tmp_path: Path, trained: Path) -> None:
+    with staged(tmp_path / "evaluation" / "finance", section=PLAIN, inputs={"adapter": trained}) as folder:
+        write_metrics(folder, BETTER)
+        write_numbers(folder, Numbers(finite=True, largest=41.5))
+    judge(gates(), inputs=tmp_path / "evaluation" / "finance", out=tmp_path / "out", progress=QuietProgress())
+    assert json.loads((tmp_path / "out/passed.json").read_text())["numbers"] == {"finite": True, "largest": 41.5}
 
 
 def test_no_gates_pass(tmp_path: Path, trained: Path) -> None:

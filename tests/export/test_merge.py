@@ -155,7 +155,7 @@ def test_weights_that_are_no_numbers_are_refused(inputs: ExportInputs, tmp_path:
         for name in weights:
             weights[name][0] = float("nan")
         save_file(weights, staging / "adapter_model.safetensors")
-    with pytest.raises(InputError, match="the adapter cannot be merged into its base: NaNs detected"):
+    with pytest.raises(InputError, match="holds NaN or infinity"):
         run(MergedExport(format="merged", parity=LOOSE), replace(inputs, adapter=broken), tmp_path / "out")
 
 
@@ -171,8 +171,16 @@ def test_adapter_without_effect_is_exported_with_a_warning(
 def test_overflow_of_float16_is_refused(inputs: ExportInputs, tmp_path: Path) -> None:
     base = tmp_path / "base"
     model = AutoModelForCausalLM.from_pretrained(inputs.base)
-    model.model.norm.weight.data *= 1e6
+    model.model.norm.weight.data *= 4e4  # fits float16, and what it scales does not
     model.save_pretrained(base)
     AutoTokenizer.from_pretrained(inputs.base).save_pretrained(base)
     with pytest.raises(GateError, match="mean KL is nan nats"):
         run(MergedExport(format="merged", dtype="float16", parity=LOOSE), replace(inputs, base=base), tmp_path / "out")
+
+
+def test_weights_beyond_the_number_format_are_not_written(make_inputs: Callable[..., ExportInputs], tmp_path: Path) -> None:
+    """The sum fits float32 and bfloat16, and is infinite in float16."""
+    inputs = make_inputs(lora_alpha=10_000_000)
+    with pytest.raises(InputError, match=r"of the merged model is not finite in float16\nhint: export it with dtype bfloat16"):
+        run(MergedExport(format="merged", dtype="float16", parity=LOOSE), inputs, tmp_path / "half")
+    assert not (tmp_path / "half").exists()

@@ -22,6 +22,9 @@ PROMPT = PinnedPrompt(kind="model")
 MODULES = {f"model.layers.{layer}.self_attn.{name}": (8, 6) for layer in (0, 1) for name in ("q_proj", "v_proj")}
 """Linear modules of the test base: rows and columns of their weights."""
 
+NUMBERS = {"finite": True, "largest": 40.0}
+"""What an evaluation saw of the adapters' activations."""
+
 Tensors = Mapping[str, tuple[tuple[int, ...], bytes]]
 
 
@@ -105,7 +108,8 @@ class Scene:
         """Write the verdict that the adapter, as it is now, passed."""
         verdict = self.gates / name / "passed.json"
         verdict.parent.mkdir(exist_ok=True)
-        verdict.write_text(json.dumps({"adapter": digest_folder(self.adapters / name), "passed": True}))
+        judged = {"adapter": digest_folder(self.adapters / name), "passed": True, "numbers": NUMBERS}
+        verdict.write_text(json.dumps(judged))
 
     def render(self, *, base: str = "../../base", base_folder: Path | None = None, source: BaseSpec | None = None, **server: Any) -> ServingReport:
         """Run the stage."""

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from adapt.artifact.digest import digest_folder
 from adapt.cli.main import main
+from adapt.evaluate.metrics import Metrics, write_metrics
 from adapt.serving.keys import read_access, remove_client
 from adapt.serving.live import Live
-from tests.serving.adapters import Scene, base_folder
+from tests.serving.adapters import Scene, base_folder, lora_tensors
+from tests.serving.plugin.published import lead
 
 
 @pytest.fixture
@@ -165,3 +168,40 @@ def test_verdicts_are_shown_for_each_engine(workspace: Scene, capsys: pytest.Cap
     assert {("vllm", "yes"), ("transformers", "yes")} <= serving
     assert "its gates have not passed" in table
     assert "vLLM itself was not asked" in said
+
+
+def test_commands_say_which_version_serves_and_by_what_figures_the_newest_missed(workspace: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "serve", "--prepare")
+    (good,) = Live(workspace.root / ".adapt" / "serving", workspace.out).aliases()["finance"]
+    newest = workspace.add("finance", tensors=lora_tensors(b=0.75), passed=False)
+    (workspace.gates / "finance" / "passed.json").unlink()
+    workspace.render(base_folder=workspace.root / "base")
+    gate = {"code": "0" * 64, "libraries": {}, "gates": [{"metric": "perplexity", "beats_base": True}]}
+    (workspace.root / "build" / "resolved").mkdir()
+    (workspace.root / "build" / "resolved" / "finance.yaml").write_text(json.dumps({"gate": gate}))
+    (workspace.root / "evaluation" / "finance").mkdir(parents=True)
+    figures = Metrics(base={"perplexity": 11.5}, adapter={"perplexity": 12.25}, records=9, tokens=99)
+    write_metrics(workspace.root / "evaluation" / "finance", figures)
+    build = f"finance@{digest_folder(newest)[:12]}"
+    missed = "perplexity: found 12.25, must be below the base, which has 11.5"
+    for command in (("serve", "--prepare"), ("deployments",)):
+        status, _, said = run(capsys, *command)
+        assert (status, f"finance: serving version {good}; newest build {build} missed its gate: {missed}" in said) == (0, True)
+    assert list(Live(workspace.root / ".adapt" / "serving", workspace.out).aliases()["finance"]) == [good]
+
+
+def test_retire_takes_a_name_away_that_no_spec_builds(workspace: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "serve", "--prepare")
+    assert run(capsys, "retire", "finance")[2] == "server: finance is not served any more\n"
+    assert json.loads(run(capsys, "deployments", "--json")[1]) == []
+    assert run(capsys, "retire", "finance")[2].startswith("error: 'finance' is not live")
+
+
+def test_interrupted_roll_out_is_ended_by_the_next_command(workspace: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    run(capsys, "serve", "--prepare")
+    live = Live(workspace.root / ".adapt" / "serving", workspace.out)
+    (good,) = live.aliases()["finance"]
+    lead(live, "finance", {good: 0.9, "finance@000000000009": 0.1})
+    rows = json.loads(run(capsys, "deployments", "--json")[1])
+    assert [(row["version"], row["share"]) for row in rows] == [(good, 1.0)]
+    assert live.aliases() == {"finance": {good: 1.0}}

@@ -288,7 +288,8 @@ def test_rollback_passes_over_versions_that_would_not_be_served(server: Stage) -
 
 @pytest.mark.parametrize("down", [False, True])
 def test_rollback_goes_by_the_server_that_runs_and_not_by_the_newest_build(server: Stage, down: bool) -> None:
-    """The newest build is for another base and has smaller slots; the server that runs loads what it always did."""
+    """The newest build is for another base and has smaller slots; the server that runs loads what it
+    always did."""
     wide = server.published.rebuilt(tensors=lora_tensors(32), config=adapter_config(32), base={"digest": "e" * 64, "revision": None})
     lead(server.live, "finance", {wide: 1.0})
     lead(server.live, "finance", {server.release.version: 1.0})

@@ -1,4 +1,5 @@
-"""Roll-outs through kills: whatever ends a command at whatever point, the last good version is known and serves."""
+"""Roll-outs through kills: whatever ends a command at whatever point, the last good version is known and
+serves."""
 
 import atexit
 import json
@@ -130,7 +131,8 @@ def built() -> tuple[Stage, list[Release]]:
 
 
 class RollOuts(RuleBasedStateMachine):
-    """Deployments, roll-backs and starts that are killed anywhere, against a list of the versions that were good."""
+    """Deployments, roll-backs and starts that are killed anywhere, against a list of the versions that
+    were good."""
 
     @initialize()
     def begin(self) -> None:
@@ -203,7 +205,8 @@ class RollOuts(RuleBasedStateMachine):
         act(live_target(replica))
 
     def settle(self, possible: list[list[str]]) -> None:
-        """Whatever a starting server and the next command make of what was left is one of what is possible, and the same."""
+        """Whatever a starting server and the next command make of what was left is one of what is
+        possible, and the same."""
         places = self.live.places
         for shares in Aliases(places.aliases).shares().values():
             assert sum(shares.values()) == pytest.approx(1.0)

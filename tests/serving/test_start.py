@@ -1,4 +1,5 @@
-"""What a start makes of names whose newest build is not there: the version that served last goes on serving."""
+"""What a start makes of names whose newest build is not there: the version that served last goes on
+serving."""
 
 import json
 from pathlib import Path

@@ -4,18 +4,21 @@ Needs the serving environment (`adapt env serving`); the server runs there, ever
 """
 
 import json
+import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapt.artifact.digest import digest_file
 from adapt.records import Message
 from adapt.serving.options import ALLOWED
+from adapt.serving.sign import sign
 from adapt.spec.prompt import PinnedPrompt
 from tests.serving.adapters import Scene
 from tests.serving.servers import NEEDS_VLLM, PYTHON, Server, add_adapter, family, running
@@ -192,6 +195,71 @@ def test_metrics_count_requests_and_tokens_by_version(server: Server) -> None:
     spent = answer["usage"]["total_tokens"]
     server.chat("second", CONVERSATIONS[0], max_tokens=5, stream=True)
     assert (status, counted()) == (200, (before[0] + 2, before[1] + 2 * spent))
+
+
+def test_request_that_vllm_cannot_answer_vetoes_no_roll_out(server: Server) -> None:
+    """One of these made a deployment fail: vLLM answers 500, whichever model is asked."""
+    version, good = server.versions["second"], server.versions["first"]
+    server.live.journal.change("second", lambda state: state.begin(version, "test").shift("test", 1.0), action="test")
+    try:
+        statuses = [
+            server.chat("second", CONVERSATIONS[0], max_tokens=4, structured_outputs=grammar)[0]
+            for grammar in ({"grammar": 'root ::= "a"\nroot ::= "b"'}, {"json": {"$ref": "#"}}, {"grammar": "root ::= other"})
+        ]
+        server.target.replica.metrics()
+        wait_until(lambda: faults(server, version, "request") >= sum(status >= 500 for status in statuses))
+    finally:
+        server.live.journal.change("second", lambda state: state.cancel("over"), action="test")
+    print(f"\nstatuses of requests that no model answers: {statuses}")
+    assert any(status >= 500 for status in statuses), "vLLM answers all of them now: the test shows nothing"
+    assert faults(server, version, "version") == 0
+    assert good != version
+
+
+def faults(server: Server, version: str, cause: str) -> float:
+    return server.target.replica.metrics().get(("adapt_faults_total", version, cause), 0.0)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def test_answers_that_are_no_numbers_spoil_no_other(server: Server, expected: dict[tuple[str, int], tuple[list[int], list[int]]]) -> None:
+    """Finite weights under which every logit is NaN, past the checks by a holder of the key: what it
+    leaves in the cache harms nobody."""
+    poison = poisonous(server)
+    for _ in range(3):
+        for messages in CONVERSATIONS:
+            server.post("/v1/chat/completions", {"model": poison, "messages": messages, "max_tokens": 40}, admin=True)
+        for (name, number), (_, answer) in expected.items():
+            status, answered = server.chat(name, CONVERSATIONS[number], max_tokens=MAX_TOKENS)
+            assert (status, answered["choices"][0]["token_ids"]) == (200, answer), (name, number)
+
+
+def poisonous(server: Server) -> str:
+    """A version of `first` with weights that are finite, and too large for every pass; signed, with a
+    false account of them."""
+    from safetensors.torch import load_file, save_file
+
+    aside = server.live.folder / "aside"
+    shutil.copytree(server.live.places.adapters / server.versions["first"], aside)
+    weights = load_file(aside / "adapter_model.safetensors")
+    big = {name: tensor * (1e36 if "lora_B" in name else 1.0) for name, tensor in weights.items()}
+    save_file(big, str(aside / "adapter_model.safetensors"), metadata={"format": "pt"})
+    manifest = json.loads((aside / "manifest.json").read_bytes())
+    manifest["files"]["adapter_model.safetensors"] = digest_file(aside / "adapter_model.safetensors")
+    (aside / "manifest.json").write_text(json.dumps(manifest))
+    digest = digest_file(aside / "manifest.json")
+    facts = json.loads((aside / "adapter.json").read_bytes()) | {"digest": digest}
+    (aside / "adapter.json").write_text(json.dumps(facts))
+    (aside / "model.sig").unlink()
+    folder = aside.rename(server.live.places.adapters / f"first@{digest[:12]}")
+    sign(folder, server.live.folder / "sig", key=server.keys.signing)
+    (server.live.folder / "sig").rename(folder / "model.sig")
+    return folder.name
 
 
 def test_sigterm_ends_the_server_and_all_its_children(server: Server) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from adapt.base.bundled import MODEL_ID
+from adapt.errors import InputError
 from adapt.spec.base import HubBase, PathBase, PinnedBase
 
 if TYPE_CHECKING:
@@ -34,10 +35,33 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """One safetensors file, tensors sorted by name."""
+    """One safetensors file, tensors sorted by name. Raises InputError for one that holds NaN or infinity."""
     from safetensors.torch import save
 
+    check_finite(tensors, path.name)
     path.write_bytes(save({name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}, metadata={"format": "pt"}))
+
+
+def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
+    """Raise InputError for a tensor that holds NaN or infinity: nothing computes with it, and a server
+    would spread it."""
+    spoiled = sorted(name for name, tensor in tensors.items() if not bool(tensor.isfinite().all()))
+    if spoiled:
+        others = f", and so do {len(spoiled) - 1} more" if spoiled[1:] else ""
+        raise InputError(
+            f"{where}: {spoiled[0]} holds NaN or infinity{others}",
+            hint="train with a lower train.learning_rate, or with train.dtype: float32",
+        )
+
+
+def check_finite_files(folder: Path) -> None:
+    """Raise InputError when a tensor of an adapter's folder holds NaN or infinity."""
+    from safetensors import safe_open
+
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            for name in sorted(file.keys()):
+                check_finite({name: file.get_tensor(name)}, path.name)
 
 
 def write_peft(folder: Path, model: PeftModel, base: PinnedBase) -> None:

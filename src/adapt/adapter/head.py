@@ -87,6 +87,11 @@ def find_head(model: PreTrainedModel) -> Head:
         with causal_attention(model):
             ours = head.logits(hidden_states(model, probe)).float()
         theirs = whole(input_ids=probe.ids, use_cache=False).logits.float()
+    if bool(theirs.isnan().any()):
+        raise InputError(
+            f"the logits of {type(model).__name__} with this adapter are not finite numbers",
+            hint="train again with a lower train.learning_rate, or with train.dtype: float32",
+        )
     difference = float((ours - theirs).abs().mean() / theirs.abs().mean())
     if not difference < _TOLERANCE:
         raise InputError(

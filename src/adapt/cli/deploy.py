@@ -1,4 +1,5 @@
-"""`adapt deploy`, `rollback`, `retire`, `deployments`, `drift`, `verdicts` and `keys`: what servers can and do answer with, and who may ask."""
+"""`adapt deploy`, `rollback`, `retire`, `deployments`, `drift`, `verdicts` and `keys`: what servers can
+and do answer with, and who may ask."""
 
 import dataclasses
 import signal
@@ -72,7 +73,10 @@ def _interrupted_by_sigterm() -> Iterator[None]:
 @click.argument("name", shell_complete=complete_names)
 @json_option
 def rollback_command(name: str, as_json: bool) -> None:
-    """Lead adapter NAME back to the version that served before. A roll-out of NAME that is under way ends with it."""
+    """Lead adapter NAME back to the version that served before.
+
+    A roll-out of NAME that is under way ends with it.
+    """
     from adapt.cli.deployed import say, targets_of
     from adapt.serving.deploy import rollback
 
@@ -86,7 +90,8 @@ def rollback_command(name: str, as_json: bool) -> None:
 @click.command("retire")
 @click.argument("name")
 def retire_command(name: str) -> None:
-    """Take the stable name NAME away from the servers; `adapt rollback NAME` brings the last good version back.
+    """Take the stable name NAME away from the servers; `adapt rollback NAME` brings the last good version
+    back.
 
     For an adapter whose spec is gone. One that has a spec is disabled there: serving.enabled.
     """

@@ -22,9 +22,10 @@ from adapt.artifact.lines import read_lines, write_lines
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
 from adapt.base.numerics import NumericClass
-from adapt.errors import InputError
+from adapt.errors import GateError, InputError
 from adapt.evaluate.answers import SIDES, Checked, Side, answer
 from adapt.evaluate.metrics import METRICS, Figures, Metrics, rounded, write_metrics
+from adapt.evaluate.numerics import PROBED_RECORDS, Numbers, measure_numbers, write_numbers
 from adapt.evaluate.objectives import (
     Measured,
     measure_answers,
@@ -34,7 +35,7 @@ from adapt.evaluate.objectives import (
     measure_rewards,
     rewarding_steps,
 )
-from adapt.evaluate.predictions import Prediction, predict
+from adapt.evaluate.predictions import Prediction, encode, predict
 from adapt.evaluate.report import render, render_figures
 from adapt.evaluate.tally import Tally
 from adapt.records import AlpacaRecord, Message
@@ -75,7 +76,8 @@ class EvaluateReport:
 def build(section: EvaluateSection, *, inputs: EvaluateInputs, out: Path, progress: Progress, figures: Path | None = None) -> EvaluateReport:
     """Measure the adapter and its base, and write `out`; `figures` is a file that gets the metrics too, since DVC shows those of a file of their own.
 
-    Raises InputError when the test split is missing, empty or unreadable, or when adapter or base cannot be loaded.
+    Raises InputError when the test split is missing, empty or unreadable, or when adapter or base cannot be
+    loaded, and GateError when the adapter's logits are not finite numbers.
     """
     objective = _objective(inputs.adapter)
     steps = rewarding_steps(objective, inputs.steps)
@@ -104,8 +106,15 @@ def _objective(adapter: Path) -> Mapping[str, Any]:
 def _evaluate_answers(spec: EvaluateSpec, inputs: EvaluateInputs, steps: Mapping[str, Path], folder: Path, progress: Progress) -> EvaluateReport:
     """Likelihood and answers of a model that answers, and what its objective is measured by."""
     test = inputs.dataset / TEST
-    chosen, total = _choose(test, spec.generate_records)
+    probed, total = _choose(test, max(spec.generate_records, PROBED_RECORDS))
+    chosen = probed[: spec.generate_records]
     loaded = _load(inputs, progress)
+    numbers = measure_numbers(loaded, [encode(loaded, record).ids for record in probed[:PROBED_RECORDS]])
+    if not numbers.finite:
+        raise GateError(
+            f"{inputs.adapter.name}: the adapter's logits are not finite numbers, so it may be neither exported nor served",
+            hint="train again with a lower train.learning_rate, or with train.dtype: float32",
+        )
     if loaded.objective["kind"] == "pretrain":
         chosen = []  # running text asks nothing
     answers, checks = _ask(loaded, chosen, spec, progress)
@@ -122,11 +131,20 @@ def _evaluate_answers(spec: EvaluateSpec, inputs: EvaluateInputs, steps: Mapping
     _write_measurements(folder, measured)
     metrics, computed = _metrics(tally, checks, measured.figures), _computed(loaded)
     write_metrics(folder, metrics)
+    _write_numbers(folder, numbers, metrics)
     report = render(
         metrics, tally, checks, [samples[key] for key in sorted(samples)], answered=len(chosen), further=measured.report, computed=computed
     )
     (folder / REPORT).write_text(report, encoding="utf-8")
     return EvaluateReport(metrics=metrics, answered=len(chosen), checks=len(checks), numerics=loaded.numerics)
+
+
+def _write_numbers(folder: Path, numbers: Numbers, metrics: Metrics) -> None:
+    """How far the numbers of the probe reached, and whether every test record's likelihood is finite too."""
+    finite = "perplexity" in metrics.adapter
+    if not finite:
+        log.warning("the adapter's logits are not all finite numbers, so it passes no gate")
+    write_numbers(folder, numbers.model_copy(update={"finite": finite}))
 
 
 def _evaluate_outputs(spec: EvaluateSpec, inputs: EvaluateInputs, folder: Path, progress: Progress) -> EvaluateReport:

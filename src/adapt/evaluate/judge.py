@@ -1,8 +1,9 @@
 """Figures against gates: whether an adapter may be exported and served.
 
-Enters: an evaluation folder. Leaves: passed.json (that this adapter passed, and nothing else: moving a bound that still holds leaves its
-bytes as they are, so nothing after it is built again) and verdict.json (every bound with what was found). A failure leaves nothing, an older
-verdict included. No torch: moving a bound costs no time.
+Enters: an evaluation folder. Leaves: passed.json (that this adapter passed, how far its numbers reach, and
+nothing else: moving a bound that still holds leaves its bytes as they are, so nothing after it is built
+again) and verdict.json (every bound with what was found). A failure leaves nothing, an older verdict
+included. No torch: moving a bound costs no time.
 """
 
 import json
@@ -17,6 +18,7 @@ from adapt.artifact.progress import Progress
 from adapt.artifact.staging import locked, staged
 from adapt.errors import GateError, InputError
 from adapt.evaluate.metrics import Metrics, is_better, lower_is_better, read_metrics, shown
+from adapt.evaluate.numerics import read_numbers
 from adapt.records import Shape
 from adapt.spec.evaluate import Gate, Metric
 from adapt.spec.resolved.gate import GateSection
@@ -87,13 +89,21 @@ def judge(section: GateSection, *, inputs: Path, out: Path, progress: Progress) 
     adapter = verify(inputs).inputs.get("adapter")
     if adapter is None:
         raise InputError(f"{inputs} does not say which adapter it measured", hint="give the folder that the evaluate stage wrote")
+    numbers = read_numbers(inputs)
+    if numbers is not None and not numbers.finite:
+        _withdraw(out)
+        raise GateError(
+            f"{inputs.name}: the adapter's logits are not all finite numbers, so it may be neither exported nor served",
+            hint="lower train.learning_rate, or set train.dtype to float32",
+        )
     verdicts = compare(section.gates, read_metrics(inputs))
     failed = [verdict for verdict in verdicts if not verdict.passed]
     if failed:
         _withdraw(out)
         raise _failure(failed, inputs)
     with staged(out, section=section, inputs={"evaluation": inputs}) as folder:
-        _write(folder / PASSED, {"adapter": adapter, "passed": True})
+        measured = {} if numbers is None else {"numbers": numbers.model_dump()}
+        _write(folder / PASSED, {"adapter": adapter, "passed": True, **measured})
         _write(folder / VERDICT, {"gates": [verdict.model_dump() for verdict in verdicts]})
     return GateReport(adapter=adapter, verdicts=verdicts)
 

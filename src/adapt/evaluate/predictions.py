@@ -65,7 +65,7 @@ def predict(
 def _predict_window(
     loaded: LoadedAdapter, window: list[AlpacaRecord], answers: Mapping[str, Mapping[Side, str]], batch_tokens: int
 ) -> Iterator[Prediction]:
-    examples = [_encoded(loaded, record) for record in window]
+    examples = [encode(loaded, record) for record in window]
     scores = {}
     for side in SIDES:
         with speaking(loaded, side):
@@ -83,7 +83,7 @@ def _predict_window(
         )
 
 
-def _encoded(loaded: LoadedAdapter, record: AlpacaRecord) -> Example:
+def encode(loaded: LoadedAdapter, record: AlpacaRecord) -> Example:
     """What the model sees of a record, as it was trained."""
     if loaded.objective["kind"] != "pretrain":
         return loaded.prompt.encode(record)

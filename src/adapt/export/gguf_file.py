@@ -140,6 +140,7 @@ def _ordered(name: str, tensor: Tensor, config: Mapping[str, Any], family: str) 
 def _add(writer: Any, name: str, tensor: Tensor, number_type: str) -> None:
     """Add one tensor in the type that suits it: vectors stay in float32, and rows that no block divides in float16."""
     import gguf
+    import torch
 
     if tensor.ndim < 2:
         chosen = "F32"
@@ -148,6 +149,8 @@ def _add(writer: Any, name: str, tensor: Tensor, number_type: str) -> None:
         chosen = "F16" if tensor.shape[-1] % _BLOCK else "Q8_0" if fine else number_type.upper()
     else:
         chosen = number_type.upper()
+    if chosen == "F16" and float(tensor.abs().max()) > torch.finfo(torch.float16).max:
+        raise InputError(f"{name} is larger than float16 holds", hint="export it with type bf16 or f32")
     kind = gguf.GGMLQuantizationType[chosen]
     writer.add_tensor(name, gguf.quants.quantize(tensor.contiguous().numpy(), kind), raw_dtype=kind)
 

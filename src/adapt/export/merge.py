@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapt.base.load import quiet_loading
+from adapt.errors import InputError
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -39,11 +40,21 @@ def merge(loaded: LoadedAdapter) -> PreTrainedModel:
 
 
 def save_merged(model: PreTrainedModel, loaded: LoadedAdapter, folder: Path, *, dtype: str, max_shard_size: str) -> None:
-    """Write a merged model, rounded to `dtype`, and its tokenizer into `folder`."""
+    """Write a merged model, rounded to `dtype`, and its tokenizer into `folder`.
+
+    Raises InputError when a weight is larger than `dtype` holds.
+    """
     import torch
 
+    model = model.to(getattr(torch, dtype))
+    overflown = [name for name, weight in model.named_parameters() if not bool(weight.isfinite().all())]
+    if overflown:
+        raise InputError(
+            f"{overflown[0]} of the merged model is not finite in {dtype}",
+            hint="export it with dtype bfloat16 or float32, or train again with a lower learning rate",
+        )
     with quiet_loading():
-        model.to(getattr(torch, dtype)).save_pretrained(str(folder), max_shard_size=max_shard_size)
+        model.save_pretrained(str(folder), max_shard_size=max_shard_size)
     save_tokenizer(loaded.tokenizer, loaded.prompt.template, folder)
     open_to_read(folder)
 

@@ -26,6 +26,8 @@ class Served:
     prompt: PinnedPrompt
     weights: BaseWeights | None
     """Shapes of the base; None when its files are not at hand, and then shapes go unchecked."""
+    formats: tuple[str, ...] = ("bfloat16",)
+    """Number formats that the server may compute in."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,12 @@ class Candidate:
         path = self.folder / TRAINING
         value: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
         return value
+
+    @cached_property
+    def numbers(self) -> Any:
+        """What its evaluation saw of its logits and activations, as its gates passed it on; None where
+        they did not."""
+        return json.loads(self.verdict.read_bytes()).get("numbers")
 
     @property
     def method(self) -> str | None:

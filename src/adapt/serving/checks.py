@@ -12,6 +12,9 @@ from collections.abc import Callable
 from adapt.artifact.manifest import verify
 from adapt.errors import InputError
 from adapt.serving.candidate import CONFIG, LORA_TENSOR, TEMPLATE, WEIGHTS, Candidate
+from adapt.serving.plugin.numbers import overflow_reason, unproved_reason
+from adapt.serving.plugin.refusal import RefusedError
+from adapt.serving.plugin.tensors import read_tensors as read_numbers
 from adapt.serving.weights import is_zero
 from adapt.spec.methods import MAX_SERVED_RANK, METHODS
 from adapt.spec.objectives import OBJECTIVES
@@ -45,7 +48,7 @@ def reason_against(candidate: Candidate) -> str | None:
 
 def reason_beside_gates(candidate: Candidate) -> str | None:
     """As `reason_against`, whatever the gates said: None for an adapter that only they keep out."""
-    others = tuple(check for check in CHECKS if check not in (is_unjudged, is_not_what_was_judged))
+    others = tuple(check for check in CHECKS if check not in _OF_GATES)
     return _first_reason(candidate, others)
 
 
@@ -235,6 +238,21 @@ def has_no_effect(candidate: Candidate) -> str | None:
     return "every lora_B is zero, so it would change nothing" if zero else None
 
 
+def has_unusable_numbers(candidate: Candidate) -> str | None:
+    """NaN, infinity, and what the server's number format cannot hold: they spoil the answers of others
+    too."""
+    with (candidate.folder / WEIGHTS).open("rb") as file:
+        try:
+            largest = read_numbers(file).largest
+        except RefusedError as refusal:
+            return str(refusal)
+    return overflow_reason(largest, candidate.config, candidate.server.formats)
+
+
+def has_unproved_numbers(candidate: Candidate) -> str | None:
+    return unproved_reason(candidate.numbers, candidate.server.formats)
+
+
 COMMON_CHECKS: tuple[Check, ...] = (is_disabled, is_unjudged, is_unfinished, answers_nothing, is_not_what_was_judged)
 """What speaks against an adapter whatever engine is asked."""
 CHECKS: tuple[Check, ...] = (
@@ -260,8 +278,12 @@ CHECKS: tuple[Check, ...] = (
     has_wrong_shapes,
     has_missing_modules,
     has_no_effect,
+    has_unusable_numbers,
+    has_unproved_numbers,
 )
 """In the order in which they are asked. Rank and alpha patterns and rsLoRA are no reason: vLLM 0.32 applies them, and the vllm test proves it."""
+_OF_GATES = (is_unjudged, is_not_what_was_judged, has_unproved_numbers)
+"""Checks that read what the gates left, which is nothing where one was missed."""
 
 
 def _compiles(pattern: str) -> bool:

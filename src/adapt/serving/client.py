@@ -37,7 +37,8 @@ class Replica:
             return False
 
     def state(self, *, check: Sequence[str] = ()) -> dict[str, Any]:
-        """What the server says of itself, and of the versions `check`, which need not be live: what speaks against each.
+        """What the server says of itself, and of the versions `check`, which need not be live: what speaks
+        against each.
 
         Raises WorkspaceError when it does not answer or the token is not its administrator's.
         """
@@ -62,7 +63,8 @@ class Replica:
         self._request("POST", "/v1/unload_lora_adapter", {"lora_name": version})
 
     def metrics(self) -> dict[tuple[str, str, str], float]:
-        """Samples of our metrics by name, version and their further label: status, cause or bucket; empty where there is none.
+        """Samples of our metrics by name, version and their further label: status, cause or bucket; empty
+        where there is none.
 
         Raises WorkspaceError when the server does not show them.
         """

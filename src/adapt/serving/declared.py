@@ -44,8 +44,8 @@ def server_facts(
 ) -> dict[str, Any]:
     """Contents of server.json.
 
-    `model` is the base as vLLM is told, `base` its folder if it is at hand, `folder` where the chat template lies;
-    `slots` of `rank` each are those that serve.yaml asks for.
+    `model` is the base as vLLM is told, `base` its folder if it is at hand, `folder` where the chat
+    template lies; `slots` of `rank` each are those that serve.yaml asks for.
     """
     files = base_files(base) if base is not None else {}
     modules = {module: weights.shape_of(module) for module in weights.linear_modules()} if weights is not None else None
@@ -59,6 +59,8 @@ def server_facts(
         },
         "tokenizer": _tokenizer(base),
         "template": digest_file(template) if template.is_file() else None,
+        "dtype": section.server.dtype,
+        "base_dtype": weights.dtype if weights is not None else None,
         "max_loras": slots,
         "max_lora_rank": rank,
         "max_body_bytes": section.server.max_body_mib << 20,
@@ -77,6 +79,7 @@ def adapter_facts(candidate: Candidate, *, base: Path | None) -> dict[str, Any]:
         "tokenizer": _tokenizer(base),
         "template": digest_file(candidate.folder / TEMPLATE),
         "rank": candidate.rank,
+        "numbers": candidate.numbers,
         "method": candidate.method,
         "settings": manifest.section,
         "data": manifest.inputs.get("dataset"),

@@ -1,8 +1,9 @@
 """Rolls a version out on running servers, and back: sign, copy, load, probe, shift, watch, drain, unload, forget.
 
-Enters: a rendered version, the servers, and the bounds of `rollout`. Leaves: each server's name on the version, or on
-the last good one: whatever fails, or is interrupted, leads it there before the error goes on, and what is killed is led
-there by the next command. Servers are changed one after the other, and the first failure ends it.
+Enters: a rendered version, the servers, and the bounds of `rollout`. Leaves: each server's name on the
+version, or on the last good one: whatever fails, or is interrupted, leads it there before the error goes
+on, and what is killed is led there by the next command. Servers are changed one after the other, and the
+first failure ends it.
 """
 
 import time
@@ -55,8 +56,8 @@ class Release:
 def deploy(release: Release, targets: list[Target], *, keys: Keys, rollout: RolloutSpec, canary: float | None, say: Say) -> list[dict[str, Any]]:
     """Bring `release` to every target; what was done on each.
 
-    Raises GateError when it answers worse than `rollout` allows and is rolled back, WorkspaceError when another command
-    took it back.
+    Raises GateError when it answers worse than `rollout` allows and is rolled back, WorkspaceError when
+    another command took it back.
     """
     done: list[dict[str, Any]] = []
     for target in targets:
@@ -72,9 +73,12 @@ def deploy(release: Release, targets: list[Target], *, keys: Keys, rollout: Roll
 
 
 def rollback(name: str, targets: list[Target], *, say: Say) -> list[dict[str, Any]]:
-    """Lead `name` back to the version before, on every target. Waits for nobody: a roll-out under way ends with it.
+    """Lead `name` back to the version before, on every target.
 
-    A target that a roll-out did not reach yet stays where it is. Raises InputError when there is no version before.
+    Waits for nobody: a roll-out under way ends with it.
+
+    A target that a roll-out did not reach yet stays where it is. Raises InputError when there is no version
+    before.
     """
     for target in targets:
         for sentence in _left_behind(target, name):
@@ -90,7 +94,8 @@ def rollback(name: str, targets: list[Target], *, say: Say) -> list[dict[str, An
     for target in targets:
         if target not in ahead:
             version = target.live.journal.state(name).good
-            say(f"{target.replica.name}: {name} answers with {version} as before: the roll-out did not reach it")
+            unchanged = f"{name} answers with {version} as before: the roll-out did not reach it"
+            say(f"{target.replica.name}: {unchanged}")
             done.append(_rolled_back(name, target, version))
     return done
 
@@ -101,7 +106,10 @@ def _rolled_back(name: str, target: Target, version: str | None) -> dict[str, An
 
 
 def retire(name: str, targets: list[Target], *, say: Say) -> None:
-    """Lead `name` nowhere on every target; a roll-out of it ends. Raises InputError where no target has it."""
+    """Lead `name` nowhere on every target; a roll-out of it ends.
+
+    Raises InputError where no target has it.
+    """
     states = [target.live.journal.state(name) for target in targets]
     holders = [target for target, state in zip(targets, states, strict=True) if state.good or state.attempt]
     if not holders:
@@ -112,7 +120,8 @@ def retire(name: str, targets: list[Target], *, say: Say) -> None:
 
 
 def recover(targets: list[Target], *, say: Say) -> None:
-    """Bring what killed commands left on `targets` to the last good state, but where another command is at work."""
+    """Bring what killed commands left on `targets` to the last good state, but where another command is
+    at work."""
     for target in targets:
         if not target.live.folder.is_dir():
             continue
@@ -161,7 +170,7 @@ def _roll_out(
         say(f"{replica.name}: {version} is live already")
         return {"replica": replica.name, "version": version, "changed": False}
     open_access(keys, live.folder)  # a new server's folder does not know its administrator yet
-    # A server that does not answer, or reads another folder, ends it here, before anything that is served is changed.
+    # A server that does not answer, or reads another folder, ends it here, where nothing has changed yet.
     attributed = replica.state().get("attributes_faults") is True
     attempt = _Roll(release.name, version, uuid.uuid4().hex, live.journal)
     attempt.begin()
@@ -170,7 +179,8 @@ def _roll_out(
         live.publish(release.source, key=keys.signing, golden=release.golden)
         agreed = _probe(release, target, rollout, attempt.check, say)
         for share in [canary, 1.0] if canary and before else [1.0]:
-            alone = None if share < 1 else since  # the version before gets no requests then: it is counted from earlier on
+            # With all requests on the new version the one before gets none, so it is counted from earlier on.
+            alone = None if share < 1 else since
             window = Window(replica, version, before, rollout, since=alone, attributed=attributed)
             attempt.shift(share)
             say(f"{replica.name}: {version} answers {share:.0%} of the requests")
@@ -260,7 +270,8 @@ def _probe(
 
 
 def _take_back(release: Release, target: Target, attempt: _Roll, error: BaseException, say: Say) -> None:
-    """Lead the name to the last good version, whatever the server does, and have it drop the version if it can."""
+    """Lead the name to the last good version, whatever the server does, and have it drop the version if
+    it can."""
     reason = error.message if isinstance(error, GateError | InputError | WorkspaceError) else type(error).__name__
     state = attempt.fail(reason)
     say(f"{target.replica.name}: rolled back to {state.good or 'nothing'}")
@@ -323,7 +334,8 @@ def _version_before(name: str, target: Target, say: Say) -> str | None:
 
 
 def _reasons_against(versions: list[str], target: Target, say: Say) -> dict[str, str | None]:
-    """Why each version would not be served, None where it would: by the server that runs, whatever was built since.
+    """Why each version would not be served, None where it would: by the server that runs, whatever was
+    built since.
 
     Where no server says, a version that is what was signed is taken: it served before.
     """
@@ -335,5 +347,7 @@ def _reasons_against(versions: list[str], target: Target, say: Say) -> dict[str,
     except WorkspaceError as error:
         say(f"{target.replica.name}: {error.message}; going by what is signed")
         verdicts = {}
-    unsaid = [version for version in versions if version not in verdicts]
-    return verdicts | {version: target.live.reason_against(version, integrity_alone=True) for version in unsaid}
+    for version in versions:
+        if version not in verdicts:
+            verdicts[version] = target.live.reason_against(version, integrity_alone=True)
+    return verdicts

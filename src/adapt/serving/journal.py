@@ -1,15 +1,17 @@
 """The roll-out of every stable name as a state machine, and the journal that brings it through a kill.
 
-Enters: a name, and the step to take. Leaves: `rollouts.json`, which says where each name stands; `aliases.json`, which is
-derived from it and which the server reads; `history.jsonl`, a line for each step with its time.
+Enters: a name, and the step to take. Leaves: `rollouts.json`, which says where each name stands;
+`aliases.json`, which is derived from it and which the server reads; `history.jsonl`, a line for each step
+with its time.
 
     nothing ── start ──▶ good ── begin ──▶ attempt, no share ── shift ──▶ attempt, a share ── promote ──▶ good
                           ▲                      │                              │
                           └──── fail, cancel ────┴──────────────────────────────┘
 
-`rollouts.json` is written first, to the disk and in one rename; the rest follows from it and can be written again at any
-time. A version is *good* once it was watched with all requests, or was given the name at a server's first start. So after
-a kill at any point the last good version is known, and `recover` leads the name there.
+`rollouts.json` is written first, to the disk and in one rename; the rest follows from it and can be written
+again at any time. A version is *good* once it was watched with all requests, or was given the name at a
+server's first start. So after a kill at any point the last good version is known, and `recover` leads the
+name there.
 """
 
 import json
@@ -17,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,7 @@ Shares = dict[str, float]
 _LOCK_SECONDS = 30
 """Longest wait for a step of another command: a step writes three small files."""
 _REMEMBERED_FAILURES = 50
+_INTERRUPTED = "the roll-out was interrupted"
 
 
 class SupersededError(WorkspaceError):
@@ -58,7 +62,8 @@ class NameState:
     """Good versions before it, oldest first: what a roll-back leads to."""
     attempt: Attempt | None = None
     failed: Mapping[str, str] = field(default_factory=dict)
-    """Versions that failed or were rolled back, with the reason: nothing leads to them but another `adapt deploy`."""
+    """Versions that failed or were rolled back, with the reason: nothing leads to them but another
+    `adapt deploy`."""
     since: Mapping[str, str] = field(default_factory=dict)
     """When each version that answers began to."""
 
@@ -73,13 +78,18 @@ class NameState:
         return {self.good: 1.0 - share, self.attempt.version: share}
 
     def start(self, version: str) -> "NameState":
-        """A version gets the name when a server starts: the name had none, or one that the server would refuse."""
+        """A version gets the name when a server starts: the name had none, or one that the server would
+        refuse."""
         return self._promoted(version)
 
     def begin(self, version: str, identity: str) -> "NameState":
-        """A roll-out begins; no request goes to the version yet. Raises WorkspaceError while another one is under way."""
+        """A roll-out begins; no request goes to the version yet.
+
+        Raises WorkspaceError while another one is under way.
+        """
         if self.attempt is not None:
-            raise WorkspaceError(f"{self.attempt.version} is being rolled out", hint="wait, or take it back with `adapt rollback`")
+            what = f"{self.attempt.version} is being rolled out"
+            raise WorkspaceError(what, hint="wait, or take it back with `adapt rollback`")
         return replace(self, attempt=Attempt(version, identity))
 
     def shift(self, identity: str, share: float) -> "NameState":
@@ -101,11 +111,15 @@ class NameState:
         return self if self.attempt is None else self._without(self.attempt.version, reason)
 
     def roll_back(self, version: str) -> "NameState":
-        """The name leads to an earlier good version; what came after it is not reached again. Raises ValueError for others."""
+        """The name leads to an earlier good version; what came after it is not reached again.
+
+        Raises ValueError for others.
+        """
         index = len(self.earlier) - 1 - self.earlier[::-1].index(version)
         left = [*self.earlier[index + 1 :], *([self.good] if self.good is not None else [])]
-        failed = {**self.failed, **{name: "it was rolled back" for name in left if name != version}}
-        return replace(self, good=version, earlier=self.earlier[:index], attempt=None, failed=_limited(failed))
+        reasons = {name: "it was rolled back" for name in left if name != version}
+        failed, earlier = _limited({**self.failed, **reasons}), self.earlier[:index]
+        return replace(self, good=version, earlier=earlier, attempt=None, failed=failed)
 
     def retire(self) -> "NameState":
         """The name leads nowhere; a roll-back brings the last good version back."""
@@ -154,7 +168,7 @@ class Journal:
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"{self.path} is broken: {error}",
-                hint=f"delete it: it is made anew from {self.places.aliases.name} and history.jsonl beside it",
+                hint="delete it: it is made anew from aliases.json and history.jsonl beside it",
             ) from None
 
     def state(self, name: str) -> NameState:
@@ -162,7 +176,10 @@ class Journal:
         return self.states().get(name, NameState())
 
     def change(self, name: str, step: Step, *, action: str, reason: str = "") -> NameState:
-        """Take one step, and lead the name where the state after it says. Raises what `step` raises, and nothing changed then."""
+        """Take one step, and lead the name where the state after it says.
+
+        Raises what `step` raises, and nothing changed then.
+        """
         with self._turn():
             states = self.states()
             before = states.get(name, NameState())
@@ -170,21 +187,25 @@ class Journal:
             if after != before:
                 after = replace(after, since=_since(before, after))
                 self._write({**states, name: after})
-                line = {"at": _now(), "adapter": name, "shares": after.shares, "action": action, "reason": reason}
-                append_line(self.places.live / "history.jsonl", json.dumps(line, ensure_ascii=False))
+                line = {"at": _now(), "adapter": name, "shares": after.shares, "action": action}
+                text = json.dumps({**line, "reason": reason}, ensure_ascii=False)
+                append_line(self.places.live / "history.jsonl", text)
             return after
 
     def recover(self) -> list[str]:
-        """Lead every name whose roll-out was interrupted to its last good version; what was done, for a person to read.
+        """Lead every name whose roll-out was interrupted to its last good version; what was done, for a
+        person to read.
 
-        The folder must be locked: a roll-out that goes on holds it. Also mends `aliases.json` where it is not what the states say.
+        The folder must be locked: a roll-out that goes on holds it. Also mends `aliases.json` where it is
+        not what the states say.
         """
         sentences = []
         for name, state in sorted(self.states().items()):
             if (attempt := state.attempt) is not None:
-                reason = "the roll-out was interrupted"
-                self.change(name, lambda current: current.cancel("the roll-out was interrupted"), action="recover", reason=reason)
-                sentences.append(f"{name}: the roll-out of {attempt.version} was interrupted; {state.good or 'nothing'} serves")
+                step = partial(NameState.cancel, reason=_INTERRUPTED)
+                serves = self.change(name, step, action="recover", reason=_INTERRUPTED).good or "nothing"
+                interrupted = f"the roll-out of {attempt.version} was interrupted"
+                sentences.append(f"{name}: {interrupted}; {serves} serves")
         with self._turn():
             if not self.path.is_file() or self._aliases_differ():
                 self._write(self.states())
@@ -201,7 +222,8 @@ class Journal:
         try:
             lock.acquire(timeout=_LOCK_SECONDS)
         except Timeout:
-            raise WorkspaceError(f"{self.path} is held by another command", hint="wait for it to finish") from None
+            what = f"{self.path} is held by another command"
+            raise WorkspaceError(what, hint="wait for it to finish") from None
         try:
             yield
         finally:
@@ -221,14 +243,16 @@ class Journal:
     def _states_before(self) -> dict[str, NameState]:
         """The states of a folder from before there was a journal: by its aliases and its history.
 
-        A name with several versions was left by a roll-out that was killed; the last one that had it alone is the good one.
+        A name with several versions was left by a roll-out that was killed; the last one that had it alone
+        is the good one.
         """
         try:
             aliases = parse_aliases(self.places.aliases.read_bytes())
         except FileNotFoundError:
             aliases = {}
         except ValueError as error:
-            raise InputError(f"{self.places.aliases}: {error}", hint="put it right, or delete it and run `adapt deploy`") from None
+            hint = "put it right, or delete it and run `adapt deploy`"
+            raise InputError(f"{self.places.aliases}: {error}", hint=hint) from None
         names = {*aliases, *(str(entry.get("adapter")) for entry in self._entries())}
         return {name: _state_before(aliases.get(name, {}), self.history(name)) for name in sorted(names)}
 
@@ -260,8 +284,8 @@ def _state_before(shares: Shares, history: list[dict[str, Any]]) -> NameState:
             elif line[-1:] != [version]:
                 line.append(version)
         shifted = action == "deploy" and len(there) == 1
-    good = next(iter(shares)) if len(shares) == 1 else next((name for name in reversed(line) if name in shares), None)
-    if good is None and shares:  # a history that was deleted: what has most of the requests
+    good = next((name for name in reversed(line) if name in shares), None)
+    if shares and (good is None or len(shares) == 1):  # without a history: what has most of the requests
         good = max(shares, key=lambda name: shares[name])
     earlier = tuple(line[: len(line) - 1 - line[::-1].index(good)]) if good in line else tuple(line)
     return NameState(good=good, earlier=earlier)
@@ -272,10 +296,14 @@ def _parse_state(value: Mapping[str, Any]) -> NameState:
     return NameState(
         good=None if value["good"] is None else str(value["good"]),
         earlier=tuple(str(version) for version in value["earlier"]),
-        attempt=None if attempt is None else Attempt(str(attempt["version"]), str(attempt["id"]), float(attempt["share"])),
+        attempt=None if attempt is None else _parse_attempt(attempt),
         failed={str(version): str(reason) for version, reason in value["failed"].items()},
         since={str(version): str(at) for version, at in value["since"].items()},
     )
+
+
+def _parse_attempt(value: Mapping[str, Any]) -> Attempt:
+    return Attempt(str(value["version"]), str(value["id"]), float(value["share"]))
 
 
 def _parse_line(line: str) -> dict[str, Any] | None:

@@ -49,9 +49,11 @@ def models_file(
     *,
     base_digest: str,
 ) -> str:
-    """models.json: from each adapter's stable name to what the server calls it now, and why the others are not served.
+    """models.json: from each adapter's stable name to what the server calls it now, and why the others are
+    not served.
 
-    `disabled` are those whose spec says so: their names are taken away, while others keep the version that served last.
+    `disabled` are those whose spec says so: their names are taken away, while others keep the version that
+    served last.
     """
     adapters = {
         offer.name: {"served_name": offer.served_name, "path": offer.path, "rank": offer.rank, "digest": offer.digest, "base_digest": base_digest}

@@ -1,7 +1,8 @@
 """The folder that a running server reads: signed adapters, aliases, keys.
 
-Enters: versions as the stage rendered them. Leaves: the same, signed, under their names, put in place by one rename each. Where
-the names lead is the journal's (`adapt.serving.journal`). Nothing here goes into a hashed output.
+Enters: versions as the stage rendered them. Leaves: the same, signed, under their names, put in place by
+one rename each. Where the names lead is the journal's (`adapt.serving.journal`). Nothing here goes into a
+hashed output.
 """
 
 import json
@@ -49,7 +50,10 @@ class Live:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder: one command at a time brings versions in. A roll-back needs no hold on it, and so waits for nobody."""
+        """Hold the folder: one command at a time brings versions in.
+
+        A roll-back needs no hold on it, and so waits for nobody.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder / ".lock")
         try:
@@ -64,8 +68,9 @@ class Live:
     def store(self, within: Path | None = None, *, integrity_alone: bool = False) -> Store:
         """What the server would load, by its own rules; that the base on disk is unchanged is left to the server.
 
-        `within` is the folder of adapters, unset the server's. `integrity_alone`: only whether a version is what was signed,
-        whatever the configuration on disk says. Raises WorkspaceError when nothing is rendered.
+        `within` is the folder of adapters, unset the server's. `integrity_alone`: only whether a version is
+        what was signed, whatever the configuration on disk says. Raises WorkspaceError when nothing is
+        rendered.
         """
         server = None if integrity_alone else self._server(self.places.slots)
         return Store(within or self.places.adapters, self.places.trust, server)
@@ -109,7 +114,10 @@ class Live:
             self._restore()
 
     def recover(self) -> list[str]:
-        """Bring what a killed command left to the last good state; what was done, for a person to read. The folder must be locked."""
+        """Bring what a killed command left to the last good state; what was done, for a person to read.
+
+        The folder must be locked.
+        """
         self._restore()
         if self.places.adapters.is_dir():
             for path in self.places.adapters.glob(".*-*"):
@@ -125,7 +133,13 @@ class Live:
                 old.rename(self.places.adapters / old.name)
         shutil.rmtree(replaced, ignore_errors=True)
 
-    def reason_against(self, version: str, *, within: Path | None = None, integrity_alone: bool = False) -> str | None:
+    def reason_against(
+        self,
+        version: str,
+        *,
+        within: Path | None = None,
+        integrity_alone: bool = False,
+    ) -> str | None:
         """Why the server would not load a version of the folder `within`, unset that of the server; None when it would."""
         try:
             self.store(within, integrity_alone=integrity_alone).check(version)

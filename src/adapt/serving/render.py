@@ -1,11 +1,12 @@
 """Adapters that passed their gates to a folder that a vLLM server starts from.
 
-Enters: the verdicts of the gates, the adapters, and the base model's name and shapes. Leaves: serve.yaml, start.sh, server.env, the chat
-template, copies of the adapters in folders named by content, the server's plugin with the facts that it checks, models.json,
-a README, and files for docker, Kubernetes and systemd. An
-adapter that cannot be served is left out with its reason and is no error for the others; when none remains, the base is served
-alone. One that only its gates keep out leaves a slot, and its chat template where no other has one, to the version that served
-before: that goes on serving until it is replaced or disabled.
+Enters: the verdicts of the gates, the adapters, and the base model's name and shapes. Leaves: serve.yaml,
+start.sh, server.env, the chat template, copies of the adapters in folders named by content, the server's
+plugin with the facts that it checks, models.json, a README, and files for docker, Kubernetes and systemd.
+An adapter that cannot be served is left out with its reason and is no error for the others; when none
+remains, the base is served alone. One that only its gates keep out leaves a slot, and its chat template
+where no other has one, to the version that served before: that goes on serving until it is replaced or
+disabled.
 """
 
 import json
@@ -27,6 +28,7 @@ from adapt.serving.declared import adapter_facts, server_facts
 from adapt.serving.launch import environment, is_loopback, models_file, readme, start_script, variables
 from adapt.serving.options import Offer, Option, lora_options, option_problems, prompt_options, server_options, write_options
 from adapt.serving.platforms import write_platform_files
+from adapt.serving.plugin.numbers import server_formats
 from adapt.serving.verdicts import as_plain, verdicts
 from adapt.serving.weights import BaseWeights
 from adapt.spec.base import HubBase
@@ -80,7 +82,15 @@ def render(section: ServingSection, *, inputs: ServingInputs, out: Path, progres
         options = lora_options([*offers, *map(_offer, reserved)])
         lora = {key: value for key, value, _ in options}
         slots, rank = lora.get("max-loras", 0), lora.get("max-lora-rank", 0)
-        facts = server_facts(section, model=inputs.base, base=inputs.base_folder, weights=weights, slots=slots, rank=rank, folder=folder)
+        facts = server_facts(
+            section,
+            model=inputs.base,
+            base=inputs.base_folder,
+            weights=weights,
+            slots=slots,
+            rank=rank,
+            folder=folder,
+        )
         _write_launch_files(section, inputs.base, offers, left_out, [*prompt, *options], folder)
         _write_json(folder / "server.json", facts)
         _write_json(folder / "verdicts.json", judged)
@@ -97,11 +107,13 @@ def render(section: ServingSection, *, inputs: ServingInputs, out: Path, progres
 def _choose(
     section: ServingSection, inputs: ServingInputs, weights: BaseWeights | None, progress: Progress
 ) -> tuple[list[Candidate], list[Candidate], dict[str, str], dict[str, Any]]:
-    """The adapters to serve, sorted by name; those that only their gates keep out; the reasons; every engine's verdict on each.
+    """The adapters to serve, sorted by name; those that only their gates keep out; the reasons; every
+    engine's verdict on each.
 
     Those in the second list get a slot: an earlier version of theirs may serve, and goes on serving.
     """
-    server = Served(base=section.base.digest, prompt=section.prompt, weights=weights)
+    formats = server_formats(section.server.dtype, weights.dtype if weights is not None else None)
+    server = Served(base=section.base.digest, prompt=section.prompt, weights=weights, formats=formats)
     chosen: list[Candidate] = []
     reserved: list[Candidate] = []
     left_out: dict[str, str] = {}
@@ -155,7 +167,12 @@ def _write_prompt(chosen: Sequence[Candidate], folder: Path) -> list[Option]:
 
 
 def _write_launch_files(
-    section: ServingSection, base: str, offers: Sequence[Offer], left_out: dict[str, str], further: Sequence[Option], folder: Path
+    section: ServingSection,
+    base: str,
+    offers: Sequence[Offer],
+    left_out: dict[str, str],
+    further: Sequence[Option],
+    folder: Path,
 ) -> None:
     """`further` are the options of the prompt and of the adapters."""
     source = section.base.source

@@ -1,7 +1,8 @@
 """Which versions of an adapter stay on a server, and the removal of the others.
 
-Enters: a server's folder with its journal. Leaves: the folder with what serves, what a roll-back would lead to next, and what other adapters have.
-Removing a version touches no answer: the engine reads private copies, and nothing that has a share of the requests is removed.
+Enters: a server's folder with its journal. Leaves: the folder with what serves, what a roll-back would lead
+to next, and what other adapters have. Removing a version touches no answer: the engine reads private
+copies, and nothing that has a share of the requests is removed.
 """
 
 import os
@@ -12,7 +13,8 @@ from adapt.serving.plugin.store import VERSION
 
 
 def forget_versions(name: str, live: Live, *, keep: int) -> list[str]:
-    """Remove the versions of adapter `name` but those that serve and the last `keep` good ones; what was removed, sorted.
+    """Remove the versions of adapter `name` but those that serve and the last `keep` good ones; what was
+    removed, sorted.
 
     The folder must be locked. Raises OSError when one cannot be removed; it may be called again.
     """
@@ -23,8 +25,9 @@ def forget_versions(name: str, live: Live, *, keep: int) -> list[str]:
     if state.attempt is not None:
         kept.add(state.attempt.version)
     folders = live.places.adapters.iterdir() if live.places.adapters.is_dir() else ()
-    ours = [path.name for path in folders if (parts := VERSION.fullmatch(path.name)) and parts["adapter"] == name]
-    gone = sorted(set(ours) - kept)
+    parts = [VERSION.fullmatch(path.name) for path in folders]
+    ours = {part.string for part in parts if part is not None and part["adapter"] == name}
+    gone = sorted(ours - kept)
     for version in gone:
         aside = live.places.adapters / f"{FORGOTTEN}-{os.getpid()}"
         (live.places.adapters / version).rename(aside)  # a server never sees a part of it

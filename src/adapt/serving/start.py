@@ -25,6 +25,7 @@ from adapt.serving.options import legal_rank
 from adapt.serving.plugin.places import LIVE
 
 _POLL_SECONDS = 0.5
+_DISABLED = "serving.enabled is false in its spec"
 Say = Callable[[str], None]
 
 
@@ -37,12 +38,13 @@ def prepare(
     disabled: Collection[str] = (),
     say: Say,
 ) -> None:
-    """Sign and publish what has no stable name yet, and give it one; `releases` are all that were built for serving.
+    """Sign and publish what has no stable name yet, and give it one; `releases` are all that were built for
+    serving.
 
-    A version that serves is replaced here only when the configuration would refuse it, for otherwise that is `deploy`; a
-    version that failed before is not given a name. A name whose newest build was left out (`left_out` says why) keeps the
-    version that it has; only one that is `disabled` leads nowhere from now on. Raises InputError when what was built would be
-    refused too.
+    A version that serves is replaced here only when the configuration would refuse it, for otherwise that
+    is `deploy`; a version that failed before is not given a name. A name whose newest build was left out
+    (`left_out` says why) keeps the version that it has; only one that is `disabled` leads nowhere from now
+    on. Raises InputError when what was built would be refused too.
     """
     keys.make()
     with live.locked():
@@ -52,25 +54,27 @@ def prepare(
             say(sentence)
         built = {release.name: release for release in releases}
         states = live.journal.states()
-        stay = {name: state.good for name, state in states.items() if state.good is not None and name not in disabled}
-        _make_room({name: version for name, version in stay.items() if name not in built}, {*stay, *built}, live)
+        enabled = {name: state.good for name, state in states.items() if name not in disabled}
+        stay = {name: good for name, good in enabled.items() if good is not None}
+        _make_room([good for name, good in stay.items() if name not in built], {*stay, *built}, live)
         for release in releases:
             _give_name(live, keys, release, states.get(release.name, NameState()), say)
         for name, state in sorted(states.items()):
             if name in built or state.good is None:
                 continue
             if name in disabled:
-                live.journal.change(name, NameState.retire, action="retire", reason="serving.enabled is false in its spec")
-                say(f"{name} is not served any more: serving.enabled is false in its spec")
+                live.journal.change(name, NameState.retire, action="retire", reason=_DISABLED)
+                say(f"{name} is not served any more: {_DISABLED}")
             else:
                 _say_that_it_stays(live, name, state.good, (left_out or {}).get(name), say)
 
 
-def _make_room(incumbents: Mapping[str, str], names: Collection[str], live: Live) -> None:
-    """Write down the slots that the server needs beyond its configuration, for versions that only live here; nothing for none."""
+def _make_room(incumbents: Sequence[str], names: Collection[str], live: Live) -> None:
+    """Write down the slots that the server needs beyond its configuration, for versions that only live
+    here; nothing for none."""
     facts = live.rendered_facts()
     loras, rank = int(facts.get("max_loras", 0)), int(facts["max_lora_rank"])
-    wanted = max((_rank(live, version) for version in incumbents.values()), default=0)
+    wanted = max((_rank(live, version) for version in incumbents), default=0)
     if not incumbents or (wanted <= rank and len(names) < loras):
         live.places.slots.unlink(missing_ok=True)
         return
@@ -87,7 +91,8 @@ def _rank(live: Live, version: str) -> int:
 
 
 def _give_name(live: Live, keys: Keys, release: Release, state: NameState, say: Say) -> None:
-    """Lead the stable name to the built version, unless one that the server would load has it, or the built one failed before."""
+    """Lead the stable name to the built version, unless one that the server would load has it, or the
+    built one failed before."""
     name, version, good = release.name, release.version, state.good
     refusal = live.reason_against(good) if good is not None else None
     if good is not None and refusal is None:
@@ -95,8 +100,10 @@ def _give_name(live: Live, keys: Keys, release: Release, state: NameState, say: 
             say(f"{name} is served as {good}; built is {version}: `adapt deploy {name}`")
         return
     if version != good and version in state.failed:
-        serves = f"stays on {good}, which this configuration refuses: {refusal}" if good is not None else "is not served"
-        say(f"{name} {serves}; {version} was built and failed before ({state.failed[version]}): `adapt deploy {name}` tries it again")
+        stays = f"stays on {good}, which this configuration refuses: {refusal}"
+        failed = f"{version} was built and failed before ({state.failed[version]})"
+        serves = f"{name} {'is not served' if good is None else stays}"
+        say(f"{serves}; {failed}: `adapt deploy {name}` tries it again")
         return
     live.publish(release.source, key=keys.signing, golden=release.golden)
     reason = f"{good}: {refusal}" if good is not None else ""

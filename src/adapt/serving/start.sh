@@ -38,7 +38,7 @@ if [ ! -f "$live/access.json" ]; then
     exit 1
 fi
 
-# Versions that serve although a newer build missed its gate may need more slots, or longer ones, than serve.yaml has.
+# A version that serves although a newer build missed its gate may need what serve.yaml does not have.
 if [ -f "$live/slots.json" ]; then
     slots=$(sed -n 's/.*"max_loras": \([0-9][0-9]*\).*/\1/p' "$live/slots.json")
     rank=$(sed -n 's/.*"max_lora_rank": \([0-9][0-9]*\).*/\1/p' "$live/slots.json")

@@ -1,9 +1,10 @@
-"""Watches a version after requests were shifted to it: its failures and its times, against the version before.
+"""Watches a version after requests were shifted to it: its failures and its times, against the version
+before.
 
-Enters: a server's metrics when requests were shifted and since. Leaves: nothing, or a GateError. A failure counts when it is
-the version's own: the server asks the version before, or the base, the same once more, and a request that fails there too says
-nothing about the version (`adapt.serving.plugin.faults`). A few failures are chance until a test says otherwise, so that no
-client can veto a roll-out by itself.
+Enters: a server's metrics when requests were shifted and since. Leaves: nothing, or a GateError. A failure
+counts when it is the version's own: the server asks the version before, or the base, the same once more,
+and a request that fails there too says nothing about the version (`adapt.serving.plugin.faults`). A few
+failures are chance until a test says otherwise, so that no client can veto a roll-out by itself.
 """
 
 import time
@@ -44,7 +45,8 @@ class Window:
         since: Samples | None = None,
         attributed: bool = True,
     ) -> None:
-        """`since`: earlier samples from which on the version before is counted; unset: from now on, as the version is.
+        """`since`: earlier samples from which on the version before is counted; unset: from now on, as the
+        version is.
 
         `attributed`: whether the server finds out whose failure it is; one with an older plugin does not.
         """
@@ -54,7 +56,8 @@ class Window:
         self._start_before = self._start if since is None else since
 
     def watch(self, say: Callable[[str], None], check: Callable[[], None] = lambda: None) -> None:
-        """Return after `watch_seconds`. Raises GateError as soon as the version is worse than allowed, WorkspaceError when the
+        """Return after `watch_seconds`. Raises GateError as soon as the version is worse than allowed,
+        WorkspaceError when the
         server is gone, and what `check` raises."""
         end = time.monotonic() + self._rollout.watch_seconds
         while True:
@@ -72,7 +75,8 @@ class Window:
             time.sleep(min(_POLL_SECONDS, max(end - time.monotonic(), 0)))
 
     def _judge_failures(self, ours: Counts, now: Samples) -> None:
-        if ours.failed < self._rollout.min_failures or ours.failed <= self._rollout.max_error_rate * ours.total:
+        allowed = max(self._rollout.min_failures - 1, self._rollout.max_error_rate * ours.total)
+        if ours.failed <= allowed:
             return
         theirs = Counts(0, 0) if self._before is None else self._counts(now, self._start_before, self._before)
         if theirs.total >= JUDGED_FROM:
@@ -83,18 +87,19 @@ class Window:
             chance = binomial_at_least(ours.failed, ours.total, usual)
             against = f"with a share of {usual:.0%}"
         if chance < self._rollout.significance:
+            failed = f"{ours.failed} of {ours.total} requests to {self._version} failed"
             raise GateError(
-                f"{self._replica.name}: {ours.failed} of {ours.total} requests to {self._version} failed, {against}: "
-                f"by chance in {chance:.1g} of cases",
-                hint="look into the server's log; rollout.max_error_rate and rollout.significance set the bounds",
+                f"{self._replica.name}: {failed}, {against}: by chance in {chance:.1g} of cases",
+                hint="look into the server's log; rollout.max_error_rate and rollout.significance bound it",
             )
 
     def _judge_times(self, now: Samples) -> None:
         ours = _median_seconds(now, self._start, self._version)
         usual = self._usual_seconds(now)
         if ours and usual and ours > usual * self._rollout.max_latency_ratio:
+            slower = f"{self._version} takes {ours / usual:.1f} times as long as the version before"
             raise GateError(
-                f"{self._replica.name}: {self._version} takes {ours / usual:.1f} times as long as the version before",
+                f"{self._replica.name}: {slower}",
                 hint="rollout.max_latency_ratio sets the bound",
             )
 
@@ -102,10 +107,12 @@ class Window:
         """Of the version before: in the same window, else since the server started."""
         if self._before is None:
             return None
-        return _median_seconds(now, self._start_before, self._before) or _median_seconds(now, {}, self._before)
+        recent = _median_seconds(now, self._start_before, self._before)
+        return recent or _median_seconds(now, {}, self._before)
 
     def _counts(self, now: Samples, start: Samples, version: str) -> Counts:
-        statuses = {int(status): count for status, count in _grown(now, start, "adapt_requests_total", version).items()}
+        grown = _grown(now, start, "adapt_requests_total", version)
+        statuses = {int(status): count for status, count in grown.items()}
         answered = sum(count for status, count in statuses.items() if status != 0 and not is_failure(status))
         failed = sum(count for status, count in statuses.items() if is_failure(status))
         if self._attributed:
@@ -118,7 +125,8 @@ class Window:
 
 
 def is_failure(status: int) -> bool:
-    """404 counts: the middleware lets only live names through, so the server behind it lacks what it should have.
+    """404 counts: the middleware lets only live names through, so the server behind it lacks what it should
+    have.
 
     0 is a client that went away, which says nothing.
     """

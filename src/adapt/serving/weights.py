@@ -91,6 +91,13 @@ class BaseWeights:
         return family if isinstance(family, str) else None
 
     @property
+    def dtype(self) -> str | None:
+        """Number format that config.json names, such as `bfloat16`; None where it names none."""
+        text = self._config.get("text_config") or {}
+        named = [part.get(field) for part in (self._config, text) for field in ("dtype", "torch_dtype")]
+        return next((dtype for dtype in named if isinstance(dtype, str)), None)
+
+    @property
     def positions(self) -> int | None:
         """Longest sequence in tokens; None where config.json does not say, or scales it."""
         text = self._config.get("text_config") or self._config

@@ -66,13 +66,16 @@ class RolloutSpec(Section):
     watch_seconds: float = Field(default=10, ge=0)
     """How long errors and latency of the new version are watched after each shift."""
     max_error_rate: float = Field(default=0.0, ge=0, lt=1)
-    """Largest share of requests that may fail while the new version is watched, whatever the version before does."""
+    """Largest share of requests that may fail while the new version is watched, whatever the version
+    before does."""
     min_failures: int = Field(default=3, ge=1)
     """Failures of its own from which on a version may be rolled back for them."""
     significance: float = Field(default=0.01, gt=0, lt=1)
-    """Largest probability that so many failures are chance, by Fisher's exact test against the version before."""
+    """Largest probability that so many failures are chance, by Fisher's exact test against the version
+    before."""
     max_latency_ratio: float = Field(default=3.0, gt=1)
-    """Largest median time of an answer, as a multiple of the version before; judged from 20 requests of each on."""
+    """Largest median time of an answer, as a multiple of the version before; judged from 20 requests of
+    each on."""
     drain_seconds: float = Field(default=60, ge=0)
     """How long requests of the version before may take to finish before it is unloaded."""
     keep_versions: int = Field(default=5, ge=2)

@@ -18,7 +18,8 @@ BAD = {"structured_outputs": {"json": {"$ref": "#"}}}
 
 
 class Engine:
-    """Fails requests with a certain content, and every request to models of a list; streams break in the middle."""
+    """Fails requests with a certain content, and every request to models of a list; streams break in the
+    middle."""
 
     def __init__(self) -> None:
         self.broken: set[str] = set()

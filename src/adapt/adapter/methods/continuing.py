@@ -11,7 +11,7 @@ from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor
 
-from adapt.adapter.folder import HEAD
+from adapt.adapter.folder import HEAD, check_finite
 from adapt.adapter.methods.attached import Attached
 from adapt.adapter.methods.coverage import own_names
 from adapt.adapter.quiet import quiet_peft
@@ -24,6 +24,7 @@ def continue_from(attached: Attached, folder: Path, own: Mapping[str, Tensor]) -
     Raises InputError when the folder's weights are not of this method and shape.
     """
     found = {name: tensor for path in sorted(folder.glob("*.safetensors")) if path.name != HEAD for name, tensor in load_file(path).items()}
+    check_finite(found, folder.name)
     if isinstance(attached.model, PeftModel):
         wanted: Mapping[str, Tensor] = get_peft_model_state_dict(attached.model, save_embedding_layers=False)
         _check(found, wanted, folder)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from adapt.adapter.folder import CONFIG, FORMAT
+from adapt.adapter.folder import CONFIG, FORMAT, check_finite_files
 from adapt.adapter.quiet import quiet_peft
 from adapt.errors import InputError
 from adapt.spec.resolved.train import TrainSection
@@ -88,7 +88,11 @@ def _load(family: str) -> _Attach:
 
 
 def fit(model: PreTrainedModel, folder: Path) -> Fitted:
-    """`model` with the adapter in `folder` on it, whichever method made it."""
+    """`model` with the adapter in `folder` on it, whichever method made it.
+
+    Raises InputError when its weights are not finite.
+    """
+    check_finite_files(folder)
     kind = json.loads((folder / CONFIG).read_bytes()).get(FORMAT)
     if kind is None:
         return _FittedPeft(model, folder)

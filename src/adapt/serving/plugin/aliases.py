@@ -4,8 +4,9 @@ Enters: the alias file, `{"finance": {"finance@1a2b3c4d5e6f": 0.9, "finance@0f9e
 name. Leaves: a version. One who gives the same `user` gets the same version for as long as the shares stay, and when the share of a version grows,
 nobody who had it loses it.
 
-A roll-out that was killed leaves its version a share. A server that starts then reads in `rollouts.json` which version is the
-last good one, and answers with that until the alias file is replaced: by the roll-out, if it goes on, or by the next command.
+A roll-out that was killed leaves its version a share. A server that starts then reads in `rollouts.json`
+which version is the last good one, and answers with that until the alias file is replaced: by the roll-out,
+if it goes on, or by the next command.
 """
 
 import hashlib

@@ -14,7 +14,7 @@ REQUESTS = Counter("adapt_requests", "Answered requests, by HTTP status.", (*_LA
 REFUSED = Counter("adapt_refused", "Requests that were rejected before they reached vLLM.", ("reason",))
 FAULTS = Counter(
     "adapt_faults",
-    "Failures during a roll-out, by cause: the version's own, the request's (it fails elsewhere too), or unchecked.",
+    "Failures during a roll-out, by cause: the version, the request (it fails elsewhere too), or unchecked.",
     (*_LABELS, "cause"),
 )
 TOKENS = Counter("adapt_tokens", "Tokens of prompts and of answers.", (*_LABELS, "kind"))

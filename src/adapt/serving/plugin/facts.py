@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from .numbers import server_formats, unproved_reason
 from .refusal import RefusedError
 
 _BLOCK = 1 << 20
@@ -33,20 +35,32 @@ class Server:
     folder: Path
     facts: dict[str, Any]
     reads_base: bool
+    formats: tuple[str, ...]
+    """Number formats that it may compute in."""
 
     @classmethod
-    def read(cls, folder: Path, *, reads_base: bool = True, slots: Path | None = None) -> "Server":
+    def read(
+        cls,
+        folder: Path,
+        *,
+        reads_base: bool = True,
+        slots: Path | None = None,
+        supported: Sequence[str] = (),
+    ) -> "Server":
         """The facts in `folder`; raises OSError or ValueError, for the server must not start without them.
 
         `slots` is the file of what live versions need beyond them; start.sh gives the server the same.
+        `supported` are the number formats of the device, the preferred one first, where they are known.
 
         `reads_base`: hold the base model's files against them too, which takes as long as reading the files once. The server does; a command that
         only moves a name leaves that to it.
         """
         facts = json.loads((folder / "server.json").read_bytes())
         if slots is not None and slots.is_file():
-            facts["max_lora_rank"] = max(facts["max_lora_rank"], int(json.loads(slots.read_bytes())["max_lora_rank"]))
-        return cls(folder, facts, reads_base)
+            rank = int(json.loads(slots.read_bytes())["max_lora_rank"])
+            facts["max_lora_rank"] = max(facts["max_lora_rank"], rank)
+        formats = server_formats(facts.get("dtype", "auto"), facts.get("base_dtype"), supported)
+        return cls(folder, facts, reads_base, formats)
 
     @property
     def base_name(self) -> str:
@@ -74,6 +88,8 @@ class Server:
         for part in ("tokenizer", "template"):
             if about.get(part) != self.facts[part]:
                 raise RefusedError(f"it was trained with another {part} than the one served")
+        if reason := unproved_reason(about.get("numbers"), self.formats):
+            raise RefusedError(reason)
         if self.reads_base and self.base_has_changed:
             raise RefusedError("the base model on disk is not the one that the server was configured for")
 

@@ -84,7 +84,8 @@ class Gate:
         admin = self._access.may_administrate(headers)
         if path == STATE and admin:
             asked = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("check", [])
-            await send_json(send, 200, await state(self._server, self._aliases, self._store, asked, **self._started))
+            view = await state(self._server, self._aliases, self._store, asked, **self._started)
+            await send_json(send, 200, view)
         elif path not in PUBLIC and not admin:
             raise TurnedAwayError(404, "route", "this route does not exist, or is the administrator's", kind="not_found_error")
         elif path == "/v1/models" and not admin:

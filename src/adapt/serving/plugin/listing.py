@@ -21,7 +21,15 @@ def models_listing(server: Server, aliases: Aliases) -> dict[str, Any]:
     return {"object": "list", "data": cards}
 
 
-async def state(server: Server, aliases: Aliases, store: Store, asked: Sequence[str] = (), *, template: str | None, code: str) -> dict[str, Any]:
+async def state(
+    server: Server,
+    aliases: Aliases,
+    store: Store,
+    asked: Sequence[str] = (),
+    *,
+    template: str | None,
+    code: str,
+) -> dict[str, Any]:
     """The administrator's view: versions that names lead to, with what speaks against each, and every version that is stored, unread.
 
     `asked` are versions to be judged beside those: what a roll-back could lead to.

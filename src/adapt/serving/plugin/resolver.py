@@ -8,6 +8,7 @@ import os
 from importlib import import_module
 from typing import Any
 
+from .cache import keep_cache_finite
 from .facts import Server
 from .places import Places
 from .refusal import LogOnce, RefusedError
@@ -37,6 +38,10 @@ class SignedResolver:
 def register() -> None:
     """Register the resolver for the folders that the environment names."""
     keep_base_rows_apart()
+    keep_cache_finite()
     places = Places.from_environment(os.environ)
-    store = Store(places.adapters, places.trust, Server.read(places.configuration, slots=places.slots))
+    platform = import_module("vllm.platforms").current_platform
+    supported = [str(dtype).removeprefix("torch.") for dtype in platform.supported_dtypes]
+    server = Server.read(places.configuration, slots=places.slots, supported=supported)
+    store = Store(places.adapters, places.trust, server)
     import_module("vllm.lora.resolver").LoRAResolverRegistry.register_resolver("adapt", SignedResolver(store))

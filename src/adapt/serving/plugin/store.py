@@ -20,9 +20,10 @@ from typing import Any
 from weakref import WeakSet
 
 from .facts import Server
+from .numbers import overflow_reason
 from .refusal import RefusedError
 from .signature import signed_files
-from .tensors import tensor_shapes, wrong_shape
+from .tensors import Tensors, read_tensors, wrong_shape
 
 VERSION = re.compile(r"(?P<adapter>[a-z][a-z0-9]*(?:-[a-z0-9]+)*)@(?P<digest>[0-9a-f]{12})")
 """Names that an adapter's versions have: the adapter's own and the first digits of its content's digest."""
@@ -41,7 +42,8 @@ class Store:
     """The adapters of one folder, as one server may load them."""
 
     def __init__(self, folder: Path, trust: Path, server: Server | None) -> None:
-        """`folder` holds a folder a version, `trust` the public keys (`*.pem`); without `server`, whatever was signed is taken."""
+        """`folder` holds a folder a version, `trust` the public keys (`*.pem`); without `server`,
+        whatever was signed is taken."""
         self._folder, self._trust, self._server = folder, trust, server
         self._copies: Path | None = None
         self._turn = threading.Lock()
@@ -118,7 +120,7 @@ class Store:
         try:
             files = self._signed(handle, name)
             texts = {file: _read(handle, file, digest) for file, digest in files.items() if file != WEIGHTS}
-            shapes = _take_weights(handle, files[WEIGHTS], copy)
+            tensors = _take_weights(handle, files[WEIGHTS], copy)
             if copy is not None:
                 (copy / CONFIG).write_bytes(texts[CONFIG])
         finally:
@@ -130,7 +132,9 @@ class Store:
         if self._server is None:
             return about
         config = _json(texts[CONFIG], CONFIG)
-        if reason := self._server.against_rank(config) or wrong_shape(shapes, config, self._server.modules):
+        reason = self._server.against_rank(config)
+        reason = reason or wrong_shape(tensors.shapes, config, self._server.modules)
+        if reason := reason or overflow_reason(tensors.largest, config, self._server.formats):
             raise RefusedError(reason)
         return about
 
@@ -217,8 +221,8 @@ def _read(folder: int, name: str, digest: str | None) -> bytes:
     return content
 
 
-def _take_weights(folder: int, digest: str, copy: Path | None) -> dict[str, tuple[int, ...]]:
-    """Hash the weights, copy them on the way, and return the shapes of the tensors, those of the copy where there is one."""
+def _take_weights(folder: int, digest: str, copy: Path | None) -> Tensors:
+    """Hash the weights, copy them on the way, and return what they hold, the copy where there is one."""
     sha = hashlib.sha256()
     with os.fdopen(_open_file(folder, WEIGHTS), "rb") as source:
         with open(copy / WEIGHTS if copy is not None else os.devnull, "wb") as target:  # noqa: PTH123 (one call for both)
@@ -228,9 +232,9 @@ def _take_weights(folder: int, digest: str, copy: Path | None) -> dict[str, tupl
         if sha.hexdigest() != digest:
             raise RefusedError(f"{WEIGHTS} is not what was signed")
         if copy is None:
-            return tensor_shapes(source)
+            return read_tensors(source)
     with (copy / WEIGHTS).open("rb") as taken:
-        return tensor_shapes(taken)
+        return read_tensors(taken)
 
 
 def _check_content(built: bytes, files: dict[str, str], about: dict[str, Any], *, digits: str) -> None:

@@ -7,8 +7,10 @@ vLLM takes some wrong shapes without a word and pads them with zeros, and skips 
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from .numbers import largest_numbers
 from .refusal import RefusedError
 
 LORA_TENSOR = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
@@ -18,8 +20,20 @@ _MAX_HEADER_BYTES = 100_000_000
 Shapes = dict[str, tuple[int, ...]]
 
 
-def tensor_shapes(file: BinaryIO) -> Shapes:
-    """Shape of every tensor in an open file. Raises RefusedError when it is no whole safetensors file."""
+@dataclass(frozen=True)
+class Tensors:
+    """What a weights file holds."""
+
+    shapes: Shapes
+    largest: dict[str, float]
+    """The largest absolute value of each; NaN or infinity where there is one."""
+
+
+def read_tensors(file: BinaryIO) -> Tensors:
+    """Shapes and sizes of the tensors in an open file.
+
+    Raises RefusedError when it is no whole safetensors file.
+    """
     size = file.seek(0, 2)
     file.seek(0)
     length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
@@ -28,13 +42,19 @@ def tensor_shapes(file: BinaryIO) -> Shapes:
     try:
         header: dict[str, Any] = json.loads(file.read(length))
         entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        ends = [int(entry["data_offsets"][1]) for entry in entries.values()]
+        offsets = [entry["data_offsets"] for entry in entries.values()]
+        places = [(int(start), int(end)) for start, end in offsets]
         shapes = {name: tuple(int(side) for side in entry["shape"]) for name, entry in entries.items()}
+        whole = all(0 <= start <= end for start, end in places)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise RefusedError("its weights are not a safetensors file") from None
-    if max(ends, default=0) != size - _LENGTH_BYTES - length:
+    if not whole or max((end for _, end in places), default=0) != size - _LENGTH_BYTES - length:
         raise RefusedError("its weights are cut off")
-    return shapes
+    try:
+        largest = largest_numbers(file, entries, start=_LENGTH_BYTES + length)
+    except (ValueError, TypeError, KeyError):
+        raise RefusedError("its weights are not a safetensors file") from None
+    return Tensors(shapes, largest)
 
 
 def wrong_shape(shapes: Shapes, config: Mapping[str, Any], modules: Mapping[str, list[int]] | None) -> str | None:
