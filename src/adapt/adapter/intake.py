@@ -12,7 +12,7 @@ from adapt.adapter.prompt import Prompt
 from adapt.artifact.lines import read_lines
 from adapt.artifact.progress import Progress
 from adapt.errors import InputError
-from adapt.records import AlpacaRecord
+from adapt.records import TRAIN, VALIDATION, AlpacaRecord
 from adapt.spec.common_train import CommonTrain
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class Intake:
 
 def read_items(folder: Path, objective: Objective[Any], prompt: Prompt, settings: CommonTrain, progress: Progress) -> Intake:
     """The items of train.jsonl and validation.jsonl in `folder`. Raises InputError when there is nothing to train on."""
-    items, left_out = _encode(folder / "train.jsonl", objective, prompt, settings, progress)
-    validation, unmeasured = _encode(folder / "validation.jsonl", objective, prompt, settings, progress)
+    items, left_out = _encode(folder / TRAIN, objective, prompt, settings, progress)
+    validation, unmeasured = _encode(folder / VALIDATION, objective, prompt, settings, progress)
     limit = settings.max_length_tokens
     if not items:
         found = f"all {left_out} records are longer than train.max_length_tokens ({limit})" if left_out else "train.jsonl has no records"

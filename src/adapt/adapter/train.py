@@ -22,12 +22,13 @@ from adapt.adapter.folder import TEMPLATE, TRAINING, base_name, write_json
 from adapt.adapter.intake import Intake, read_items
 from adapt.adapter.prompt import Prompt
 from adapt.adapter.training import Training, TrainingsError, TrainReport
-from adapt.artifact.digest import digest_value
+from adapt.artifact.digest import digest_path, digest_value
 from adapt.artifact.manifest import section_digest, verify
 from adapt.artifact.progress import Progress, QuietProgress
 from adapt.artifact.staging import staged
 from adapt.base.load import resolve_device
 from adapt.errors import InputError
+from adapt.records import TRAIN, VALIDATION
 from adapt.spec.common_train import CommonTrain
 from adapt.spec.methods import METHODS
 from adapt.spec.resolved.train import TrainSection
@@ -132,11 +133,11 @@ class Course:
     def __enter__(self) -> Self:
         """Raises InputError for an unfinished dataset, and WorkspaceError when another process builds the same folder."""
         self._device = _checked_device(self.section)
-        inputs = self._training.folders
-        for folder in inputs.values():
+        verify(self._training.inputs, (TRAIN, VALIDATION))
+        for folder in self._training.steps.values():
             verify(folder)
         if self._ranks.first:
-            output = staged(self._training.out, section=self.section, inputs=inputs, seed=self.section.seed)
+            output = staged(self._training.out, section=self.section, inputs=self._training.reads, seed=self.section.seed)
             self._staging = self._unfinished.enter_context(output)
         return self
 
@@ -158,8 +159,8 @@ class Course:
         around = Surroundings(base, self._prompt, self._training.inputs, self._training.steps, ranks.device(self._device))
         self._objective: Objective[Any] = objective_of(section, around)
         self._intake = read_items(self._training.inputs, self._objective, self._prompt, section.train, self._progress)
-        made_from = [verify(folder).model_dump() for folder in (self._training.inputs, *self._training.steps.values())]
-        key = digest_value([section_digest(_in_one_process(section)), *made_from, self._device])
+        made_from = {label: digest_path(path) for label, path in self._training.reads.items()}
+        key = digest_value([section_digest(_in_one_process(section)), made_from, self._device])
         self._track(key)
         attached = attach(base, section, device=ranks.loads_on(self._device), sequences=self._objective.sequences(self._intake.items))
         set_kernels(attached.causal, section.train)
@@ -181,6 +182,11 @@ class Course:
         self._lane.watch = self._training.watch
         self._lane.tell = None if self._trackers is None else self._trackers.tell
         return self._lane
+
+    def _origin(self) -> dict[str, Any]:
+        """Digests of the settings and of the records, for whoever is served the adapter and has nothing else of it."""
+        records = {label: digest_path(path) for label, path in self._training.reads.items()}
+        return {"settings": digest_value(_settings(self.section)), "data": digest_value(records)}
 
     def _track(self, key: str) -> None:
         """Begin runs in the trackers that are asked for, or go on in those of a training that was killed."""
@@ -208,13 +214,18 @@ class Course:
         lane.attached.save(self._staging, section.base)
         told = save_objective(self._objective, section, self._staging)
         (self._staging / TEMPLATE).write_text(self._prompt.template, encoding="utf-8", newline="\n")
-        write_json(self._staging / TRAINING, _training(section, lane, self.report, self._intake, self._prompt) | told)
-        write_curves(self._training.curves, lane.state.points)
+        write_json(self._staging / TRAINING, _training(section, lane, self.report, self._intake, self._prompt) | told | self._origin())
         self._end_tracking(finished=True)
         self._unfinished.close()
+        write_curves(self._training.curves, lane.state.points)
         lane.checkpoint.clear()
         if done is not None:
             done(self._training, self.report)
+
+
+def _settings(section: TrainSection) -> dict[str, Any]:
+    """What a spec says of a training, without the code and the libraries that run it."""
+    return section.model_dump(mode="json", exclude={"code", "libraries"})
 
 
 def _in_one_process(section: TrainSection) -> TrainSection:

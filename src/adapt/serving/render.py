@@ -72,7 +72,7 @@ def render(section: ServingSection, *, inputs: ServingInputs, out: Path, progres
     weights = BaseWeights(inputs.base_folder) if inputs.base_folder is not None else None
     _check_length(section, weights)
     _warn_about_exposure(section.server.host)
-    with staged(out, section=section, inputs={"gates": inputs.gates}) as folder:
+    with staged(out, section=section, inputs={"gates": inputs.gates, "adapters": inputs.adapters}) as folder:
         chosen, left_out, judged = _choose(section, inputs, weights, progress)
         offers = tuple(_copy(candidate, folder, inputs.base_folder) for candidate in chosen)
         prompt = _write_prompt(chosen, folder)
