@@ -9,6 +9,10 @@ Language = str
 DocumentKind = Literal["text", "question", "chat", "preference"]
 
 
+TRAIN, VALIDATION, TEST = "train.jsonl", "validation.jsonl", "test.jsonl"
+"""Files of the splits in a data set's folder."""
+
+
 class Shape(BaseModel):
     """Base of the exchanged shapes: immutable, and closed to unknown keys."""
 

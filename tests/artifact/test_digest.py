@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapt.artifact.digest import UNREADABLE, digest_content, digest_file, digest_files, digest_folder, digest_text
+from adapt.artifact.digest import UNREADABLE, digest_files, digest_folder, digest_raw, digest_text
 
 
 @pytest.fixture
@@ -27,12 +27,18 @@ def test_names_are_relative_and_sorted_and_what_is_no_content_is_left_out(folder
     assert "\\xff" in digest_files(folder)
 
 
-def test_content_gives_the_digest_of_the_folder_and_of_each_file_by_its_path(folder: Path) -> None:
-    content = digest_content(folder)
-    assert content.digest == digest_folder(folder)
-    assert content.files == {str(folder / name): digest_file(folder / name) for name in ("a.txt", "b/c/long.bin", "b/empty.txt")}
+def test_a_folder_is_known_by_names_and_bytes(folder: Path) -> None:
+    before = digest_folder(folder)
     (folder / "a.txt").rename(folder / "z.txt")
-    assert digest_folder(folder) != content.digest
+    assert digest_folder(folder) != before
+
+
+def test_raw_data_are_known_by_all_their_files_even_if_one_looks_like_a_manifest_of_ours(folder: Path) -> None:
+    (folder / "manifest.json").write_text('{"schema_version": 2, "files": {}}', encoding="utf-8")
+    before = digest_folder(folder), digest_raw(folder)
+    (folder / "a.txt").write_text("b", encoding="utf-8")
+    assert digest_folder(folder) == before[0]
+    assert digest_raw(folder) != before[1]
 
 
 def test_a_file_that_may_not_be_read_is_told_apart(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +46,7 @@ def test_a_file_that_may_not_be_read_is_told_apart(folder: Path, monkeypatch: py
         raise PermissionError(path)
 
     monkeypatch.setattr("adapt.artifact.digest.digest_file", refuse)
-    assert set(digest_content(folder).files.values()) == {UNREADABLE}
+    assert set(digest_files(folder).values()) == {UNREADABLE}
 
 
 def test_texts_are_digested_with_their_borders() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapt.artifact.manifest import read_manifest, section_digest, verify
+from adapt.artifact.manifest import provenance_path, read_manifest, read_provenance, section_digest, verify
 from adapt.artifact.staging import staged
 from adapt.errors import InputError, WorkspaceError
 from adapt.spec.resolved.stage import StageSection
@@ -26,10 +26,10 @@ def build(out: Path, text: str = "content") -> None:
 def test_output_appears_complete_with_a_manifest(tmp_path: Path) -> None:
     out = tmp_path / "out"
     build(out)
-    manifest = verify(out)
-    assert manifest.seed == 7
-    assert manifest.section == section_digest(SECTION)
-    assert set(manifest.files) == {"sub/file.txt"}
+    assert set(verify(out).files) == {"sub/file.txt"}
+    provenance = read_provenance(out)
+    assert provenance.seed == 7
+    assert provenance.section == section_digest(SECTION)
     assert [path.name for path in tmp_path.iterdir() if "staging" in path.name] == []
 
 
@@ -46,6 +46,31 @@ def test_equal_builds_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         build(tmp_path / name)
     assert (tmp_path / "a" / "manifest.json").read_bytes() == (tmp_path / "b" / "manifest.json").read_bytes()
+    assert provenance_path(tmp_path / "a").read_bytes() == provenance_path(tmp_path / "b").read_bytes()
+
+
+def test_what_it_was_made_from_stands_beside_the_folder_and_changes_nothing_in_it(tmp_path: Path) -> None:
+    """Who depends on the folder is not run again for another section, library or input that gave the same files."""
+    source = tmp_path / "source"
+    source.write_text("1", encoding="utf-8")
+    build(tmp_path / "a")
+    other = StageSection(code="1" * 64, libraries={"torch": "3"})
+    with staged(tmp_path / "b", section=other, inputs={"raw": source}, seed=8) as folder:
+        (folder / "sub").mkdir()
+        (folder / "sub" / "file.txt").write_text("content", encoding="utf-8")
+    assert (tmp_path / "a" / "manifest.json").read_bytes() == (tmp_path / "b" / "manifest.json").read_bytes()
+    assert read_provenance(tmp_path / "a").section != read_provenance(tmp_path / "b").section
+
+
+def test_provenance_of_another_content_does_not_count(tmp_path: Path) -> None:
+    """A build that was killed between the folder and its provenance leaves the older one."""
+    out = tmp_path / "out"
+    build(out, "older")
+    older = provenance_path(out).read_bytes()
+    build(out, "newer")
+    provenance_path(out).write_bytes(older)
+    with pytest.raises(InputError, match="is not of the files"):
+        read_provenance(out)
 
 
 def test_inputs_are_recorded_by_content(tmp_path: Path) -> None:
@@ -57,7 +82,7 @@ def test_inputs_are_recorded_by_content(tmp_path: Path) -> None:
         (source / "a").write_text(text, encoding="utf-8")
         with staged(out, section=SECTION, inputs={"raw": source}):
             pass
-        digests.append(read_manifest(out).inputs["raw"])
+        digests.append(read_provenance(out).inputs["raw"])
     assert digests[0] != digests[1]
 
 
@@ -117,7 +142,7 @@ def test_remains_of_a_killed_build_are_cleared(tmp_path: Path) -> None:
     (tmp_path / ".out.staging-999").mkdir()
     (tmp_path / ".out.replaced-999").mkdir()
     build(out)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock", "out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock", "out", "out.provenance.json"]
 
 
 CHILD = "import os, time; from adapt.artifact.process import die_with_parent; die_with_parent(); print(os.getpid(), flush=True); time.sleep(60)"

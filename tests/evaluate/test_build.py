@@ -11,8 +11,8 @@ import pytest
 
 from adapt.adapter.load import load_adapter
 from adapt.adapter.scoring import response_logprobs
-from adapt.artifact.digest import digest_files, digest_folder
-from adapt.artifact.manifest import read_manifest, verify
+from adapt.artifact.digest import digest_file, digest_files, digest_folder
+from adapt.artifact.manifest import read_provenance, verify
 from adapt.artifact.progress import QuietProgress
 from adapt.base.numerics import numeric_class
 from adapt.errors import InputError
@@ -253,10 +253,11 @@ def test_report_compares_by_language_and_quotes_answers(whole: Path) -> None:
 
 
 def test_manifest_names_adapter_and_dataset_and_the_gates_accept_it(tmp_path: Path, whole: Path, adapter: Path) -> None:
-    assert verify(whole).inputs == {"adapter": digest_folder(adapter), "dataset": digest_folder(whole.parent / "dataset")}
+    verify(whole)
+    assert read_provenance(whole).inputs == {"adapter": digest_folder(adapter), "test": digest_file(whole.parent / "dataset" / "test.jsonl")}
     section = GateSection(code="0" * 64, libraries={}, gates=(Gate(metric="perplexity", minimum=1), Gate(metric="checks_passed", minimum=0.5)))
     assert judge(section, inputs=whole, out=tmp_path / "gate", progress=QuietProgress()).adapter == digest_folder(adapter)
-    assert read_manifest(tmp_path / "gate").inputs == {"evaluation": digest_folder(whole)}
+    assert read_provenance(tmp_path / "gate").inputs == {"evaluation": digest_folder(whole)}
 
 
 def test_same_inputs_give_the_same_bytes_and_no_paths(tmp_path: Path, adapter: Path, dataset: Path, base: Path) -> None:

@@ -13,7 +13,7 @@ from adapt.artifact.progress import QuietProgress
 from adapt.artifact.staging import staged
 from adapt.errors import GateError, InputError
 from adapt.evaluate.judge import failures, judge
-from adapt.evaluate.metrics import Metrics, write_metrics
+from adapt.evaluate.metrics import Metrics, write_metrics, write_subject
 from adapt.evaluate.numerics import Numbers, write_numbers
 from adapt.spec.evaluate import Gate
 from adapt.spec.resolved.gate import GateSection
@@ -36,6 +36,7 @@ def trained(tmp_path: Path) -> Path:
 def evaluation(tmp_path: Path, trained: Path, metrics: Metrics) -> Path:
     with staged(tmp_path / "evaluation" / "finance", section=PLAIN, inputs={"adapter": trained}) as folder:
         write_metrics(folder, metrics)
+        write_subject(folder, adapter=digest_folder(trained))
     return tmp_path / "evaluation" / "finance"
 
 

@@ -12,7 +12,7 @@ from torch.nn.functional import cosine_similarity
 from adapt.adapter.load import load_adapter
 from adapt.adapter.objectives.contrastive import embedded_ids
 from adapt.adapter.scoring import response_logprobs
-from adapt.artifact.manifest import read_manifest
+from adapt.artifact.manifest import read_provenance
 from adapt.artifact.progress import QuietProgress
 from adapt.errors import InputError
 from adapt.evaluate.build import EvaluateInputs, build
@@ -160,7 +160,7 @@ def test_answers_are_worth_what_the_adapter_learnt_from(tmp_path: Path, base: Pa
         reward = float(judge.outputs([example.ids], batch_tokens=10_000)[0, 0])
         tokens = len(judge.tokenizer(answer, add_special_tokens=False).input_ids)
         assert line["base"] == pytest.approx(reward + (1 <= tokens <= 3), rel=1e-3, abs=1e-4)
-    assert sorted(read_manifest(tmp_path / "out").inputs) == ["adapter", "dataset", "step judge"]
+    assert sorted(read_provenance(tmp_path / "out").inputs) == ["adapter", "step judge", "test"]
     with pytest.raises(InputError, match="was rewarded by step judge, which is not built"):
         measured(tmp_path, tmp_path / "adapter", base, rows, steps=tmp_path / "nowhere")
 

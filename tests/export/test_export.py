@@ -14,7 +14,7 @@ import torch
 
 import adapt.export.export as room
 from adapt.artifact.digest import digest_files
-from adapt.artifact.manifest import read_manifest, verify
+from adapt.artifact.manifest import read_provenance, verify
 from adapt.errors import GateError, InputError
 from adapt.export.forms import ExportInputs
 from adapt.spec.export import ExportSpec, MergedExport, OnnxExport, Parity, QuantizedExport
@@ -102,7 +102,7 @@ def test_no_file_names_a_folder_of_this_machine(merged: Path, nf4: Path, onnx_fp
 def test_output_is_complete_and_has_no_pickles(merged: Path, nf4: Path, onnx_fp32: Path) -> None:
     for folder in (merged, nf4, onnx_fp32):
         verify(folder)
-        assert set(read_manifest(folder).inputs) == {"adapter", "dataset"}
+        assert set(read_provenance(folder).inputs) == {"adapter", "test", "train"}
         names = {path.name for path in folder.iterdir()}
         assert not [name for name in names if name.startswith(".") or name.endswith((".bin", ".pt", ".pth", ".pkl", ".py"))]
         assert {"tokenizer.json", "chat_template.jinja", "export.json", "parity.json"} <= names

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from adapt.artifact.manifest import provenance_path
 from adapt.plan.index import index_of
 from adapt.plan.stages import SERVING, Stage, split_item, stages_of
 from adapt.plan.workspace import Workspace
@@ -42,14 +43,20 @@ def test_dvc_runs_the_same_stage(stage: Stage) -> None:
     assert entry["cmd"] == f"adapt stage {stage.kind} {stage.item}".strip()
     [params] = entry["params"]
     assert params == {stage.resolved(WORKSPACE).relative_to("/w").as_posix(): [".".join(stage.section)]}
-    assert entry["outs"] == [stage.out(WORKSPACE).relative_to("/w").as_posix()]
+    out = stage.out(WORKSPACE)
+    assert entry["outs"] == [path.relative_to("/w").as_posix() for path in (out, provenance_path(out))]
 
 
-@pytest.mark.parametrize("stage", list(stages_of("a-b", SPEC)), ids=lambda stage: stage.kind)
+@pytest.mark.parametrize("stage", [*stages_of("a-b", SPEC), SERVING], ids=lambda stage: stage.kind)
 def test_dvc_knows_the_same_inputs(stage: Stage) -> None:
-    folders = {Path(dep.removesuffix("/passed.json")) for dep in declared(stage)["deps"]} - {Path("data/raw/a-b")}
-    folders = {folder for folder in folders if folder.suffix != ".jsonl"}  # these stand for steps that are not there
-    assert folders == {upstream.out(WORKSPACE).relative_to("/w") for upstream in stage.upstream()}
+    deps = set(declared(stage)["deps"]) - {"data/raw/a-b", "build/gates/a-b/passed.json"}  # a gate lets pass, and is not read
+    assert deps == {path.relative_to("/w").as_posix() for path in stage.inputs(WORKSPACE).values()}
+    assert not [up for up in stage.upstream() if up.kind != "gate" and not _reads_of(stage, up)]
+
+
+def _reads_of(stage: Stage, upstream: Stage) -> list[Path]:
+    """What a stage reads of the output of another."""
+    return [path for path in stage.inputs(WORKSPACE).values() if path.is_relative_to(upstream.out(WORKSPACE))]
 
 
 def test_a_chain_reads_its_steps_and_a_plain_spec_none() -> None:
@@ -58,7 +65,7 @@ def test_a_chain_reads_its_steps_and_a_plain_spec_none() -> None:
         "step@a-b-reward": ["step@a-b-sft"], "train@a-b": ["step@a-b-sft", "step@a-b-reward"], "evaluate@a-b": ["step@a-b-reward"],
     }  # fmt: skip
     assert not [each for stage in stages_of("a-b", PLAIN) for each in stage.upstream() if each.kind == "step"]
-    assert declared(Stage("train", "a-b"), PLAIN)["deps"] == ["data/dataset/a-b", "data/dataset/a-b/train.jsonl", "data/dataset/a-b/validation.jsonl"]
+    assert set(declared(Stage("train", "a-b"), PLAIN)["deps"]) == {"data/dataset/a-b/train.jsonl", "data/dataset/a-b/validation.jsonl"}
 
 
 def test_steps_exports_and_adapters_of_like_names_do_not_meet() -> None:

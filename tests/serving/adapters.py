@@ -71,6 +71,10 @@ def adapter_config(r: int = 4, **changes: Any) -> dict[str, Any]:
     return plain | {"use_dora": False, "modules_to_save": None, "rank_pattern": {}, "alpha_pattern": {}, "fan_in_fan_out": False} | changes
 
 
+ORIGIN = json.dumps({"settings": "5" * 64, "data": "d" * 64})
+"""What training.json says of where an adapter came from."""
+
+
 class Scene:
     """A workspace's folders as far as the serving stage reads them."""
 
@@ -78,6 +82,7 @@ class Scene:
         self.root = root
         self.gates, self.adapters, self.out = root / "build" / "gates", root / "adapters", root / "dist" / "vllm"
         self.gates.mkdir(parents=True)
+        self.adapters.mkdir()
         self.members: dict[str, Member] = {}
 
     def add(
@@ -87,7 +92,7 @@ class Scene:
         tensors: Tensors | None = None,
         config: Any = None,
         template: str = TEMPLATE,
-        training: str = "{}",
+        training: str = ORIGIN,
         passed: bool = True,
         **member: Any,
     ) -> Path:

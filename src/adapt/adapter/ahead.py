@@ -14,8 +14,8 @@ from pathlib import Path
 
 from adapt.adapter.distributed.group import is_first
 from adapt.adapter.training import Training, TrainReport
-from adapt.artifact.digest import digest_folder
-from adapt.artifact.manifest import MANIFEST, section_digest, verify
+from adapt.artifact.digest import MANIFEST, digest_path
+from adapt.artifact.manifest import read_provenance, section_digest, verify
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
 from adapt.errors import InputError
@@ -37,11 +37,12 @@ def train_ahead(trainings: Sequence[Training], *, base: Path, progress: Progress
 def is_ahead(training: Training) -> bool:
     """Whether the adapter was trained ahead from what the training reads now."""
     try:
-        manifest = verify(_aside(training).out)
+        verify(_aside(training).out)
+        made_from = read_provenance(_aside(training).out)
     except InputError:
         return False
-    same_inputs = manifest.inputs == {label: digest_folder(folder) for label, folder in training.folders.items()}
-    return manifest.section == section_digest(training.section) and same_inputs and (training.work / FOLDER / _REPORT).is_file()
+    same_inputs = made_from.inputs == {label: digest_path(path) for label, path in training.reads.items()}
+    return made_from.section == section_digest(training.section) and same_inputs and (training.work / FOLDER / _REPORT).is_file()
 
 
 def report_of(training: Training) -> TrainReport:
@@ -58,9 +59,9 @@ def curve_of(training: Training) -> list[tuple[int, float]]:
 def take(training: Training) -> TrainReport:
     """Put an adapter that was trained ahead where its stage wants it."""
     aside, report = _aside(training), report_of(training)
-    with staged(training.out, section=training.section, inputs=training.folders, seed=training.section.seed) as staging:
+    with staged(training.out, section=training.section, inputs=training.reads, seed=training.section.seed) as staging:
         shutil.copytree(aside.out, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
-        shutil.copytree(aside.curves, training.curves, dirs_exist_ok=True)
+    shutil.copytree(aside.curves, training.curves, dirs_exist_ok=True)
     shutil.rmtree(training.work / FOLDER)
     return replace(report, ahead=True)
 

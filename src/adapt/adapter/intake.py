@@ -13,7 +13,7 @@ from adapt.artifact.lines import read_lines
 from adapt.artifact.progress import Progress
 from adapt.base.load import load_config
 from adapt.errors import InputError
-from adapt.records import AlpacaRecord
+from adapt.records import TRAIN, VALIDATION, AlpacaRecord
 from adapt.spec.common_train import CommonTrain
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def read_items(folder: Path, objective: Objective[Any], prompt: Prompt, settings
     if places is not None and places < limit:
         limit, what = places, "the base has positions for"
         hint = "choose a base with more positions, or shorten the records"
-    train = _encode(folder / "train.jsonl", objective, prompt, limit, progress)
-    validation = _encode(folder / "validation.jsonl", objective, prompt, limit, progress)
+    train = _encode(folder / TRAIN, objective, prompt, limit, progress)
+    validation = _encode(folder / VALIDATION, objective, prompt, limit, progress)
     if not train.items:
         if train.too_long:
             found = f"all {train.too_long} records are longer than {what} ({limit})"

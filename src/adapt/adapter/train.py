@@ -23,13 +23,14 @@ from adapt.adapter.folder import TEMPLATE, TRAINING, base_name, write_json
 from adapt.adapter.intake import Intake, read_items
 from adapt.adapter.prompt import Prompt
 from adapt.adapter.training import Training, TrainingsError, TrainReport
-from adapt.artifact.digest import digest_value
+from adapt.artifact.digest import digest_path, digest_value
 from adapt.artifact.manifest import section_digest, verify
 from adapt.artifact.progress import Progress, QuietProgress
 from adapt.artifact.staging import staged
 from adapt.base.load import resolve_device
 from adapt.base.numerics import AUTO, NumericClass, choose_dtype, multiplies_bfloat16, numeric_class
 from adapt.errors import InputError
+from adapt.records import TRAIN, VALIDATION
 from adapt.spec.combinations import device_problems
 from adapt.spec.methods import METHODS
 from adapt.spec.resolved.train import TrainSection
@@ -140,11 +141,11 @@ class Course:
         self._device = _checked_device(self.section)
         self._computed = _with_dtype(self.section, choose_dtype(self.section.train.dtype, self._device))
         self._numerics = numeric_class(self._computed.train.dtype, self._device)
-        inputs = self._training.folders
-        for folder in inputs.values():
+        verify(self._training.inputs, (TRAIN, VALIDATION))
+        for folder in self._training.steps.values():
             verify(folder)
         if self._ranks.first:
-            output = staged(self._training.out, section=self.section, inputs=inputs, seed=self.section.seed)
+            output = staged(self._training.out, section=self.section, inputs=self._training.reads, seed=self.section.seed)
             self._staging = self._unfinished.enter_context(output)
             self._say_class()
         return self
@@ -188,8 +189,8 @@ class Course:
         around = Surroundings(base, self._prompt, self._training.inputs, self._training.steps, ranks.device(self._device))
         self._objective: Objective[Any] = objective_of(section, around)
         self._intake = read_items(self._training.inputs, self._objective, self._prompt, section.train, self._progress, base=base.folder)
-        made_from = [verify(folder).model_dump() for folder in (self._training.inputs, *self._training.steps.values())]
-        key = digest_value([section_digest(_in_one_process(self.section)), *made_from])
+        made_from = {label: digest_path(path) for label, path in self._training.reads.items()}
+        key = digest_value([section_digest(_in_one_process(self.section)), made_from])
         self._track(digest_value([key, self._numerics.as_record()]))
         sequences = self._objective.sequences(self._intake.train.items)
         attached = attach(base, section, device=ranks.loads_on(self._device), sequences=sequences)
@@ -215,6 +216,11 @@ class Course:
         self._lane.watch = self._training.watch
         self._lane.tell = None if self._trackers is None else self._trackers.tell
         return self._lane
+
+    def _origin(self) -> dict[str, Any]:
+        """Digests of the settings and of the records, for whoever is served the adapter and has nothing else of it."""
+        records = {label: digest_path(path) for label, path in self._training.reads.items()}
+        return {"settings": digest_value(_settings(self.section)), "data": digest_value(records)}
 
     def _track(self, key: str) -> None:
         """Begin runs in the trackers that are asked for, or go on in those of a training that was killed."""
@@ -243,10 +249,10 @@ class Course:
         told = save_objective(self._objective, section, self._staging)
         (self._staging / TEMPLATE).write_text(self._prompt.template, encoding="utf-8", newline="\n")
         training = _training(section, lane, self.report, self._numerics, self._intake, self._prompt)
-        write_json(self._staging / TRAINING, training | self._coverage | told)
-        write_curves(self._training.curves, lane.state.points)
+        write_json(self._staging / TRAINING, training | self._coverage | told | self._origin())
         self._end_tracking(finished=True)
         self._unfinished.close()
+        write_curves(self._training.curves, lane.state.points)
         lane.checkpoint.clear()
         if done is not None:
             done(self._training, self.report)
@@ -256,6 +262,11 @@ def _say_date(prompt: Prompt, section: TrainSection) -> None:
     day = prompt.prepared.date if prompt.prepared else None
     if day is not None and section.prompt.date is None:
         log.warning("the prompt template writes the date: it is %s in training and on the server; prompt.date sets another", day)
+
+
+def _settings(section: TrainSection) -> dict[str, Any]:
+    """What a spec says of a training, without the code and the libraries that run it."""
+    return section.model_dump(mode="json", exclude={"code", "libraries"})
 
 
 def _in_one_process(section: TrainSection) -> TrainSection:

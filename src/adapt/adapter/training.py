@@ -8,6 +8,7 @@ from pathlib import Path
 
 from adapt.base.numerics import NumericClass
 from adapt.errors import InputError
+from adapt.records import TRAIN, VALIDATION
 from adapt.spec.resolved.train import TrainSection
 
 
@@ -92,6 +93,7 @@ class Training:
     """Told step and validation loss of every measurement; an InputError that it raises ends the training. Not told of one in several processes."""
 
     @property
-    def folders(self) -> dict[str, Path]:
-        """What it reads beside the base, by the label in the manifest."""
-        return {"dataset": self.inputs, **{f"step {name}": folder for name, folder in sorted(self.steps.items())}}
+    def reads(self) -> dict[str, Path]:
+        """What it reads beside the base, by the label in the provenance."""
+        splits = {"train": self.inputs / TRAIN, "validation": self.inputs / VALIDATION}
+        return {**splits, **{f"step {name}": folder for name, folder in sorted(self.steps.items())}}

@@ -18,10 +18,11 @@ from adapt.advice.memory import GIB
 from adapt.advice.together import check_together
 from adapt.advice.trained import method_of
 from adapt.advice.workload import replanned
-from adapt.artifact.digest import digest_folder
-from adapt.artifact.manifest import read_manifest, section_digest
+from adapt.artifact.digest import digest_file
+from adapt.artifact.manifest import read_provenance, section_digest
 from adapt.errors import InputError
 from adapt.plan.workspace import Workspace
+from adapt.records import TRAIN
 from adapt.spec.common_train import CommonTrain
 from adapt.spec.methods import METHODS, settled_lora
 from adapt.spec.resolved.adapter import ResolvedAdapter
@@ -182,10 +183,11 @@ def _level(name: str, section: TrainSection, to_come: Mapping[str, TrainSection]
 def _would_run(dataset: Path, section: TrainSection, out: Path) -> bool:
     """Whether a build would train into `out`: told by manifests alone, so that a build with nothing to do stays quick."""
     try:
-        built = read_manifest(out)
+        built = read_provenance(out)
     except InputError:
         return True
-    return built.section != section_digest(section) or (dataset.is_dir() and built.inputs.get("dataset") != digest_folder(dataset))
+    records = dataset / TRAIN
+    return built.section != section_digest(section) or (records.is_file() and built.inputs.get("train") != digest_file(records))
 
 
 def _shown(value: Any) -> str:

@@ -21,8 +21,8 @@ from adapt.advice.shape import shape_of
 from adapt.advice.trained import method_of
 from adapt.advice.work import forecast_work
 from adapt.advice.workload import measured
-from adapt.artifact.digest import digest_folder
-from adapt.artifact.manifest import read_manifest
+from adapt.artifact.digest import digest_file
+from adapt.artifact.manifest import read_provenance
 from adapt.base.numerics import NumericClass
 from adapt.base.prepare import base_folder
 from adapt.errors import AdaptError
@@ -30,6 +30,7 @@ from adapt.plan.repro import read_lock_file
 from adapt.plan.runs import read_run
 from adapt.plan.stages import Stage
 from adapt.plan.workspace import Workspace
+from adapt.records import TRAIN
 from adapt.spec.resolved.train import TrainSection
 
 MOST_RUNS = 3
@@ -168,7 +169,7 @@ def _compare(run: _Training, workspace: Workspace, device: Kind) -> tuple[float,
     stage = run.stage.partition("@")[2]
     dataset = workspace.dataset(stage)
     try:
-        if read_manifest(workspace.adapter(stage)).inputs.get("dataset") != digest_folder(dataset):
+        if read_provenance(workspace.adapter(stage)).inputs.get("train") != digest_file(dataset / TRAIN):
             return None
         shape = shape_of(run.section.base, workspace)
         base = base_folder(run.section.base, root=workspace.root, cache=workspace.cache)

@@ -4,14 +4,19 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from adapt.artifact.ignored import ignore_filter
+
+MANIFEST = "manifest.json"
+"""The file of an output folder that lists the others; see `adapt.artifact.manifest`."""
 _BLOCK = 1 << 20
 _EMPTY = bytes(8)
-_NOT_CONTENT = re.compile(r"\.gitignore|\..+\.lock|\..+\.(staging|replaced)-\d+")
+_NOT_CONTENT = re.compile(r"\.gitignore|\..+\.lock|\..+\.(staging|replaced)-\d+(\.json)?")
 """As in .dvcignore."""
-_digests: dict[tuple[str, int, int, int], str] = {}
+_digests: dict[tuple[str, int, int, int, int], str] = {}
 UNREADABLE = "unreadable"
 """Stands for the digest of a file that may not be read."""
 
@@ -48,52 +53,52 @@ def digest_file(path: Path | str) -> str:
 def remembered_digest(path: Path) -> str:
     """Digest of a file's bytes, remembered in this process for as long as size, time and inode stay the same."""
     stat = path.stat()
-    stamp = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+    stamp = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
     if stamp not in _digests:
         _digests[stamp] = digest_file(path)
     return _digests[stamp]
 
 
-class Content(NamedTuple):
-    """What a folder holds, as digests."""
-
-    digest: str
-    """Of all, names included, as `digest_folder` gives it."""
-    files: dict[str, str]
-    """Of each file that was read for it, by its path."""
-
-
-def digest_content(folder: Path) -> Content:
-    """Digests of a folder and of its files, for who needs both and would else read them twice."""
-    manifest = folder / "manifest.json"
-    if _is_manifest(manifest):
-        return Content(digest_file(manifest), {})
-    paths = _content(folder)
-    digests = {name: _digest_if_readable(path) for name, path in paths.items()}
-    return Content(digest_value(digests), {paths[name]: digest for name, digest in digests.items()})
-
-
 def digest_folder(folder: Path) -> str:
-    """Digest of a folder's files, names included. A finished artifact is known by its manifest, which covers its files."""
-    return digest_content(folder).digest
+    """Digest of a folder's files, names included. A finished output is known by its manifest, which covers its files."""
+    manifest = folder / MANIFEST
+    return digest_file(manifest) if _is_manifest(manifest) else digest_value(digest_files(folder))
 
 
-def digest_files(folder: Path) -> dict[str, str]:
+def digest_path(path: Path) -> str:
+    """Digest of a file, or of a folder as `digest_folder` gives it."""
+    return digest_folder(path) if path.is_dir() else digest_file(path)
+
+
+def digest_raw(folder: Path) -> str:
+    """Digest of all files of a folder of the user's but for those that DVC ignores, whatever they are called."""
+    return digest_value(digest_files(folder, raw=True))
+
+
+def digest_of_files(digests: Mapping[str, str], folder: Path, *, raw: bool) -> str:
+    """What `digest_folder`, or `digest_raw`, gives for a folder whose files have these digests."""
+    return digest_value(digests) if raw or not _is_manifest(folder / MANIFEST) else digests[MANIFEST]
+
+
+def digest_files(folder: Path, *, raw: bool = False) -> dict[str, str]:
     """Digest of every file under `folder` by its path relative to it, sorted. Locks, folders being built and `.gitignore` are not content."""
-    return {name: _digest_if_readable(path) for name, path in _content(folder).items()}
+    return {name: digest_readable(path) for name, path in content_paths(folder, raw=raw).items()}
 
 
-def _content(folder: Path) -> dict[str, str]:
-    """The path of every file by its name, sorted by name."""
+def content_paths(folder: Path, *, raw: bool = False) -> dict[str, str]:
+    """The path of every file by its name, sorted by name; with `raw`, without those that DVC ignores."""
     root = str(folder)
+    ignores = ignore_filter(folder) if raw else None
     content: dict[str, str] = {}
     for parent, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not _NOT_CONTENT.fullmatch(name)]
         before = parent[len(root) :].replace(os.sep, "/").lstrip("/")
+        prefix = f"{before}/" if before else ""
+        folders[:] = [name for name in folders if not _NOT_CONTENT.fullmatch(name) and not (ignores and ignores(f"{prefix}{name}/"))]
         for name in names:
             path = f"{parent}{os.sep}{name}"
-            if not _NOT_CONTENT.fullmatch(name) and os.path.isfile(path):  # noqa: PTH113
-                content[_shown(f"{before}/{name}" if before else name)] = path
+            if _NOT_CONTENT.fullmatch(name) or (ignores and ignores(prefix + name)) or not os.path.isfile(path):  # noqa: PTH113
+                continue
+            content[_shown(prefix + name)] = path
     return dict(sorted(content.items()))
 
 
@@ -102,8 +107,8 @@ def _shown(name: str) -> str:
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _digest_if_readable(path: str) -> str:
-    """A file that may not be read is told apart from one that may; the corpus stage quarantines it."""
+def digest_readable(path: str) -> str:
+    """Digest of a file, `UNREADABLE` for one that may not be read: the corpus stage quarantines it."""
     try:
         return digest_file(path)
     except PermissionError:
@@ -116,4 +121,4 @@ def _is_manifest(path: Path) -> bool:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return False
-    return isinstance(content, dict) and content.keys() >= {"schema_version", "section", "inputs", "files"}
+    return isinstance(content, dict) and content.keys() == {"schema_version", "files"}

@@ -7,24 +7,30 @@ a build that is killed leaves only a staging folder beside the output, which the
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from adapt.artifact.digest import digest_folder
-from adapt.artifact.manifest import MANIFEST, write_manifest
+from adapt.artifact.digest import MANIFEST
+from adapt.artifact.manifest import provenance_path, write_manifest, write_provenance
+from adapt.artifact.snapshot import Snapshot
 from adapt.errors import InputError, WorkspaceError
 from adapt.spec.resolved.stage import StageSection
 
+_checks: ContextVar[tuple[Callable[[], None], ...]] = ContextVar("checks", default=())
+
 
 @contextmanager
-def staged(out: Path, *, section: StageSection, inputs: Mapping[str, Path | str], seed: int | None = None) -> Iterator[Path]:
+def staged(out: Path, *, section: StageSection, inputs: Mapping[str, Path | Snapshot], seed: int | None = None) -> Iterator[Path]:
     """Yield an empty folder to fill; on success it becomes `out` (replacing an older one), on failure it is removed.
 
-    `inputs` are the folders that the output is made from, by label, or the digest of one that is known already; they go into the manifest as digests,
-    with the section's. Raises InputError for a missing input, WorkspaceError when another process builds the same output or the disk is full.
+    `inputs` are the files and folders that the output is made from, by label: paths, or snapshots of what was read
+    already. Their digests go into `<out>.provenance.json`, with the section's; `manifest.json` in the folder is
+    written last. Raises InputError for a missing input and for one that was changed meanwhile, WorkspaceError when
+    another process builds the same output or the disk is full, and what checks of `checked_before_placing` raise.
     """
     for label, path in inputs.items():
         if isinstance(path, Path) and not path.exists():
@@ -32,19 +38,40 @@ def staged(out: Path, *, section: StageSection, inputs: Mapping[str, Path | str]
     with locked(out):
         _clear_remains(out)
         staging = out.with_name(f".{out.name}.staging-{os.getpid()}")
+        provenance = staging.with_name(f"{staging.name}.json")
         try:
             staging.mkdir(parents=True)
-            digests = {label: digest_folder(path) if isinstance(path, Path) else path for label, path in inputs.items()}
+            snapshots = {label: each if isinstance(each, Snapshot) else Snapshot.take(each) for label, each in inputs.items()}
             yield staging
-            write_manifest(staging, section=section, inputs=digests, seed=seed)
+            digests = {label: snapshot.digest for label, snapshot in snapshots.items()}
+            write_manifest(staging)
+            write_provenance(provenance, staging, section=section, inputs=digests, seed=seed)
             _sync(staging)
+            _sync_file(provenance)
+            for snapshot in snapshots.values():
+                snapshot.require_unchanged()
+            for check in _checks.get():
+                check()
             _put_in_place(staging, out)
+            provenance.replace(provenance_path(out))
+            sync_folder(out.parent)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise WorkspaceError(f"no space left on the disk while writing {out}", hint="free some space and build again; nothing was lost") from None
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+            provenance.unlink(missing_ok=True)
+
+
+@contextmanager
+def checked_before_placing(check: Callable[[], None]) -> Iterator[None]:
+    """In the body, call `check` before each output is put in place; what it raises keeps the output from appearing."""
+    token = _checks.set((*_checks.get(), check))
+    try:
+        yield
+    finally:
+        _checks.reset(token)
 
 
 @contextmanager
@@ -64,7 +91,10 @@ def locked(out: Path) -> Iterator[None]:
 
 def _clear_remains(out: Path) -> None:
     for remains in out.parent.glob(f".{out.name}.staging-*"):
-        shutil.rmtree(remains, ignore_errors=True)
+        if remains.is_dir():
+            shutil.rmtree(remains, ignore_errors=True)
+        else:
+            remains.unlink(missing_ok=True)
     for remains in out.parent.glob(f".{out.name}.replaced-*"):
         shutil.rmtree(remains, ignore_errors=True)
 
@@ -80,12 +110,15 @@ def _put_in_place(staging: Path, out: Path) -> None:
 
 def _sync(folder: Path) -> None:
     """Bring every file, the manifest last, and every folder to the disk before the rename makes them visible."""
-    files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.name == MANIFEST)
-    for path in files:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    for path in sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.name == MANIFEST):
+        _sync_file(path)
     for path in (*(path for path in folder.rglob("*") if path.is_dir()), folder):
         sync_folder(path)
+
+
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

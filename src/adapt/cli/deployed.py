@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from adapt.artifact.digest import digest_folder
-from adapt.artifact.manifest import MANIFEST
+from adapt.artifact.digest import MANIFEST, digest_folder
 from adapt.errors import InputError, WorkspaceError
 from adapt.plan.workspace import Workspace
 from adapt.serving.client import Replica

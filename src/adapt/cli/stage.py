@@ -16,6 +16,7 @@ from adapt.cli.context import all_specs, inside_build, open_workspace, say_outsi
 from adapt.cli.cotrain import train_stage
 from adapt.cli.sections import SECTIONS, prepared_base, read_section, read_yaml, spin_briefly
 from adapt.plan.runs import recorded
+from adapt.plan.runtime import same_runtime
 from adapt.plan.stages import SERVING, Stage, split_item
 from adapt.plan.workspace import Workspace
 from adapt.spec.base import HubBase
@@ -53,7 +54,7 @@ def stage_command(kind: str, item: str) -> None:
         return
     stage = SERVING if kind == "serving" else split_item(kind, item)
     section = read_section(workspace, stage)
-    with recorded(workspace, stage.name) as figures:
+    with recorded(workspace, stage.name) as figures, same_runtime(workspace, stage, section):
         progress = progress_for_terminal()
         with progress.alive(stage.name):
             figures.update(_figures(_run(workspace, stage, section, progress)))
@@ -172,7 +173,8 @@ def _render(workspace: Workspace, section: ServingSection, out: Path, progress: 
     folder = None if isinstance(source, HubBase) else prepared_base(workspace, section.base, progress)
     model = served_model(source, folder=folder, root=workspace.root)
     workspace.gates.mkdir(parents=True, exist_ok=True)
-    inputs = ServingInputs(gates=workspace.gates, adapters=workspace.root / "adapters", base=model, base_folder=folder)
+    workspace.adapters.mkdir(exist_ok=True)
+    inputs = ServingInputs(gates=workspace.gates, adapters=workspace.adapters, base=model, base_folder=folder)
     return render(section, inputs=inputs, out=out, progress=progress)
 
 

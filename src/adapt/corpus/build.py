@@ -11,9 +11,9 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
-from adapt.artifact.digest import digest_content
 from adapt.artifact.documents import FILE
 from adapt.artifact.progress import Progress
+from adapt.artifact.snapshot import Snapshot
 from adapt.artifact.staging import staged
 from adapt.artifact.tidying import tidied_rarely
 from adapt.corpus.cache import opened_cache
@@ -57,15 +57,15 @@ def build(
     """
     corpus, workspace = section.corpus, root or inputs
     guard = Guard(corpus.pii)
-    content = digest_content(inputs.resolve()) if inputs.exists() else None
+    raw = Snapshot.take(inputs.resolve(), raw=True) if inputs.exists() else None
     with opened_cache(cache) as kept:
         key = settings_key(section) if kept else b""
         former = kept.former.folder if kept and kept.former else None
-        listings = Listings(key, content.files if content else {}, former)
+        listings = Listings(key, raw.files if raw else {}, former)
         found = find_inputs(inputs, corpus.sources, corpus.limits, workspace=workspace, listing=listings.members)
         for place, entries in groupby(sorted(found.inputs, key=attrgetter("source")), key=attrgetter("source")):
             check_fields(corpus.sources[place], list(entries), limits=corpus.limits, root=workspace)
-        with staged(out, section=section, inputs={"corpus": content.digest} if content else {}) as folder:
+        with staged(out, section=section, inputs={"corpus": raw} if raw else {}) as folder:
             settings = Settings(corpus, guard, workspace, key, former)
             job = Job(settings, engine, kept.building if kept else folder / ".spool", kept, listings)
             report = _build(found, job, inputs, folder, progress)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from adapt.artifact.documents import FILE as DOCUMENTS
 from adapt.artifact.progress import Progress, Task
 from adapt.artifact.staging import staged
 from adapt.artifact.tidying import tidied_rarely
@@ -87,7 +88,7 @@ def build(  # noqa: PLR0913 (what a stage may touch is named one by one)
     counting = prepare_counting(tokenizer, cache, sees_files=engine.sees_files)
     cut = choose_bands(near.threshold, near.permutations, near.recall) if spec.near_duplicates else None
     settings = Settings(spec, counting, near, cut)
-    with staged(out, section=section, inputs={"corpus": inputs}, seed=section.seed) as staging, ExitStack() as stack:
+    with staged(out, section=section, inputs={"documents": inputs / DOCUMENTS}, seed=section.seed) as staging, ExitStack() as stack:
         work = _Build(section, inputs, staging, settings, engine, progress, teacher, cache)
         selection, counts = _take(work, stack)
         _select(work, selection, counts, root)

@@ -18,13 +18,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from adapt.adapter.load import LoadedAdapter, load_adapter, read_training
+from adapt.artifact.digest import digest_folder
 from adapt.artifact.lines import read_lines, write_lines
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
 from adapt.base.numerics import NumericClass
 from adapt.errors import GateError, InputError
 from adapt.evaluate.answers import SIDES, Checked, Side, answer
-from adapt.evaluate.metrics import METRICS, Figures, Metrics, rounded, write_metrics
+from adapt.evaluate.metrics import METRICS, Figures, Metrics, rounded, write_metrics, write_subject
 from adapt.evaluate.numerics import PROBED_RECORDS, Numbers, measure_numbers, write_numbers
 from adapt.evaluate.objectives import (
     Measured,
@@ -38,13 +39,13 @@ from adapt.evaluate.objectives import (
 from adapt.evaluate.predictions import Prediction, encode, predict
 from adapt.evaluate.report import render, render_figures
 from adapt.evaluate.tally import Tally
-from adapt.records import AlpacaRecord, Message
+from adapt.records import TEST, AlpacaRecord, Message
 from adapt.spec.evaluate import EvaluateSpec
 from adapt.spec.objectives import OBJECTIVES
 from adapt.spec.resolved.evaluate import EvaluateSection
 
 log = logging.getLogger(__name__)
-TEST, PREDICTIONS, MEASUREMENTS, REPORT = "test.jsonl", "predictions.jsonl", "measurements.jsonl", "report.md"
+PREDICTIONS, MEASUREMENTS, REPORT = "predictions.jsonl", "measurements.jsonl", "report.md"
 _SAMPLES = 3
 """Records whose answers stand in the report."""
 
@@ -81,7 +82,7 @@ def build(section: EvaluateSection, *, inputs: EvaluateInputs, out: Path, progre
     """
     objective = _objective(inputs.adapter)
     steps = rewarding_steps(objective, inputs.steps)
-    made_from = {"adapter": inputs.adapter, "dataset": inputs.dataset, **{f"step {name}": step for name, step in steps.items()}}
+    made_from = {"adapter": inputs.adapter, "test": inputs.dataset / TEST, **{f"step {name}": step for name, step in steps.items()}}
     with staged(out, section=section, inputs=made_from) as folder:
         if not inputs.base.is_dir():
             raise InputError(f"base: {inputs.base} is not a folder", hint="`adapt build` prepares the base model first")
@@ -89,6 +90,7 @@ def build(section: EvaluateSection, *, inputs: EvaluateInputs, out: Path, progre
             report = _evaluate_answers(section.evaluate, inputs, steps, folder, progress)
         else:
             report = _evaluate_outputs(section.evaluate, inputs, folder, progress)
+        write_subject(folder, adapter=digest_folder(inputs.adapter))
     if figures is not None:
         figures.parent.mkdir(exist_ok=True)
         figures.write_bytes((out / METRICS).read_bytes())

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from adapt.artifact.manifest import verify
+from adapt.artifact.manifest import provenance_path, verify
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import locked, staged
-from adapt.errors import GateError, InputError
-from adapt.evaluate.metrics import Metrics, is_better, lower_is_better, read_metrics, shown
+from adapt.errors import GateError
+from adapt.evaluate.metrics import Metrics, is_better, lower_is_better, read_metrics, read_subject, shown
 from adapt.evaluate.numerics import read_numbers
 from adapt.records import Shape
 from adapt.spec.evaluate import Gate, Metric
@@ -86,9 +86,8 @@ def judge(section: GateSection, *, inputs: Path, out: Path, progress: Progress) 
 
     Raises GateError that lists every gate that failed, InputError when `inputs` is not a finished evaluation.
     """
-    adapter = verify(inputs).inputs.get("adapter")
-    if adapter is None:
-        raise InputError(f"{inputs} does not say which adapter it measured", hint="give the folder that the evaluate stage wrote")
+    verify(inputs)
+    adapter = read_subject(inputs)
     numbers = read_numbers(inputs)
     if numbers is not None and not numbers.finite:
         _withdraw(out)
@@ -142,6 +141,7 @@ def _withdraw(out: Path) -> None:
     """Take an older verdict away: it speaks of another adapter, or of other bounds."""
     with locked(out):
         shutil.rmtree(out, ignore_errors=True)
+        provenance_path(out).unlink(missing_ok=True)
 
 
 def _write(path: Path, value: object) -> None:

@@ -14,7 +14,7 @@ from adapt.errors import InputError
 from adapt.records import Shape
 from adapt.spec.evaluate import Metric
 
-METRICS = "metrics.json"
+METRICS, SUBJECT = "metrics.json", "subject.json"
 NAMES: tuple[Metric, ...] = get_args(Metric)
 """Every metric, in the order that tables show them."""
 _LOWER_IS_BETTER = frozenset({"perplexity"})
@@ -53,6 +53,20 @@ def rounded(figures: Figures) -> Figures:
 def shown(figure: float) -> str:
     """A figure as people read it: up to 6 significant digits, no exponent up to a million."""
     return f"{figure:.{_SIGNIFICANT_DIGITS}g}"
+
+
+def write_subject(folder: Path, *, adapter: str) -> None:
+    """Write subject.json into `folder`: the digest of the adapter whose figures lie there."""
+    (folder / SUBJECT).write_text(json.dumps({"adapter": adapter}, indent=2) + "\n", encoding="utf-8")
+
+
+def read_subject(folder: Path) -> str:
+    """Digest of the adapter that was measured. Raises InputError when the folder does not say."""
+    try:
+        return str(json.loads((folder / SUBJECT).read_bytes())["adapter"])
+    except (OSError, ValueError, KeyError, TypeError):
+        hint = "give the folder that the evaluate stage wrote"
+        raise InputError(f"{folder} does not say which adapter it measured", hint=hint) from None
 
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:

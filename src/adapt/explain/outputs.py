@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from adapt.artifact.documents import FILE as DOCUMENTS
 from adapt.artifact.documents import from_batch, read_some
-from adapt.artifact.manifest import read_manifest, section_digest
+from adapt.artifact.manifest import read_provenance, section_digest
 from adapt.dataset.report import DatasetReport
 from adapt.dataset.split import SPLITS
 from adapt.dataset.verdicts import DROPPED
@@ -95,7 +95,7 @@ class Outputs:
             section = DatasetSection.model_validate(yaml.safe_load(self.resolved.read_text(encoding="utf-8"))["dataset"])
         except (OSError, yaml.YAMLError, ValidationError, KeyError, TypeError):
             return None
-        return section.dataset if section_digest(section) == read_manifest(self.dataset).section else None
+        return section.dataset if section_digest(section) == read_provenance(self.dataset).section else None
 
     def ledger_where(self, chosen: "pa.compute.Expression") -> Iterator[LedgerRow]:
         """Rows of both stages that an expression over the columns of a ledger chooses, the corpus first."""

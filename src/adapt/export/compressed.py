@@ -23,12 +23,12 @@ from adapt.export.logprobs import rows_file
 from adapt.export.merge import copy_tokenizer, open_to_read
 from adapt.export.onnx import is_out_of_memory
 from adapt.export.runner import ANSWERED, CONTEXT
+from adapt.records import TRAIN
 from adapt.spec.export import QuantizedExport
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-TRAIN = "train.jsonl"
 RECORDS, TOKENS = 128, 512
 """Records of calibration where the spec does not say, and tokens of each, at most."""
 _QUIET = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1", "TQDM_DISABLE": "1"}

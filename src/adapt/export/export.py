@@ -30,10 +30,11 @@ from adapt.export.merge import merge, save_merged
 from adapt.export.onnx import warn_of_other_ids
 from adapt.export.parity import Comparison, Figures, judge, write_parity
 from adapt.export.quantize import quiet_int8
+from adapt.records import TEST, TRAIN
 from adapt.spec.export import MergedExport, OnnxExport, gates_of
 from adapt.spec.resolved.export import ExportSection, QuantizedBase
 
-EXPORT, TEST = "export.json", "test.jsonl"
+EXPORT = "export.json"
 _WORK = ".work"
 """Folder for what is needed on the way, inside the staging folder, so that a killed export leaves nothing elsewhere."""
 
@@ -64,7 +65,8 @@ def export(section: ExportSection, *, inputs: ExportInputs, out: Path, progress:
     if not inputs.base.is_dir():
         raise InputError(f"base: {inputs.base} is not a folder", hint="`adapt build` prepares the base model first")
     check_tools(spec, inputs)
-    with staged(out, section=section, inputs={"adapter": inputs.adapter, "dataset": inputs.dataset}) as folder:
+    reads = {"adapter": inputs.adapter, "train": inputs.dataset / TRAIN, "test": inputs.dataset / TEST}
+    with staged(out, section=section, inputs=reads) as folder:
         work = folder / _WORK
         work.mkdir()
         source = _prepare(section, inputs, folder, work, progress)

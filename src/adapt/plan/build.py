@@ -40,7 +40,8 @@ def build(workspace: Workspace, specs: Mapping[str, AdapterSpec], *, to: str = O
     whole = wanted == ORDER
     ends = [stage.name for stage in stages if stage.kind == to or (whole and stage.kind == "gate")]
     with one_build_at_a_time(workspace):
-        workspace.gates.mkdir(parents=True, exist_ok=True)
+        for folder in (workspace.gates, workspace.adapters):  # what serving reads: DVC takes no missing dependency
+            folder.mkdir(parents=True, exist_ok=True)
         if at_once > 1 and sum(stage.kind in TRAINING for stage in stages) > 1:
             outcomes = reproduce_together(workspace, [RESOLVE, *ends], {stage.name: stage.adapter for stage in stages}, at_once=at_once)
         else:

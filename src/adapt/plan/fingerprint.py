@@ -64,6 +64,12 @@ def remembered(path: Path) -> AbstractContextManager[None]:
     return kept(path, made_by=digest_text(sys.version, digest_file(__file__)))
 
 
+def look_again() -> None:
+    """Forget what was seen of files and packages, which may have changed since."""
+    for seen in (code_digest, library_versions, _distributions, _closure, _imports, _source):
+        seen.cache_clear()
+
+
 @cache
 def _distributions() -> dict[str, list[str]]:
     """Distributions by the names that they can be imported by; reading all their metadata takes long, to list where it lies does not."""

@@ -11,6 +11,7 @@ import yaml
 
 from adapt.errors import WorkspaceError
 from adapt.plan.workspace import Workspace
+from adapt.records import TEST, TRAIN, VALIDATION
 from adapt.spec.adapter import AdapterSpec
 from adapt.spec.steps import rewarding_step
 from adapt.spec.train import TrainSpec
@@ -21,7 +22,7 @@ _HEADER = "# Written by `adapt sync`; do not edit.\n"
 def index_of(specs: Mapping[str, AdapterSpec]) -> dict[str, Any]:
     """The index's content: every adapter with its raw corpus and the steps that it reads, every export and every step with its adapter."""
     return {
-        "adapters": {name: {"raw": spec.corpus.path or f"data/raw/{name}", **_read_steps(name, spec.train)} for name, spec in sorted(specs.items())},
+        "adapters": {name: _adapter(name, spec) for name, spec in sorted(specs.items())},
         "exports": {
             f"{name}-{export}": {"adapter": name, "export": export} for name, spec in sorted(specs.items()) for export in sorted(spec.export)
         },
@@ -33,14 +34,22 @@ def index_of(specs: Mapping[str, AdapterSpec]) -> dict[str, Any]:
     }
 
 
-def _read_steps(name: str, train: TrainSpec) -> dict[str, str]:
-    """Folders of the steps that a training starts from and is rewarded by. DVC knows no optional dependency, so where there is no step a file stands
-    that the training reads in any case."""
-    rewarded = rewarding_step(train)
+def _adapter(name: str, spec: AdapterSpec) -> dict[str, str]:
     return {
-        "start": f"steps/{name}/{train.start_from}" if train.start_from is not None else f"data/dataset/{name}/train.jsonl",
-        "reward": f"steps/{name}/{rewarded}" if rewarded is not None else f"data/dataset/{name}/validation.jsonl",
+        "raw": spec.corpus.path or f"data/raw/{name}",
+        **_read_steps(name, spec.train),
+        "rewarded_by": _step(name, rewarding_step(spec.train), TEST),
     }
+
+
+def _read_steps(name: str, train: TrainSpec) -> dict[str, str]:
+    """Folders of the steps that a training starts from and is rewarded by."""
+    return {"start": _step(name, train.start_from, TRAIN), "reward": _step(name, rewarding_step(train), VALIDATION)}
+
+
+def _step(name: str, step: str | None, otherwise: str) -> str:
+    """Folder of a step. DVC knows no optional dependency, so without a step a split stands that the stage reads in any case."""
+    return f"data/dataset/{name}/{otherwise}" if step is None else f"steps/{name}/{step}"
 
 
 def index_text(specs: Mapping[str, AdapterSpec]) -> str:

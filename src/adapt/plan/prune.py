@@ -4,11 +4,12 @@ DVC's cache keeps their contents, so that declaring the spec again restores them
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
+from adapt.artifact.manifest import PROVENANCE
 from adapt.plan.repro import read_lock_file
 from adapt.plan.stages import ENTRIES, SERVING, stages_of
 from adapt.plan.workspace import Workspace
@@ -36,16 +37,24 @@ def _leftovers(workspace: Workspace, specs: Mapping[str, AdapterSpec]) -> Iterat
     per_adapter += [workspace.evaluation(any_name), workspace.gates, workspace.root / "exports"]
     per_adapter += [workspace.root / "steps", workspace.root / "training-steps"]
     for folder in per_adapter:
-        yield from (path for path in _entries(folder) if path.is_dir() and path.name not in specs)
+        yield from _unnamed(folder, specs)
     yield from (path for path in _entries(workspace.root / "metrics") if path.suffix == ".json" and path.stem not in specs)
     for name, spec in specs.items():
-        yield from (path for path in _entries(workspace.root / "exports" / name) if path.is_dir() and path.name not in spec.export)
+        yield from _unnamed(workspace.root / "exports" / name, spec.export)
         for folder in (workspace.step(name, any_name), workspace.step_curves(name, any_name)):
-            yield from (path for path in _entries(folder) if path.is_dir() and path.name not in spec.steps)
+            yield from _unnamed(folder, spec.steps)
     stages = _stage_names(specs)
     yield from (path for path in _entries(workspace.runs) if path.suffix == ".json" and path.stem not in stages)
     for kept in ("work", "increments"):
         yield from (path for path in _entries(workspace.private / kept) if path.name not in stages)
+
+
+def _unnamed(folder: Path, names: Container[str]) -> Iterator[Path]:
+    """Outputs in `folder`, and their provenance, that are called by none of `names`."""
+    for path in _entries(folder):
+        name = path.name if path.is_dir() else path.name.removesuffix(PROVENANCE)
+        if name not in names and (path.is_dir() or path.name.endswith(PROVENANCE)):
+            yield path
 
 
 def _entries(folder: Path) -> list[Path]:

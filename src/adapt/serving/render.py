@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapt.artifact.manifest import MANIFEST
+from adapt.artifact.digest import MANIFEST
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
 from adapt.errors import InputError
@@ -75,7 +75,7 @@ def render(section: ServingSection, *, inputs: ServingInputs, out: Path, progres
     weights = BaseWeights(inputs.base_folder) if inputs.base_folder is not None else None
     _check_length(section, weights)
     _warn_about_exposure(section.server.host)
-    with staged(out, section=section, inputs={"gates": inputs.gates}) as folder:
+    with staged(out, section=section, inputs={"gates": inputs.gates, "adapters": inputs.adapters}) as folder:
         chosen, reserved, left_out, judged = _choose(section, inputs, weights, progress)
         offers = tuple(_copy(candidate, folder, inputs.base_folder) for candidate in chosen)
         prompt = _write_prompt(chosen or reserved, folder)

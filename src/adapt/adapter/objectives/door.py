@@ -16,7 +16,7 @@ from adapt.adapter.prompt import Prompt
 from adapt.artifact.lines import read_lines
 from adapt.base.numerics import forward_dtype
 from adapt.errors import InputError
-from adapt.records import AlpacaRecord
+from adapt.records import TRAIN, AlpacaRecord
 from adapt.spec.methods import METHODS
 from adapt.spec.objective import (
     ClassificationObjective,
@@ -93,7 +93,7 @@ def _head_objective(spec: RewardObjective | ClassificationObjective, section: Tr
     size, seed, device = hidden_size(around.base.folder), section.seed, around.device
     if isinstance(spec, RewardObjective):
         return Reward(spec, size=size, seed=seed, device=device)
-    labels = Counter(record.label for record in read_lines(around.dataset / "train.jsonl", AlpacaRecord) if record.label)
+    labels = Counter(record.label for record in read_lines(around.dataset / TRAIN, AlpacaRecord) if record.label)
     return Classification(labels, size=size, seed=seed, device=device)
 
 

@@ -14,6 +14,7 @@ from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from adapt.artifact.ignored import ignore_filter
 from adapt.corpus.draft import Rejected
 from adapt.corpus.sources.archives import close_all, list_members
 from adapt.corpus.sources.inputs import Found, RawInput
@@ -52,8 +53,12 @@ def find_inputs(
     if search.needs_folder:
         if not root.is_dir():
             raise InputError(f"corpus folder {root} does not exist", hint="put the raw files there, or set corpus.path in the spec")
-        for entry in _walk(root):
+        ignored: list[str] = []
+        for entry in _walk(root, ignored):
             search.add_entry(entry)
+        if ignored:
+            listed = ", ".join(ignored[:3]) + (" …" if len(ignored) > 3 else "")
+            log.warning("%s: .dvcignore hides %d entries, which are not read: %s", root.name, len(ignored), listed)
     if not search.inputs and not search.refused and not search.unmatched:
         raise InputError(f"corpus folder {root} holds no files", hint="put the raw files there, or set corpus.path in the spec")
     if not quiet:
@@ -63,7 +68,7 @@ def find_inputs(
 
 def walk_names(root: Path) -> Iterator[str]:
     """Names of all that lies below folder `root` and is not hidden, as globs see them."""
-    return (entry.name for entry in _walk(root))
+    return (entry.name for entry in _walk(root, []))
 
 
 class _Entry(NamedTuple):
@@ -187,9 +192,13 @@ def _first(globs: list[tuple[int, Glob]], name: str) -> int | None:
     return next((place for place, glob in globs if glob.matches(name)), None)
 
 
-def _walk(root: Path) -> Iterator[_Entry]:
-    """Everything below the folder that is not hidden, folders themselves left out unless they may not be entered."""
+def _walk(root: Path, ignored: list[str]) -> Iterator[_Entry]:
+    """Everything below the folder that is not hidden, folders themselves left out unless they may not be entered.
+
+    What DVC ignores is left out, and noted in `ignored`: DVC would not see it change.
+    """
     inside = root.resolve()
+    ignores = ignore_filter(inside)
     waiting = [("", str(inside))]
     while waiting:
         above, folder = waiting.pop()
@@ -199,7 +208,9 @@ def _walk(root: Path) -> Iterator[_Entry]:
                     if entry.name.startswith("."):
                         continue
                     name = shown(above + entry.name)
-                    if entry.is_dir(follow_symlinks=False):
+                    if ignores(above + entry.name + "/" * entry.is_dir(follow_symlinks=False)):
+                        ignored.append(name)
+                    elif entry.is_dir(follow_symlinks=False):
                         waiting.append((f"{above}{entry.name}/", entry.path))
                     elif entry.is_symlink():
                         yield _followed(name, entry.path, inside)
