@@ -283,7 +283,7 @@ def test_a_missing_or_broken_test_split_is_an_input_error(tmp_path: Path, adapte
     with pytest.raises(InputError, match="it is not UTF-8"):
         evaluated(tmp_path / "out", adapter, dataset, base)
     (dataset / "test.jsonl").unlink()
-    with pytest.raises(InputError, match=r"test\.jsonl does not exist\nhint: build the dataset"):
+    with pytest.raises(InputError, match=r"test\.jsonl does not exist\nhint: build the stage before"):
         evaluated(tmp_path / "out", adapter, dataset, base)
 
 
