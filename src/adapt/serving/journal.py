@@ -33,7 +33,8 @@ from adapt.serving.plugin.places import Places
 Shares = dict[str, float]
 _LOCK_SECONDS = 30
 """Longest wait for a step of another command: a step writes three small files."""
-_REMEMBERED_FAILURES = 50
+_REMEMBERED = 50
+"""Good versions, and failures, that a name's state holds."""
 _INTERRUPTED = "the roll-out was interrupted"
 
 
@@ -127,7 +128,7 @@ class NameState:
         return replace(self, good=None, earlier=earlier, attempt=None)
 
     def _promoted(self, version: str) -> "NameState":
-        earlier = self.earlier if self.good in (None, version) else (*self.earlier, str(self.good))
+        earlier = self.earlier if self.good in (None, version) else (*self.earlier, str(self.good))[-_REMEMBERED:]
         failed = {name: reason for name, reason in self.failed.items() if name != version}
         return replace(self, good=version, earlier=earlier, attempt=None, failed=failed)
 
@@ -321,7 +322,7 @@ def _since(before: NameState, after: NameState) -> dict[str, str]:
 
 
 def _limited(failed: Mapping[str, str]) -> dict[str, str]:
-    return dict(list(failed.items())[-_REMEMBERED_FAILURES:])
+    return dict(list(failed.items())[-_REMEMBERED:])
 
 
 def _dump(value: Mapping[str, Any]) -> bytes:
