@@ -65,7 +65,7 @@ def test_evaluation_ends_where_logits_are_not_finite(
     tmp_path: Path,
 ) -> None:
     inputs, out = EvaluateInputs(huge(make_adapter(7), tmp_path / "huge"), dataset, base), tmp_path / "out"
-    expected = "huge: the adapter's logits are not finite numbers: it may not be exported"
+    expected = "huge: the adapter's logits are not finite: it may not be exported"
     with pytest.raises(GateError, match=expected):
         build(evaluate_section(), inputs=inputs, out=out, progress=QuietProgress())
     assert not out.exists()

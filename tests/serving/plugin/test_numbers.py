@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapt.serving.plugin.numbers import overflow_reason, server_formats, unproved_reason
+from adapt.serving.plugin.numbers import choose_formats, overflow_reason, unproved_reason
 from adapt.serving.plugin.tensors import read_tensors
 from tests.serving.adapters import Scene, adapter_config, base_folder, lora_tensors, write_safetensors
 from tests.serving.plugin.published import Published, publish
@@ -106,7 +106,7 @@ def test_format_is_the_one_that_vllm_chooses(
     supported: tuple[str, ...],
     expected: tuple[str, ...],
 ) -> None:
-    assert server_formats(dtype, base, supported) == expected
+    assert choose_formats(dtype, base, supported) == expected
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
