@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,8 @@ def percentile_99(values: Sequence[float]) -> float:
 
 def swaps_of(work: Work, ask: Ask, swap: tuple[Any, tuple[str, str]]) -> dict[str, float]:
     """Seconds from the shift of the alias to the first token of the new version's first answer. Fails when the versions cannot be told apart."""
+    from adapt.serving.journal import NameState
+
     live, versions = swap
     prompt = next((ids for ids in work.prompts if len({ask(version, ids, _SWAP_TOKENS).text for version in versions}) == len(versions)), None)
     if prompt is None:
@@ -167,7 +170,7 @@ def swaps_of(work: Work, ask: Ask, swap: tuple[Any, tuple[str, str]]) -> dict[st
     for number in range(work.swaps):
         version = versions[(number + 1) % 2]
         shifted = time.perf_counter()
-        live.shift(work.adapter, {version: 1.0}, action="deploy")
+        live.journal.change(work.adapter, partial(NameState.start, version=version), action="bench")
         while True:
             asked = time.perf_counter()
             answer = ask(work.adapter, prompt, _SWAP_TOKENS)

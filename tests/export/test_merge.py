@@ -178,9 +178,13 @@ def test_overflow_of_float16_is_refused(inputs: ExportInputs, tmp_path: Path) ->
         run(MergedExport(format="merged", dtype="float16", parity=LOOSE), replace(inputs, base=base), tmp_path / "out")
 
 
-def test_weights_beyond_the_number_format_are_not_written(make_inputs: Callable[..., ExportInputs], tmp_path: Path) -> None:
+def test_weights_beyond_the_number_format_are_not_written(
+    make_inputs: Callable[..., ExportInputs],
+    tmp_path: Path,
+) -> None:
     """The sum fits float32 and bfloat16, and is infinite in float16."""
     inputs = make_inputs(lora_alpha=10_000_000)
-    with pytest.raises(InputError, match=r"of the merged model is not finite in float16\nhint: export it with dtype bfloat16"):
+    expected = r"of the merged model is not finite in float16\nhint: export it with dtype bfloat16"
+    with pytest.raises(InputError, match=expected):
         run(MergedExport(format="merged", dtype="float16", parity=LOOSE), inputs, tmp_path / "half")
     assert not (tmp_path / "half").exists()

@@ -75,7 +75,13 @@ class FakeReplica:
         return self.samples.pop(0) if len(self.samples) > 1 else self.samples[0]
 
 
-def traffic(version: str, *, answered: float = 0, own: float = 0, requests: float = 0) -> dict[tuple[str, str, str], float]:
+def traffic(
+    version: str,
+    *,
+    answered: float = 0,
+    own: float = 0,
+    requests: float = 0,
+) -> dict[tuple[str, str, str], float]:
     """Metrics of requests to a version: answered, failed by itself, and failed because of what was asked."""
     return {
         ("adapt_requests_total", version, "200"): answered,
@@ -290,7 +296,8 @@ def test_rollback_passes_over_versions_that_would_not_be_served(server: Stage) -
 def test_rollback_goes_by_the_server_that_runs_and_not_by_the_newest_build(server: Stage, down: bool) -> None:
     """The newest build is for another base and has smaller slots; the server that runs loads what it
     always did."""
-    wide = server.published.rebuilt(tensors=lora_tensors(32), config=adapter_config(32), base={"digest": "e" * 64, "revision": None})
+    base = {"digest": "e" * 64, "revision": None}
+    wide = server.published.rebuilt(tensors=lora_tensors(32), config=adapter_config(32), base=base)
     lead(server.live, "finance", {wide: 1.0})
     lead(server.live, "finance", {server.release.version: 1.0})
     assert server.live.reason_against(wide) == "it was trained on another base model than the one served"
@@ -304,7 +311,7 @@ def test_rollback_passes_over_what_the_server_that_runs_refuses(server: Stage) -
     second = server.release.version
     server.release = server.rebuild(0.75)
     server.deploy()
-    server.replica.overrides = {"versions": {second: "its rank is 32, and the server's slots hold 8", server.first: None}}
+    server.replica.overrides = {"versions": {second: "its rank is too large", server.first: None}}
     rollback("finance", [server.target], say=server.said.append)
     assert server.shares() == {server.first: 1.0}
 
@@ -320,7 +327,8 @@ def test_rollback_ends_a_deployment_that_watches(server: Stage, canary: float | 
         return metrics()
 
     server.replica.metrics = rolled_back  # type: ignore[method-assign]
-    with pytest.raises(WorkspaceError, match=f"the roll-out of {version} was taken back by another command; {server.first} serves"):
+    expected = f"the roll-out of {version} was taken back by another command; {server.first} serves"
+    with pytest.raises(WorkspaceError, match=expected):
         server.deploy(rollout=QUICK.model_copy(update={"watch_seconds": 60}), canary=canary)
     assert server.shares() == {server.first: 1.0}
     assert server.replica.told[-1] == ("unload", version)
@@ -352,7 +360,8 @@ def test_rollback_leaves_servers_alone_that_the_roll_out_did_not_reach(server: S
     good = server.release.version
     other = tmp_path / "two"
     shutil.copytree(server.live.folder, other)
-    targets = [server.target, Target(FakeReplica(Live(other, server.live.configuration), "two"), Live(other, server.live.configuration))]  # type: ignore[arg-type]
+    replica = FakeReplica(Live(other, server.live.configuration), "two")
+    targets = [server.target, Target(replica, replica.live)]  # type: ignore[arg-type]
     server.release = server.rebuild(0.75)
     server.deploy(targets=targets[:1])
     done = rollback("finance", targets, say=server.said.append)

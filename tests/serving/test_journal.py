@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,8 @@ class KillableReplica(FakeReplica):
         self.power.step()
         state = self.live.journal.state("finance")
         served = state.attempt is not None and state.attempt.share > 0
-        return traffic(state.attempt.version, own=5.0 * served * (self.outcome == "watch")) if state.attempt else {}
+        failed = 5.0 if served and self.outcome == "watch" else 0.0
+        return traffic(state.attempt.version, own=failed) if state.attempt else {}
 
 
 def cut_by(power: Power, act: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,7 +144,7 @@ class RollOuts(RuleBasedStateMachine):
         self.good = [stage.first]
         self.bad: set[str] = set()
         self.power, self.patch = Power(), pytest.MonkeyPatch()
-        self.patch.setattr(os, "fsync", lambda handle: None)  # a killed process leaves what it wrote; a power cut is not played
+        self.patch.setattr(os, "fsync", lambda handle: None)  # a killed process leaves what it wrote
         for module in (journal, start):
             self.patch.setattr(module, "write_whole", torn_write(self.power))
         self.patch.setattr(journal, "append_line", torn_append(self.power))
@@ -165,16 +166,15 @@ class RollOuts(RuleBasedStateMachine):
         release, finished = self.releases[number], False
         with self.power.cut_after(kill):
             try:
-                self.command(
-                    lambda target: deploy(release, [target], keys=self.keys, rollout=QUICK, canary=canary, say=quiet),
-                    outcome,
-                )
+                settings = {"keys": self.keys, "rollout": QUICK, "canary": canary, "say": quiet}
+                self.command(lambda target: deploy(release, [target], **settings), outcome)
                 finished = True
             except GateError:
                 assert outcome != "good"
         after = [*self.good, release.version] if release.version != self.good[-1] else self.good
         served = release.version == self.good[-1]
-        self.settle([after] if finished else [self.good, after] if outcome == "good" or served else [self.good])
+        unfinished = [self.good, after] if outcome == "good" or served else [self.good]
+        self.settle([after] if finished else unfinished)
         if self.good[-1] == release.version:
             self.bad.discard(release.version)
         elif outcome != "good":
@@ -215,7 +215,7 @@ class RollOuts(RuleBasedStateMachine):
         state = self.live.journal.state("finance")
         assert [*state.earlier, state.good] in possible
         self.good = [*state.earlier, str(state.good)]
-        assert started == {"finance": {self.good[-1]: 1.0}}, "a server that starts knows the last good version"
+        assert started == {"finance": {self.good[-1]: 1.0}}, "a server that starts knows it too"
 
     @invariant()
     def last_good_version_serves_alone(self) -> None:
@@ -230,7 +230,13 @@ def live_target(replica: FakeReplica) -> Any:
 
 
 TestRollOuts = RollOuts.TestCase
-TestRollOuts.settings = settings(max_examples=25, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+TestRollOuts.settings = settings(
+    max_examples=25,
+    stateful_step_count=10,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+)
 
 
 def journal_in(folder: Path) -> Journal:
@@ -252,9 +258,10 @@ def test_killed_canary_and_then_a_failure_leave_the_failed_version_nothing(tmp_p
     states.change("finance", lambda state: state.start(version(1)), action="start")
     for identity, shares in (("killed", (0.1,)), ("failed", (0.2, 1.0))):
         states.recover()
-        states.change("finance", lambda state, identity=identity: state.begin(version(2), identity), action="begin")
+        begin = partial(NameState.begin, version=version(2), identity=identity)
+        states.change("finance", begin, action="begin")
         for share in shares:
-            states.change("finance", lambda state, i=identity, s=share: state.shift(i, s), action="shift")
+            states.change("finance", partial(NameState.shift, identity=identity, share=share), action="shift")
     state = states.change("finance", lambda state: state.fail("failed", "it broke"), action="failed")
     assert (state.shares, state.earlier, state.failed[version(2)]) == ({version(1): 1.0}, (), "it broke")
 
@@ -292,13 +299,18 @@ def test_roll_back_reaches_each_version_once_and_a_retired_name_comes_back() -> 
     ],
 )
 def test_folder_from_before_the_journal_is_understood(
-    tmp_path: Path, aliases: dict[int, float], actions: list[tuple[str, dict[int, float]]], good: int, earlier: list[int]
+    tmp_path: Path,
+    aliases: dict[int, float],
+    actions: list[tuple[str, dict[int, float]]],
+    good: int,
+    earlier: list[int],
 ) -> None:
     def named(shares: dict[int, float]) -> dict[str, float]:
         return {version(number): share for number, share in shares.items()}
 
     (tmp_path / "aliases.json").write_text(json.dumps({"finance": named(aliases)}))
-    lines = [{"at": "", "adapter": "finance", "action": action, "shares": named(shares)} for action, shares in actions]
+    entry = {"at": "", "adapter": "finance"}
+    lines = [{**entry, "action": action, "shares": named(shares)} for action, shares in actions]
     (tmp_path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     states = journal_in(tmp_path)
     assert states.recover() == []
@@ -318,7 +330,8 @@ def test_alias_file_that_somebody_broke_is_written_again(tmp_path: Path, broken:
 
 def test_broken_journal_says_how_to_mend_it(tmp_path: Path) -> None:
     (tmp_path / "rollouts.json").write_text('{"finance": 1}')
-    with pytest.raises(InputError, match=r"rollouts.json is broken: .*\nhint: delete it: it is made anew from aliases.json"):
+    expected = r"rollouts.json is broken: .*\nhint: delete it: it is made anew from aliases.json"
+    with pytest.raises(InputError, match=expected):
         journal_in(tmp_path).states()
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from adapt.errors import InputError
 from adapt.serving.deploy import retire, rollback
+from adapt.serving.journal import NameState
 from adapt.serving.plugin.aliases import Aliases
 from adapt.serving.start import prepare
 from tests.serving.adapters import adapter_config, lora_tensors
@@ -21,7 +22,7 @@ def server(tmp_path: Path) -> Stage:
     return Stage(tmp_path)
 
 
-MISSED = "newest build finance@0123456789ab missed its gate: perplexity: found 12, must be below the base, which has 11"
+MISSED = "newest build finance@0123456789ab missed its gate: rouge_l: found 0.1, minimum 0.3"
 
 
 def miss_the_gate(server: Stage) -> None:
@@ -36,7 +37,7 @@ def test_version_stays_when_the_newest_build_misses_its_gate(server: Stage) -> N
     prepare(server.live, server.published.keys, [], left_out={"finance": MISSED}, say=server.said.append)
     assert server.shares() == {server.first: 1.0}
     assert server.said == [f"finance: serving version {server.first}; {MISSED}"]
-    assert server.live.reason_against(server.first) is None, "the server that is started from the new configuration loads it"
+    assert server.live.reason_against(server.first) is None, "the new configuration loads it"
 
 
 def test_incumbent_of_a_larger_rank_than_the_new_configuration_gets_room(server: Stage) -> None:
@@ -52,7 +53,8 @@ def test_incumbent_of_a_larger_rank_than_the_new_configuration_gets_room(server:
     echo.chmod(0o755)
     done = started(scene, ADAPT_LIVE=str(server.live.folder), VLLM_PYTHON=str(echo))
     arguments = done.stdout.split()
-    assert [arguments[arguments.index(option) + 1] for option in ("--max-lora-rank", "--max-loras")] == ["32", "2"]
+    values = [arguments[arguments.index(option) + 1] for option in ("--max-lora-rank", "--max-loras")]
+    assert values == ["32", "2"]
     prepare(server.live, server.published.keys, [server.rebuild(0.3)], say=server.said.append)
     assert not server.live.places.slots.exists()
 
@@ -77,10 +79,15 @@ def test_name_is_retired_by_hand(server: Stage) -> None:
 
 def test_start_gives_no_name_to_a_version_that_failed(server: Stage) -> None:
     version = server.release.version
-    server.live.journal.change("finance", lambda state: state.retire().begin(version, "x").fail("x", "it broke"), action="test")
+
+    def fail(state: NameState) -> NameState:
+        return state.retire().begin(version, "x").fail("x", "it broke")
+
+    server.live.journal.change("finance", fail, action="test")
     prepare(server.live, server.published.keys, [server.release], say=server.said.append)
     assert server.live.aliases() == {}
-    assert server.said == [f"finance is not served; {version} was built and failed before (it broke): `adapt deploy finance` tries it again"]
+    failed = f"{version} was built and failed before (it broke)"
+    assert server.said == [f"finance is not served; {failed}: `adapt deploy finance` tries it again"]
 
 
 def test_start_after_a_kill_serves_the_last_good_version(server: Stage) -> None:
@@ -89,7 +96,8 @@ def test_start_after_a_kill_serves_the_last_good_version(server: Stage) -> None:
     assert started_with.shares() == {"finance": {server.first: 1.0}}
     prepare(server.live, server.published.keys, [server.release], say=server.said.append)
     assert server.shares() == {server.first: 1.0}
-    assert server.said[0] == f"finance: the roll-out of {server.release.version} was interrupted; {server.first} serves"
+    interrupted = f"the roll-out of {server.release.version} was interrupted"
+    assert server.said[0] == f"finance: {interrupted}; {server.first} serves"
 
 
 def test_replacement_that_was_cut_off_leaves_the_version_in_its_place(server: Stage) -> None:

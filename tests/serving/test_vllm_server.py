@@ -199,21 +199,17 @@ def test_metrics_count_requests_and_tokens_by_version(server: Server) -> None:
 
 def test_request_that_vllm_cannot_answer_vetoes_no_roll_out(server: Server) -> None:
     """One of these made a deployment fail: vLLM answers 500, whichever model is asked."""
-    version, good = server.versions["second"], server.versions["first"]
-    server.live.journal.change("second", lambda state: state.begin(version, "test").shift("test", 1.0), action="test")
+    version = server.versions["second"]
+    recursive = {"type": "structural_tag", "format": {"type": "json_schema", "json_schema": {"$ref": "#"}}}
+    states, asked = server.live.journal, {"max_tokens": 4, "response_format": recursive}
+    states.change("second", lambda state: state.begin(version, "test").shift("test", 1.0), action="test")
     try:
-        statuses = [
-            server.chat("second", CONVERSATIONS[0], max_tokens=4, structured_outputs=grammar)[0]
-            for grammar in ({"grammar": 'root ::= "a"\nroot ::= "b"'}, {"json": {"$ref": "#"}}, {"grammar": "root ::= other"})
-        ]
-        server.target.replica.metrics()
-        wait_until(lambda: faults(server, version, "request") >= sum(status >= 500 for status in statuses))
+        statuses = [server.chat("second", CONVERSATIONS[0], **asked)[0] for _ in range(3)]
+        wait_until(lambda: faults(server, version, "request") == 3)
     finally:
         server.live.journal.change("second", lambda state: state.cancel("over"), action="test")
-    print(f"\nstatuses of requests that no model answers: {statuses}")
-    assert any(status >= 500 for status in statuses), "vLLM answers all of them now: the test shows nothing"
+    assert statuses == [500] * 3, "vLLM answers such requests otherwise now, and this test shows nothing"
     assert faults(server, version, "version") == 0
-    assert good != version
 
 
 def faults(server: Server, version: str, cause: str) -> float:
@@ -227,13 +223,17 @@ def wait_until(holds: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def test_answers_that_are_no_numbers_spoil_no_other(server: Server, expected: dict[tuple[str, int], tuple[list[int], list[int]]]) -> None:
+def test_answers_that_are_no_numbers_spoil_no_other(
+    server: Server,
+    expected: dict[tuple[str, int], tuple[list[int], list[int]]],
+) -> None:
     """Finite weights under which every logit is NaN, past the checks by a holder of the key: what it
     leaves in the cache harms nobody."""
     poison = poisonous(server)
     for _ in range(3):
         for messages in CONVERSATIONS:
-            server.post("/v1/chat/completions", {"model": poison, "messages": messages, "max_tokens": 40}, admin=True)
+            body = {"model": poison, "messages": messages, "max_tokens": 40}
+            server.post("/v1/chat/completions", body, admin=True)
         for (name, number), (_, answer) in expected.items():
             status, answered = server.chat(name, CONVERSATIONS[number], max_tokens=MAX_TOKENS)
             assert (status, answered["choices"][0]["token_ids"]) == (200, answer), (name, number)

@@ -25,7 +25,13 @@ class Metrics:
         return self._samples.pop(0) if len(self._samples) > 1 else self._samples[0]
 
 
-def watch(*samples: Samples, before: str | None = OLD, since: Samples | None = None, attributed: bool = True, **bounds: Any) -> str:
+def watch(
+    *samples: Samples,
+    before: str | None = OLD,
+    since: Samples | None = None,
+    attributed: bool = True,
+    **bounds: Any,
+) -> str:
     """What is said of the version at the end."""
     said: list[str] = []
     replica: Any = Metrics(*samples)
@@ -51,13 +57,19 @@ def test_requests_that_fail_elsewhere_too_veto_nothing() -> None:
         ((0, 3), (20, 0), False),  # 1/C(23,3) = 0.0006
     ],
 )
-def test_failures_are_judged_against_the_version_before_in_the_same_window(ours: tuple[int, int], theirs: tuple[int, int], allowed: bool) -> None:
+def test_failures_are_judged_against_the_version_before_in_the_same_window(
+    ours: tuple[int, int],
+    theirs: tuple[int, int],
+    allowed: bool,
+) -> None:
     earlier = traffic(OLD, answered=10_000, own=5_000)  # before the window: counts for nothing
-    late = traffic(NEW, answered=ours[0], own=ours[1]) | traffic(OLD, answered=10_000 + theirs[0], own=5_000 + theirs[1])
+    late = traffic(NEW, answered=ours[0], own=ours[1])
+    late |= traffic(OLD, answered=10_000 + theirs[0], own=5_000 + theirs[1])
     if allowed:
         watch(earlier, late)
         return
-    with pytest.raises(GateError, match=rf"{ours[1]} of {sum(ours)} requests to {NEW} failed, of {sum(theirs)} to {OLD} {theirs[1]}"):
+    expected = rf"{ours[1]} of {sum(ours)} requests to {NEW} failed, of {sum(theirs)} to {OLD} {theirs[1]}"
+    with pytest.raises(GateError, match=expected):
         watch(earlier, late)
 
 

@@ -136,12 +136,12 @@ def deployments_command(as_json: bool) -> None:
 @json_option
 def drift_command(as_json: bool) -> int:
     """Hold the running servers against what was built and signed. Exit code 1 when something differs."""
-    from adapt.cli.deployed import left_out_builds, say, targets_of
+    from adapt.cli.deployed import explain_left_out, say, targets_of
     from adapt.serving.deploy import recover
     from adapt.serving.drift import drift
 
     workspace = open_workspace()
-    targets, newest = targets_of(workspace), left_out_builds(workspace)
+    targets, newest = targets_of(workspace), explain_left_out(workspace)
     recover(targets, say=say)
     findings = [finding for target in targets for finding in drift(target, newest)]
     if as_json:

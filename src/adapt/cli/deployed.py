@@ -68,24 +68,24 @@ def release_of(workspace: Workspace, name: str) -> Release:
     raise InputError(f"{name!r} is left out of serving: {reason}" if reason else f"no adapter is called {name!r}; there are: {known}")
 
 
-def left_out_builds(workspace: Workspace) -> dict[str, str]:
+def explain_left_out(workspace: Workspace) -> dict[str, str]:
     """Of every adapter whose newest build is left out of serving: which build that is, and why."""
     models = read_models(workspace.serving)
     disabled = models.get("disabled", ())
     names = [name for name in models["left_out"] if name not in disabled]
-    return {name: _why_left_out(workspace, name, models["left_out"][name]) for name in names}
+    return {name: _explain_one(workspace, name, models["left_out"][name]) for name in names}
 
 
-def _why_left_out(workspace: Workspace, name: str, why: str) -> str:
+def _explain_one(workspace: Workspace, name: str, why: str) -> str:
     """One sentence; for missed gates with the figures, by the evaluation and the gates as they are now."""
     folder = workspace.adapter(name)
     digest = digest_folder(folder) if (folder / MANIFEST).is_file() else None
     build = f"newest build {name}@{digest[:DIGEST_DIGITS]}" if digest is not None else "its newest build"
-    missed = _missed_gates(workspace, name)
+    missed = _describe_missed_gates(workspace, name)
     return f"{build} missed its gate: {missed}" if missed else f"{build} is left out: {why}"
 
 
-def _missed_gates(workspace: Workspace, name: str) -> str:
+def _describe_missed_gates(workspace: Workspace, name: str) -> str:
     from adapt.cli.sections import read_section
     from adapt.evaluate.judge import failures
     from adapt.evaluate.metrics import read_metrics
@@ -102,7 +102,7 @@ def _missed_gates(workspace: Workspace, name: str) -> str:
 
 def say_left_out(workspace: Workspace, rows: Iterable[Mapping[str, Any]]) -> None:
     """Say of each name that serves, although its newest build was left out, what serves and why."""
-    reasons = left_out_builds(workspace)
+    reasons = explain_left_out(workspace)
     serving = dict.fromkeys((str(row["adapter"]), str(row["version"])) for row in rows)
     for name, version in serving:
         if name in reasons:

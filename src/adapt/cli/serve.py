@@ -55,7 +55,7 @@ def serve_command(engine: str, only_prepare: bool, wait: float, host: str | None
     if only_prepare:
         _prepare_all(workspace, keys)
         return 0
-    prepare(live, keys, releases_of(workspace), **_left_out(workspace), say=say)
+    prepare(live, keys, releases_of(workspace), **_read_left_out(workspace), say=say)
     address, at = host or server.host, port or server.port
     if not is_loopback(address) and read_access(live.folder)["open"]:
         where = f"--host is {address}" if host else f"server.host is {address}"
@@ -72,13 +72,13 @@ def serve_command(engine: str, only_prepare: bool, wait: float, host: str | None
     return run_server(live, replica, python=python, arguments=["--host", address, "--port", str(at), *arguments], seconds=wait, say=say)
 
 
-def _left_out(workspace: Workspace) -> dict[str, Any]:
+def _read_left_out(workspace: Workspace) -> dict[str, Any]:
     """What `prepare` asks of adapters that are not built for serving."""
-    from adapt.cli.deployed import left_out_builds
+    from adapt.cli.deployed import explain_left_out
     from adapt.serving.drift import read_models
 
     disabled = read_models(workspace.serving).get("disabled", ())
-    return {"left_out": left_out_builds(workspace), "disabled": disabled}
+    return {"left_out": explain_left_out(workspace), "disabled": disabled}
 
 
 def _check_arguments(arguments: tuple[str, ...]) -> None:
@@ -104,7 +104,7 @@ def _prepare_all(workspace: Workspace, keys: "Keys") -> None:
     others = [target.live for target in targets_of(workspace)]
     folders = {live.folder.resolve(): live for live in (own, *others)}
     for live in folders.values():
-        prepare(live, keys, releases, **_left_out(workspace), say=say)
+        prepare(live, keys, releases, **_read_left_out(workspace), say=say)
         say(f"{live.folder}: ready for start.sh and `adapt deploy`")
 
 

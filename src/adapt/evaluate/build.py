@@ -114,7 +114,7 @@ def _evaluate_answers(spec: EvaluateSpec, inputs: EvaluateInputs, steps: Mapping
     numbers = measure_numbers(loaded, [encode(loaded, record).ids for record in probed[:PROBED_RECORDS]])
     if not numbers.finite:
         raise GateError(
-            f"{inputs.adapter.name}: the adapter's logits are not finite numbers, so it may be neither exported nor served",
+            f"{inputs.adapter.name}: the adapter's logits are not finite: it may not be exported or served",
             hint="train again with a lower train.learning_rate, or with train.dtype: float32",
         )
     if loaded.objective["kind"] == "pretrain":

@@ -92,7 +92,7 @@ def judge(section: GateSection, *, inputs: Path, out: Path, progress: Progress) 
     if numbers is not None and not numbers.finite:
         _withdraw(out)
         raise GateError(
-            f"{inputs.name}: the adapter's logits are not all finite numbers, so it may be neither exported nor served",
+            f"{inputs.name}: the adapter's logits are not all finite: it may not be exported or served",
             hint="lower train.learning_rate, or set train.dtype to float32",
         )
     verdicts = compare(section.gates, read_metrics(inputs))

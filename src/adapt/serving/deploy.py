@@ -81,26 +81,26 @@ def rollback(name: str, targets: list[Target], *, say: Say) -> list[dict[str, An
     before.
     """
     for target in targets:
-        for sentence in _left_behind(target, name):
+        for sentence in _say_what_ends(target, name):
             say(sentence)
     behind = {version for target in targets for version in target.live.journal.state(name).earlier}
     ahead = [target for target in targets if not _is_behind(target, name, behind)] or targets
     plans = [(target, _version_before(name, target, say)) for target in ahead]
     done = []
     for target, version in plans:
-        target.live.journal.change(name, partial(_stepped_back, version=version), action="rollback")
+        target.live.journal.change(name, partial(_step_back, version=version), action="rollback")
         say(f"{target.replica.name}: {name} answers with {version or 'nothing'}")
-        done.append(_rolled_back(name, target, version))
+        done.append(_describe_target(name, target, version))
     for target in targets:
         if target not in ahead:
             version = target.live.journal.state(name).good
             unchanged = f"{name} answers with {version} as before: the roll-out did not reach it"
             say(f"{target.replica.name}: {unchanged}")
-            done.append(_rolled_back(name, target, version))
+            done.append(_describe_target(name, target, version))
     return done
 
 
-def _rolled_back(name: str, target: Target, version: str | None) -> dict[str, Any]:
+def _describe_target(name: str, target: Target, version: str | None) -> dict[str, Any]:
     replica = target.replica
     return {"replica": replica.name, "adapter": name, "version": version, "answers": replica.is_ready()}
 
@@ -134,7 +134,7 @@ def recover(targets: list[Target], *, say: Say) -> None:
             say(f"{target.replica.name}: {sentence}")
 
 
-def _left_behind(target: Target, name: str) -> list[str]:
+def _say_what_ends(target: Target, name: str) -> list[str]:
     attempt = target.live.journal.state(name).attempt
     return [f"{target.replica.name}: the roll-out of {attempt.version} ends"] if attempt is not None else []
 
@@ -145,7 +145,7 @@ def _is_behind(target: Target, name: str, earlier: set[str]) -> bool:
     return state.attempt is None and state.good in earlier - set(state.earlier)
 
 
-def _stepped_back(state: NameState, *, version: str | None) -> NameState:
+def _step_back(state: NameState, *, version: str | None) -> NameState:
     """Drops the roll-out under way, and leads to `version` where that is not what serves then."""
     state = state.cancel("it was rolled back")
     if version is None:

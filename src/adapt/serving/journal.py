@@ -33,7 +33,8 @@ from adapt.serving.plugin.places import Places
 Shares = dict[str, float]
 _LOCK_SECONDS = 30
 """Longest wait for a step of another command: a step writes three small files."""
-_REMEMBERED_FAILURES = 50
+_REMEMBERED = 50
+"""Good versions, and failures, that a name's state holds."""
 _INTERRUPTED = "the roll-out was interrupted"
 
 
@@ -80,7 +81,7 @@ class NameState:
     def start(self, version: str) -> "NameState":
         """A version gets the name when a server starts: the name had none, or one that the server would
         refuse."""
-        return self._promoted(version)
+        return self._promote_version(version)
 
     def begin(self, version: str, identity: str) -> "NameState":
         """A roll-out begins; no request goes to the version yet.
@@ -94,21 +95,21 @@ class NameState:
 
     def shift(self, identity: str, share: float) -> "NameState":
         """The version gets a share of the requests. Raises SupersededError when the roll-out is over."""
-        return replace(self, attempt=replace(self._own(identity), share=share))
+        return replace(self, attempt=replace(self._require_own(identity), share=share))
 
     def promote(self, identity: str) -> "NameState":
         """The version proved itself with all requests. Raises SupersededError as `shift` does."""
-        return self._promoted(self._own(identity).version)
+        return self._promote_version(self._require_own(identity).version)
 
     def fail(self, identity: str, reason: str) -> "NameState":
         """The version failed; the name leads to the last good one. Does nothing once the roll-out is over."""
         if self.attempt is None or self.attempt.id != identity:
             return self
-        return self._without(self.attempt.version, reason)
+        return self._drop_attempt(self.attempt.version, reason)
 
     def cancel(self, reason: str) -> "NameState":
         """As `fail`, whoever's roll-out it is."""
-        return self if self.attempt is None else self._without(self.attempt.version, reason)
+        return self if self.attempt is None else self._drop_attempt(self.attempt.version, reason)
 
     def roll_back(self, version: str) -> "NameState":
         """The name leads to an earlier good version; what came after it is not reached again.
@@ -118,7 +119,7 @@ class NameState:
         index = len(self.earlier) - 1 - self.earlier[::-1].index(version)
         left = [*self.earlier[index + 1 :], *([self.good] if self.good is not None else [])]
         reasons = {name: "it was rolled back" for name in left if name != version}
-        failed, earlier = _limited({**self.failed, **reasons}), self.earlier[:index]
+        failed, earlier = _limit({**self.failed, **reasons}), self.earlier[:index]
         return replace(self, good=version, earlier=earlier, attempt=None, failed=failed)
 
     def retire(self) -> "NameState":
@@ -126,16 +127,18 @@ class NameState:
         earlier = self.earlier if self.good is None else (*self.earlier, self.good)
         return replace(self, good=None, earlier=earlier, attempt=None)
 
-    def _promoted(self, version: str) -> "NameState":
-        earlier = self.earlier if self.good in (None, version) else (*self.earlier, str(self.good))
+    def _promote_version(self, version: str) -> "NameState":
+        earlier = self.earlier
+        if self.good is not None and self.good != version:
+            earlier = (*earlier, self.good)[-_REMEMBERED:]
         failed = {name: reason for name, reason in self.failed.items() if name != version}
         return replace(self, good=version, earlier=earlier, attempt=None, failed=failed)
 
-    def _without(self, version: str, reason: str) -> "NameState":
-        failed = self.failed if version == self.good else _limited({**self.failed, version: reason})
+    def _drop_attempt(self, version: str, reason: str) -> "NameState":
+        failed = self.failed if version == self.good else _limit({**self.failed, version: reason})
         return replace(self, attempt=None, failed=failed)
 
-    def _own(self, identity: str) -> Attempt:
+    def _require_own(self, identity: str) -> Attempt:
         if self.attempt is None or self.attempt.id != identity:
             raise SupersededError(
                 f"the roll-out was taken back by another command; {self.good or 'nothing'} serves",
@@ -164,7 +167,7 @@ class Journal:
             content = json.loads(self.path.read_bytes())
             return {str(name): _parse_state(value) for name, value in content.items()}
         except FileNotFoundError:
-            return self._states_before()
+            return self._derive_states()
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"{self.path} is broken: {error}",
@@ -180,12 +183,12 @@ class Journal:
 
         Raises what `step` raises, and nothing changed then.
         """
-        with self._turn():
+        with self._hold():
             states = self.states()
             before = states.get(name, NameState())
             after = step(before)
             if after != before:
-                after = replace(after, since=_since(before, after))
+                after = replace(after, since=_date_shares(before, after))
                 self._write({**states, name: after})
                 line = {"at": _now(), "adapter": name, "shares": after.shares, "action": action}
                 text = json.dumps({**line, "reason": reason}, ensure_ascii=False)
@@ -206,17 +209,17 @@ class Journal:
                 serves = self.change(name, step, action="recover", reason=_INTERRUPTED).good or "nothing"
                 interrupted = f"the roll-out of {attempt.version} was interrupted"
                 sentences.append(f"{name}: {interrupted}; {serves} serves")
-        with self._turn():
+        with self._hold():
             if not self.path.is_file() or self._aliases_differ():
                 self._write(self.states())
         return sentences
 
     def history(self, name: str) -> list[dict[str, Any]]:
         """What was done to `name`, oldest first."""
-        return [entry for entry in self._entries() if entry.get("adapter") == name]
+        return [entry for entry in self._read_history() if entry.get("adapter") == name]
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _hold(self) -> Iterator[None]:
         self.places.live.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.places.live / ".journal.lock")
         try:
@@ -232,15 +235,15 @@ class Journal:
     def _write(self, states: Mapping[str, NameState]) -> None:
         """The states first: the aliases follow from them, and `recover` writes them again."""
         write_whole(self.path, _dump({name: asdict(states[name]) for name in sorted(states)}))
-        write_whole(self.places.aliases, _dump(_aliases(states)))
+        write_whole(self.places.aliases, _dump(_derive_aliases(states)))
 
     def _aliases_differ(self) -> bool:
         try:
-            return parse_aliases(self.places.aliases.read_bytes()) != _aliases(self.states())
+            return parse_aliases(self.places.aliases.read_bytes()) != _derive_aliases(self.states())
         except (OSError, ValueError):
             return True
 
-    def _states_before(self) -> dict[str, NameState]:
+    def _derive_states(self) -> dict[str, NameState]:
         """The states of a folder from before there was a journal: by its aliases and its history.
 
         A name with several versions was left by a roll-out that was killed; the last one that had it alone
@@ -253,10 +256,10 @@ class Journal:
         except ValueError as error:
             hint = "put it right, or delete it and run `adapt deploy`"
             raise InputError(f"{self.places.aliases}: {error}", hint=hint) from None
-        names = {*aliases, *(str(entry.get("adapter")) for entry in self._entries())}
-        return {name: _state_before(aliases.get(name, {}), self.history(name)) for name in sorted(names)}
+        names = {*aliases, *(str(entry.get("adapter")) for entry in self._read_history())}
+        return {name: _derive_state(aliases.get(name, {}), self.history(name)) for name in sorted(names)}
 
-    def _entries(self) -> list[dict[str, Any]]:
+    def _read_history(self) -> list[dict[str, Any]]:
         try:
             lines = (self.places.live / "history.jsonl").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -264,11 +267,11 @@ class Journal:
         return [entry for line in lines if (entry := _parse_line(line)) is not None]
 
 
-def _aliases(states: Mapping[str, NameState]) -> dict[str, Shares]:
+def _derive_aliases(states: Mapping[str, NameState]) -> dict[str, Shares]:
     return {name: dict(sorted(states[name].shares.items())) for name in sorted(states) if states[name].shares}
 
 
-def _state_before(shares: Shares, history: list[dict[str, Any]]) -> NameState:
+def _derive_state(shares: Shares, history: list[dict[str, Any]]) -> NameState:
     line: list[str] = []
     shifted = False
     for entry in history:
@@ -315,13 +318,13 @@ def _parse_line(line: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _since(before: NameState, after: NameState) -> dict[str, str]:
+def _date_shares(before: NameState, after: NameState) -> dict[str, str]:
     stays = {version: at for version, at in before.since.items() if version in before.shares}
     return {version: stays.get(version, _now()) for version in after.shares}
 
 
-def _limited(failed: Mapping[str, str]) -> dict[str, str]:
-    return dict(list(failed.items())[-_REMEMBERED_FAILURES:])
+def _limit(failed: Mapping[str, str]) -> dict[str, str]:
+    return dict(list(failed.items())[-_REMEMBERED:])
 
 
 def _dump(value: Mapping[str, Any]) -> bytes:

@@ -28,7 +28,7 @@ from adapt.serving.declared import adapter_facts, server_facts
 from adapt.serving.launch import environment, is_loopback, models_file, readme, start_script, variables
 from adapt.serving.options import Offer, Option, lora_options, option_problems, prompt_options, server_options, write_options
 from adapt.serving.platforms import write_platform_files
-from adapt.serving.plugin.numbers import server_formats
+from adapt.serving.plugin.numbers import choose_formats
 from adapt.serving.verdicts import as_plain, verdicts
 from adapt.serving.weights import BaseWeights
 from adapt.spec.base import HubBase
@@ -79,7 +79,7 @@ def render(section: ServingSection, *, inputs: ServingInputs, out: Path, progres
         chosen, reserved, left_out, judged = _choose(section, inputs, weights, progress)
         offers = tuple(_copy(candidate, folder, inputs.base_folder) for candidate in chosen)
         prompt = _write_prompt(chosen or reserved, folder)
-        options = lora_options([*offers, *map(_offer, reserved)])
+        options = lora_options([*offers, *map(_make_offer, reserved)])
         lora = {key: value for key, value, _ in options}
         slots, rank = lora.get("max-loras", 0), lora.get("max-lora-rank", 0)
         facts = server_facts(
@@ -112,7 +112,7 @@ def _choose(
 
     Those in the second list get a slot: an earlier version of theirs may serve, and goes on serving.
     """
-    formats = server_formats(section.server.dtype, weights.dtype if weights is not None else None)
+    formats = choose_formats(section.server.dtype, weights.dtype if weights is not None else None)
     server = Served(base=section.base.digest, prompt=section.prompt, weights=weights, formats=formats)
     chosen: list[Candidate] = []
     reserved: list[Candidate] = []
@@ -135,14 +135,14 @@ def _choose(
     return chosen, reserved, left_out, judged
 
 
-def _offer(candidate: Candidate) -> Offer:
+def _make_offer(candidate: Candidate) -> Offer:
     served_name = f"{candidate.name}@{candidate.digest[:DIGEST_DIGITS]}"
     path = f"adapters/{served_name}"
     return Offer(candidate.name, served_name, path=path, rank=candidate.rank, digest=candidate.digest)
 
 
 def _copy(candidate: Candidate, folder: Path, base: Path | None) -> Offer:
-    offer = _offer(candidate)
+    offer = _make_offer(candidate)
     copy = folder / offer.path
     copy.mkdir(parents=True)
     for name in (WEIGHTS, CONFIG, MANIFEST):

@@ -21,7 +21,7 @@ from adapt.serving.deploy import Release
 from adapt.serving.journal import NameState
 from adapt.serving.keys import Keys, open_access
 from adapt.serving.live import Live
-from adapt.serving.options import legal_rank
+from adapt.serving.options import LEGAL_RANKS, legal_rank
 from adapt.serving.plugin.places import LIVE
 
 _POLL_SECONDS = 0.5
@@ -74,7 +74,7 @@ def _make_room(incumbents: Sequence[str], names: Collection[str], live: Live) ->
     here; nothing for none."""
     facts = live.rendered_facts()
     loras, rank = int(facts.get("max_loras", 0)), int(facts["max_lora_rank"])
-    wanted = max((_rank(live, version) for version in incumbents), default=0)
+    wanted = min(max((_rank(live, version) for version in incumbents), default=0), LEGAL_RANKS[-1])
     if not incumbents or (wanted <= rank and len(names) < loras):
         live.places.slots.unlink(missing_ok=True)
         return

@@ -63,12 +63,12 @@ class Window:
         while True:
             check()
             now = self._replica.metrics()
-            counts = self._counts(now, self._start, self._version)
+            counts = self._count(now, self._start, self._version)
             self._judge_failures(counts, now)
             self._judge_times(now)
             if time.monotonic() >= end:
                 name = self._replica.name
-                ignored = self._set_aside(now)
+                ignored = self._count_others(now)
                 aside = f"; {ignored} failures were not the version's own" if ignored else ""
                 say(f"{name}: {counts.total} requests watched, {counts.failed} failed{aside}")
                 return
@@ -78,7 +78,7 @@ class Window:
         allowed = max(self._rollout.min_failures - 1, self._rollout.max_error_rate * ours.total)
         if ours.failed <= allowed:
             return
-        theirs = Counts(0, 0) if self._before is None else self._counts(now, self._start_before, self._before)
+        theirs = Counts(0, 0) if self._before is None else self._count(now, self._start_before, self._before)
         if theirs.total >= JUDGED_FROM:
             chance = fisher_greater(ours.failed, ours.total, theirs.failed, theirs.total)
             against = f"of {theirs.total} to {self._before} {theirs.failed}"
@@ -94,8 +94,8 @@ class Window:
             )
 
     def _judge_times(self, now: Samples) -> None:
-        ours = _median_seconds(now, self._start, self._version)
-        usual = self._usual_seconds(now)
+        ours = _estimate_median(now, self._start, self._version)
+        usual = self._estimate_usual(now)
         if ours and usual and ours > usual * self._rollout.max_latency_ratio:
             slower = f"{self._version} takes {ours / usual:.1f} times as long as the version before"
             raise GateError(
@@ -103,24 +103,24 @@ class Window:
                 hint="rollout.max_latency_ratio sets the bound",
             )
 
-    def _usual_seconds(self, now: Samples) -> float | None:
+    def _estimate_usual(self, now: Samples) -> float | None:
         """Of the version before: in the same window, else since the server started."""
         if self._before is None:
             return None
-        recent = _median_seconds(now, self._start_before, self._before)
-        return recent or _median_seconds(now, {}, self._before)
+        recent = _estimate_median(now, self._start_before, self._before)
+        return recent or _estimate_median(now, {}, self._before)
 
-    def _counts(self, now: Samples, start: Samples, version: str) -> Counts:
-        grown = _grown(now, start, "adapt_requests_total", version)
+    def _count(self, now: Samples, start: Samples, version: str) -> Counts:
+        grown = _subtract(now, start, "adapt_requests_total", version)
         statuses = {int(status): count for status, count in grown.items()}
         answered = sum(count for status, count in statuses.items() if status != 0 and not is_failure(status))
         failed = sum(count for status, count in statuses.items() if is_failure(status))
         if self._attributed:
-            failed = _grown(now, start, "adapt_faults_total", version).get("version", 0.0)
+            failed = _subtract(now, start, "adapt_faults_total", version).get("version", 0.0)
         return Counts(total=round(answered + failed), failed=round(failed))
 
-    def _set_aside(self, now: Samples) -> int:
-        causes = _grown(now, self._start, "adapt_faults_total", self._version)
+    def _count_others(self, now: Samples) -> int:
+        causes = _subtract(now, self._start, "adapt_faults_total", self._version)
         return round(sum(count for cause, count in causes.items() if cause != "version"))
 
 
@@ -138,17 +138,17 @@ def in_flight(replica: Replica, version: str) -> float:
     return replica.metrics().get(("adapt_in_flight", version, ""), 0.0)
 
 
-def _grown(now: Samples, start: Samples, name: str, version: str) -> dict[str, float]:
+def _subtract(now: Samples, start: Samples, name: str, version: str) -> dict[str, float]:
     """What a metric of a version gained since `start`, by its further label."""
     return {key[2]: count - start.get(key, 0.0) for key, count in now.items() if key[:2] == (name, version)}
 
 
-def _median_seconds(now: Samples, start: Samples, version: str) -> float | None:
+def _estimate_median(now: Samples, start: Samples, version: str) -> float | None:
     """Median time of an answer since `start`, read off the histogram; None for too few answers.
 
     A median, since one long answer moves a mean as far as its client likes.
     """
-    grown = _grown(now, start, "adapt_request_seconds_bucket", version)
+    grown = _subtract(now, start, "adapt_request_seconds_bucket", version)
     buckets = sorted((float(bound), count) for bound, count in grown.items())
     if not buckets or buckets[-1][1] < JUDGED_FROM:
         return None

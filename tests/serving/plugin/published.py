@@ -34,7 +34,8 @@ class Published:
 
     def store(self) -> Store:
         """As the server makes it."""
-        return Store(self.live.places.adapters, self.live.places.trust, Server.read(self.live.configuration, slots=self.live.places.slots))
+        places = self.live.places
+        return Store(places.adapters, places.trust, Server.read(places.configuration, slots=places.slots))
 
     def reason(self, name: str) -> str | None:
         """Why the server would not load a version."""

@@ -100,9 +100,12 @@ def journal(path: Path, **states: str | None) -> Path:
     return path
 
 
-def test_server_that_starts_answers_with_the_last_good_version_until_the_file_is_replaced(tmp_path: Path) -> None:
+def test_server_that_starts_answers_with_the_last_good_version_until_the_file_is_replaced(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "a.json"
-    path.write_text(json.dumps({"finance": {A: 0.9, B: 0.1}, "legal": {"legal@cccccccccccc": 1}, "new": {"new@cccccccccccc": 1}}))
+    others = {"legal": {"legal@cccccccccccc": 1}, "new": {"new@cccccccccccc": 1}}
+    path.write_text(json.dumps({"finance": {A: 0.9, B: 0.1}, **others}))
     started = Aliases(path, journal(tmp_path / "r.json", finance=A, new=None))
     assert started.shares() == {"finance": {A: 1.0}, "legal": {"legal@cccccccccccc": 1}}
     assert Aliases(path).shares()["finance"] == {A: 0.9, B: 0.1}, "a server that runs sees the canary"
@@ -113,13 +116,17 @@ def test_server_that_starts_answers_with_the_last_good_version_until_the_file_is
 
 
 @pytest.mark.parametrize("aliases", [None, "{", "[]"])
-def test_server_that_starts_without_a_usable_alias_file_goes_by_the_journal(tmp_path: Path, aliases: str | None) -> None:
+def test_server_that_starts_without_a_usable_alias_file_goes_by_the_journal(
+    tmp_path: Path,
+    aliases: str | None,
+) -> None:
     if aliases is not None:
         (tmp_path / "a.json").write_text(aliases)
-    assert Aliases(tmp_path / "a.json", journal(tmp_path / "r.json", finance=A)).shares() == {"finance": {A: 1.0}}
+    started = Aliases(tmp_path / "a.json", journal(tmp_path / "r.json", finance=A))
+    assert started.shares() == {"finance": {A: 1.0}}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"finance": {}}', '{"finance": {"good": "../x", "attempt": null}}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"finance": {}}', '{"finance": {"good": "../x"}}'])
 def test_unusable_journal_is_left_aside(tmp_path: Path, text: str) -> None:
     (tmp_path / "r.json").write_text(text)
     (tmp_path / "a.json").write_text(json.dumps({"finance": {A: 1}}))

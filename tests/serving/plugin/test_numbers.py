@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from adapt.serving.plugin.numbers import overflow_reason, server_formats, unproved_reason
+from adapt.serving.plugin.numbers import choose_formats, overflow_reason, unproved_reason
 from adapt.serving.plugin.tensors import read_tensors
 from tests.serving.adapters import Scene, adapter_config, base_folder, lora_tensors, write_safetensors
 from tests.serving.plugin.published import Published, publish
 
 NAME = "base_model.model.model.layers.1.self_attn.v_proj.lora_B.weight"
+
+SPOILED = f"{NAME} holds NaN or infinity, or a number format that is not served"
 
 
 def with_number(value: float, at: int = 5) -> dict[str, Any]:
@@ -29,12 +31,19 @@ def published(tmp_path: Path) -> Published:
 
 
 @pytest.mark.parametrize("value", [math.nan, -math.nan, math.inf, -math.inf])
-def test_version_with_one_number_that_is_none_is_not_loaded_although_it_is_signed(published: Published, value: float) -> None:
-    assert published.reason(published.rebuilt(tensors=with_number(value))) == f"{NAME} holds NaN or infinity, or a number format that is not served"
+def test_version_with_one_number_that_is_none_is_not_loaded_although_it_is_signed(
+    published: Published,
+    value: float,
+) -> None:
+    assert published.reason(published.rebuilt(tensors=with_number(value))) == SPOILED
 
 
 @pytest.mark.parametrize(("dtype", "served"), [("float16", False), ("bfloat16", True), ("float32", True)])
-def test_scaling_counts_against_the_range_of_the_servers_format(tmp_path: Path, dtype: str, served: bool) -> None:
+def test_scaling_counts_against_the_range_of_the_servers_format(
+    tmp_path: Path,
+    dtype: str,
+    served: bool,
+) -> None:
     """33,000 fits float16, and twice that, which is what alpha / r = 2 makes of it, does not."""
     scene = Scene(tmp_path)
     scene.add("finance", tensors=with_number(-33_000.0))
@@ -42,8 +51,8 @@ def test_scaling_counts_against_the_range_of_the_servers_format(tmp_path: Path, 
     if served:
         assert report.left_out == {}
         return
-    reason = f"{NAME} reaches 6.6e+04 with its scaling, and float16, which the server computes in, ends at 6.55e+04"
-    assert report.left_out == {"finance": reason}
+    ends = "float16, which the server computes in, ends at 6.55e+04"
+    assert report.left_out == {"finance": f"{NAME} reaches 6.6e+04 with its scaling, and {ends}"}
 
 
 def test_build_with_nan_is_left_out_and_keeps_no_room(tmp_path: Path) -> None:
@@ -51,7 +60,7 @@ def test_build_with_nan_is_left_out_and_keeps_no_room(tmp_path: Path) -> None:
     scene.add("finance", tensors=with_number(math.nan))
     report = scene.render(base_folder=base_folder(tmp_path / "base"))
     assert (report.served, report.max_loras) == ((), 0)
-    assert report.left_out == {"finance": f"{NAME} holds NaN or infinity, or a number format that is not served"}
+    assert report.left_out == {"finance": SPOILED}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +72,11 @@ def test_build_with_nan_is_left_out_and_keeps_no_room(tmp_path: Path) -> None:
         ({"finite": True, "largest": 2e38}, "bfloat16, which the server computes in, ends at 3.39e+38"),
     ],
 )
-def test_version_without_a_proof_of_finite_logits_is_not_loaded(published: Published, numbers: Any, expected: str) -> None:
+def test_version_without_a_proof_of_finite_logits_is_not_loaded(
+    published: Published,
+    numbers: Any,
+    expected: str,
+) -> None:
     reason = published.reason(published.rebuilt(numbers=numbers))
     assert reason is not None
     assert expected in reason
@@ -87,8 +100,13 @@ def test_activations_that_nearly_fill_float16_are_refused_there_alone() -> None:
         ("auto", "bfloat16", ("float16", "float32"), ("float16",)),
     ],
 )
-def test_format_is_the_one_that_vllm_chooses(dtype: str, base: str | None, supported: tuple[str, ...], expected: tuple[str, ...]) -> None:
-    assert server_formats(dtype, base, supported) == expected
+def test_format_is_the_one_that_vllm_chooses(
+    dtype: str,
+    base: str | None,
+    supported: tuple[str, ...],
+    expected: tuple[str, ...],
+) -> None:
+    assert choose_formats(dtype, base, supported) == expected
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
@@ -97,7 +115,8 @@ def test_largest_number_of_every_format_is_that_of_torch(tmp_path: Path, dtype: 
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    tensors = {f"t{size}": torch.randn(size, 3).to(getattr(torch, dtype)) * 100 for size in (0, 1, 7, 200_000)}
+    kind = getattr(torch, dtype)
+    tensors = {f"t{size}": torch.randn(size, 3).to(kind) * 100 for size in (0, 1, 7, 200_000)}
     for name, bad in (("nan", math.nan), ("inf", -math.inf)):
         tensors[name] = torch.zeros(400_000, dtype=getattr(torch, dtype))
         tensors[name][-1] = bad
@@ -113,7 +132,7 @@ def test_formats_that_are_not_read_are_refused(tmp_path: Path) -> None:
     write_safetensors(tmp_path / "a.safetensors", {NAME: ((4,), b"abcd")}, dtype="F8_E4M3")
     with (tmp_path / "a.safetensors").open("rb") as file:
         largest = read_tensors(file).largest
-    assert "a number format that is not served" in str(overflow_reason(largest, adapter_config(), ["bfloat16"]))
+    assert overflow_reason(largest, adapter_config(), ["bfloat16"]) == SPOILED
 
 
 @pytest.mark.parametrize(

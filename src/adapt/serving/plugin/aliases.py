@@ -28,8 +28,9 @@ class Aliases:
         """`rollouts` is read once, now: for a server that starts."""
         self._path = path
         self._stamp: tuple[int, ...] | None = None
-        self._settled = _read_good(rollouts) if rollouts is not None else {}
+        # Before the journal is read, so that a step between the two shows as another stamp.
         self._settled_for = _stamp(path)
+        self._settled = _read_good(rollouts) if rollouts is not None else {}
         self._shares = self._settle({})
 
     def shares(self) -> dict[str, dict[str, float]]:

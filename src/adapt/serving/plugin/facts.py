@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .numbers import server_formats, unproved_reason
+from .numbers import choose_formats, unproved_reason
 from .refusal import RefusedError
 
 _BLOCK = 1 << 20
@@ -59,7 +59,7 @@ class Server:
         if slots is not None and slots.is_file():
             rank = int(json.loads(slots.read_bytes())["max_lora_rank"])
             facts["max_lora_rank"] = max(facts["max_lora_rank"], rank)
-        formats = server_formats(facts.get("dtype", "auto"), facts.get("base_dtype"), supported)
+        formats = choose_formats(facts.get("dtype", "auto"), facts.get("base_dtype"), supported)
         return cls(folder, facts, reads_base, formats)
 
     @property

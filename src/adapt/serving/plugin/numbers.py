@@ -24,7 +24,7 @@ Entry = Mapping[str, Any]
 """One tensor's entry in a safetensors header."""
 
 
-def server_formats(dtype: str, base_dtype: str | None, supported: Sequence[str] = ()) -> tuple[str, ...]:
+def choose_formats(dtype: str, base_dtype: str | None, supported: Sequence[str] = ()) -> tuple[str, ...]:
     """Formats that a server with `server.dtype` may compute in, by vLLM's rule.
 
     `auto` is the base's own format, and for one in float32, or that does not say, what the device prefers.
@@ -37,13 +37,13 @@ def server_formats(dtype: str, base_dtype: str | None, supported: Sequence[str] 
     return tuple(supported[:1]) or ("bfloat16", "float16")
 
 
-def largest_numbers(file: BinaryIO, entries: Mapping[str, Entry], *, start: int) -> dict[str, float]:
+def find_largest(file: BinaryIO, entries: Mapping[str, Entry], *, start: int) -> dict[str, float]:
     """The largest absolute value of each tensor; NaN or infinity where it holds one, and for a format that
     is not read here.
 
     `start` is the offset of the data in the file, `entries` the header.
     """
-    return {name: _largest(file, entry, start) for name, entry in entries.items()}
+    return {name: _find_peak(file, entry, start) for name, entry in entries.items()}
 
 
 def overflow_reason(
@@ -59,7 +59,7 @@ def overflow_reason(
         most = max(value, folded)
         for each in formats:
             if most > LARGEST[each]:
-                return f"{name} reaches {most:.3g} with its scaling, and {_ends(each)}"
+                return f"{name} reaches {most:.3g} with its scaling, and {_describe_end(each)}"
     return None
 
 
@@ -73,15 +73,15 @@ def unproved_reason(numbers: Any, formats: Sequence[str]) -> str | None:
     for each in formats:
         if numbers["largest"] * HEADROOM > LARGEST[each]:
             reaches = f"its activations reached {numbers['largest']:.3g} when it was evaluated"
-            return f"{reaches}, which leaves too little room: {_ends(each)}; set server.dtype to bfloat16"
+            return f"{reaches}, too far: {_describe_end(each)}; set server.dtype to bfloat16"
     return None
 
 
-def _ends(number_format: str) -> str:
+def _describe_end(number_format: str) -> str:
     return f"{number_format}, which the server computes in, ends at {LARGEST[number_format]:.3g}"
 
 
-def _largest(file: BinaryIO, entry: Entry, start: int) -> float:
+def _find_peak(file: BinaryIO, entry: Entry, start: int) -> float:
     import numpy as np  # loaded where it is used: `adapt` renders a configuration without it
 
     stored = _STORED.get(str(entry["dtype"]))

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from .numbers import largest_numbers
+from .numbers import find_largest
 from .refusal import RefusedError
 
 LORA_TENSOR = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
@@ -51,7 +51,7 @@ def read_tensors(file: BinaryIO) -> Tensors:
     if not whole or max((end for _, end in places), default=0) != size - _LENGTH_BYTES - length:
         raise RefusedError("its weights are cut off")
     try:
-        largest = largest_numbers(file, entries, start=_LENGTH_BYTES + length)
+        largest = find_largest(file, entries, start=_LENGTH_BYTES + length)
     except (ValueError, TypeError, KeyError):
         raise RefusedError("its weights are not a safetensors file") from None
     return Tensors(shapes, largest)
