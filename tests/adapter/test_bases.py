@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
 
 from adapt.adapter.load import load_adapter
-from adapt.adapter.prompt import Example
 from adapt.base.load import load_model
 from adapt.errors import InputError
 from adapt.spec.lora import LoraSpec
+from tests.adapter.own import own_loss, own_model
 from tests.adapter.trainings import records, run, section
 from tests.tiny import tiny_base
 
@@ -28,24 +26,6 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for kind in TRAINED:
         tiny_base(root / kind, kind=kind)
     return root
-
-
-def own_model(folder: Path) -> Any:
-    """The model as transformers has it, with the attention that its authors wrote."""
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-
-
-def own_loss(model: Any, examples: list[Example]) -> float:
-    """Mean loss of an answer token, as transformers computes it from labels."""
-    total = tokens = 0.0
-    for example in examples:
-        ids, answer = torch.tensor([list(example.ids)]), example.length - example.prompt_length
-        labels = ids.clone()
-        labels[0, : example.prompt_length] = -100
-        with torch.no_grad():
-            total += float(model(input_ids=ids, labels=labels, use_cache=False).loss) * answer
-        tokens += answer
-    return total / tokens
 
 
 def added_up(model: Any, adapter: Path, *, scaling: float) -> Any:

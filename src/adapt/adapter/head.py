@@ -91,7 +91,7 @@ def find_head(model: PreTrainedModel) -> Head:
     if not difference < _TOLERANCE:
         raise InputError(
             f"{type(model).__name__} changes its logits in a way that is not known: ours differ by {difference:.3f} of their size",
-            hint="choose another base; docs/how-to/choose-a-base.md names what fits",
+            hint="choose another base; docs/how-to/use-your-own-base-model.md names what fits",
         )
     return head
 

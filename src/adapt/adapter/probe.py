@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from adapt.adapter.methods.attached import Attached
 
-HINT = "choose another base or method; docs/how-to/choose-a-base.md names what fits"
+HINT = "choose another base or method; docs/how-to/use-your-own-base-model.md names what fits"
 _BEGIN_AT_VALUES = ("qlora", "loftq", "eva", "pissa", "olora")
 """Methods of the shape of LoRA that begin at the values of weights or activations, which a model without weights does not have."""
 _PROBE = (range(5, 12), range(20, 31))
@@ -80,7 +80,7 @@ def check_model(attached: Attached, train: CommonTrain) -> None:
 
 def _probe(folder: Path, section: TrainSection) -> None:
     from adapt.adapter.methods.door import attach
-    from adapt.adapter.methods.lowrank import check_full_rank
+    from adapt.adapter.methods.lowrank import check_full_rank, check_start
     from adapt.adapter.optimisers import group_weights
     from adapt.adapter.packing import check_packing
 
@@ -89,7 +89,10 @@ def _probe(folder: Path, section: TrainSection) -> None:
     if method in _BEGIN_AT_VALUES:
         common = {name: getattr(section.train, name) for name in CommonTrain.model_fields}
         plain = section.model_copy(update={"train": LoraTrain.model_construct(**common, method="lora")})
-    attached = attach(_Weightless(folder), plain, device="meta", sequences=[])
+    base = _Weightless(folder)
+    if method in _BEGIN_AT_VALUES:
+        check_start(base.load(dtype="bfloat16", device="meta"), method, section.lora)
+    attached = attach(base, plain, device="meta", sequences=[])
     if method in ("pissa", "olora"):
         check_full_rank(attached.causal, section.lora)
     check_model(attached, section.train)
