@@ -37,7 +37,8 @@ class _Weightless(Base):
         from transformers import AutoModelForCausalLM
 
         config = load_config(self.folder)
-        if causal_class(config) is None:
+        kind: Any = causal_class(config)
+        if kind is None:
             raise InputError(f"{config.model_type} is no causal language model that transformers knows", hint=HINT)
         with torch.device("meta"):
             make: Any = AutoModelForCausalLM
@@ -45,7 +46,7 @@ class _Weightless(Base):
                 config,
                 dtype=getattr(torch, dtype),
                 attn_implementation=attention_for(config),
-                experts_implementation="batched_mm" if causal_class(config)._can_set_experts_implementation() else None,
+                experts_implementation="batched_mm" if kind._can_set_experts_implementation() else None,
             )
         found: PreTrainedModel = model.eval()
         return found

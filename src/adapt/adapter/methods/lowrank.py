@@ -57,8 +57,9 @@ def with_adapter(model: PreTrainedModel, config: PeftConfig, *, seed: int) -> Pe
             found = get_peft_model(model, config)
     except (ValueError, NotImplementedError, AttributeError, KeyError) as error:
         reason = " ".join(str(error).split())
+        kind: Any = config.peft_type
         raise InputError(
-            f"peft cannot put {config.peft_type.value} on {type(model).__name__}: {reason}",
+            f"peft cannot put {kind.value} on {type(model).__name__}: {reason}",
             hint="choose another method or base; docs/how-to/use-your-own-base-model.md names what fits",
         ) from None
     return cast(PeftModel, found)
