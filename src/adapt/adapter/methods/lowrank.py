@@ -55,7 +55,7 @@ def with_adapter(model: PreTrainedModel, config: PeftConfig, *, seed: int) -> Pe
     try:
         with quiet_peft():
             found = get_peft_model(model, config)
-    except (ValueError, NotImplementedError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, NotImplementedError, AttributeError, KeyError) as error:
         reason = " ".join(str(error).split())
         kind: Any = config.peft_type
         raise InputError(
