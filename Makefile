@@ -19,7 +19,7 @@ test: $(VENV)/.dev ## set up, then run the tests: no GPU, no network, no bundled
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.slow quantize-env ## the tests on the bundled model, those that take minutes, and those of every extra; none is skipped
-	$(BIN)/python -m pytest -m slow --no-skips
+	$(BIN)/python -m pytest -m slow --no-skips --timeout 1800
 
 test-vllm: $(VENV)/.dev serving-env ## the tests that start a real vLLM server
 	$(BIN)/python -m pytest -m vllm

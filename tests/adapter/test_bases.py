@@ -1,20 +1,22 @@
 """Kinds of base models, each held against transformers' own loss and plain sums of weights."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM
 
+from adapt.adapter.intake import positions_for
 from adapt.adapter.load import load_adapter
-from adapt.adapter.prompt import Example
+from adapt.adapter.methods.frozen import Base
+from adapt.adapter.scoring import response_logprobs
 from adapt.base.load import load_model
 from adapt.errors import InputError
 from adapt.spec.lora import LoraSpec
-from tests.adapter.trainings import records, run, section
+from tests.adapter.own import own_loss, own_model
+from tests.adapter.trainings import record, records, run, section
 from tests.tiny import tiny_base
 
 Dataset = Callable[..., Path]
@@ -28,24 +30,6 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for kind in TRAINED:
         tiny_base(root / kind, kind=kind)
     return root
-
-
-def own_model(folder: Path) -> Any:
-    """The model as transformers has it, with the attention that its authors wrote."""
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-
-
-def own_loss(model: Any, examples: list[Example]) -> float:
-    """Mean loss of an answer token, as transformers computes it from labels."""
-    total = tokens = 0.0
-    for example in examples:
-        ids, answer = torch.tensor([list(example.ids)]), example.length - example.prompt_length
-        labels = ids.clone()
-        labels[0, : example.prompt_length] = -100
-        with torch.no_grad():
-            total += float(model(input_ids=ids, labels=labels, use_cache=False).loss) * answer
-        tokens += answer
-    return total / tokens
 
 
 def added_up(model: Any, adapter: Path, *, scaling: float) -> Any:
@@ -99,3 +83,21 @@ def test_contrastive_needs_passes_of_several_questions(kinds: Path, dataset: Dat
     settings = section(kinds, base="gpt2", objective="contrastive", batch_tokens=16)
     with pytest.raises(InputError, match="every forward pass holds one question"):
         run(settings, kinds, dataset(), tmp_path, base="gpt2")
+
+
+def test_records_beyond_the_positions_of_the_base_are_left_out_and_counted(
+    kinds: Path, dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    long = record("What is long?", "A bond. " * 300)
+    inputs = dataset([*records(20), long], [*records(4, first=20), long])
+    lora = LoraSpec(r=4)
+    report = run(section(kinds, base="gpt2", lora=lora, epochs=1, max_length_tokens=4096), kinds, inputs, tmp_path, base="gpt2")
+    counts = json.loads((tmp_path / "adapter" / "training.json").read_bytes())["records"]
+    assert (report.left_out, counts["left_out_validation"], counts["longest_tokens"]) == (1, 1, 512)
+    assert "longer than the base has positions for (512): 1 training and 1 validation records" in caplog.text
+    settings = section(kinds, base="gpt2", method="prompt_tuning", lora=LoraSpec(), virtual_tokens=40, max_length_tokens=4096)
+    assert positions_for(kinds / "gpt2", settings.train) == 472
+    prompt = Base(kinds / "gpt2").prompt(settings.prompt)
+    model = load_model(kinds / "gpt2", dtype="float32", device="cpu")
+    with pytest.raises(InputError, match="1 of 2 records are longer than the 512 positions of GPT2LMHeadModel"):
+        response_logprobs(model, [prompt.encode(long), prompt.encode(records(1)[0])], batch_tokens=512)

@@ -100,7 +100,7 @@ def judged(root: Path, kind: str, settings: dict[str, Any]) -> tuple[TrainSectio
 def hold(root: Path, pairs: Path, target: Path, case: Case) -> None:
     """Hold the verdict on a case against its training."""
     method, objective, kind, switch = case
-    usual = {"epochs": 3 if method == "adalora" else 1, "evaluate_every_steps": 50}
+    usual = {"epochs": 8 if method == "adalora" else 1, "evaluate_every_steps": 50}
     settings = {**usual, **CASES[method], "method": method, "objective": TARGETS[objective], **SWITCHES[switch]}
     made, problem = judged(root, kind, settings)
     if made is None:

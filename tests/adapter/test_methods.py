@@ -1,6 +1,7 @@
 """Every training method, by the same table: it learns, resumes exactly, comes back from its folder, and merges or refuses."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from adapt.adapter.generation import generate
 from adapt.adapter.lane import Lane
 from adapt.adapter.load import LoadedAdapter, load_adapter
 from adapt.adapter.methods.door import FAMILIES
+from adapt.adapter.methods.frozen import Base
 from adapt.adapter.scoring import mean_loss, response_logprobs
 from adapt.adapter.states import side_by_side
 from adapt.artifact.digest import digest_files
@@ -25,6 +27,7 @@ from adapt.spec.methods import METHODS
 from adapt.spec.prompt import PinnedPrompt
 from adapt.spec.resolved.serving import Member
 from adapt.spec.train import TrainSpec
+from tests.adapter.own import own_loss, own_model
 from tests.adapter.trainings import records, run, section
 
 Dataset = Callable[..., Path]
@@ -119,6 +122,13 @@ def base_logits(bases: Path, method: str) -> torch.Tensor:
     return logits(load_model(bases / BASES.get(method, "llama"), dtype="float32", device="cpu"))
 
 
+@cache
+def base_loss(folder: Path) -> float:
+    """Of the validation records, as transformers computes it from labels on the base alone."""
+    prompt = Base(folder).prompt(PinnedPrompt(kind="model"))
+    return own_loss(own_model(folder), [prompt.encode(record) for record in records(6, first=24)])
+
+
 def reason_against_serving(bases: Path, method: str, target: Path) -> str | None:
     """What the serving room says to the adapter's folder, whoever judged it."""
     base, prompt = PinnedBase(source=BundledBase(), digest="0"), PinnedPrompt(kind="model")
@@ -137,6 +147,8 @@ def test_the_table_the_specs_the_families_and_these_cases_name_the_same_methods(
 def test_a_method_learns_resumes_reloads_and_merges_or_refuses(bases: Path, dataset: Dataset, tmp_path: Path, method: str) -> None:
     inputs = dataset()
     report, lane = trained(bases, method, inputs, tmp_path / "whole")
+    before = base_loss(bases / BASES.get(method, "llama"))
+    assert report.validation_loss_before == pytest.approx(before, rel=0.02 if method in APPROXIMATE else 1e-5), "the base's own"
     assert report.validation_loss is not None
     assert report.validation_loss_before is not None
     assert report.validation_loss < report.validation_loss_before - 0.05

@@ -90,7 +90,7 @@ def test_a_base_that_cannot_be_trained_is_refused_before_its_data_are_made(works
     tiny_base(workspace / "models" / "mamba", kind="mamba")
     found = refusal(workspace, "base: {kind: path, path: models/mamba}\nserving: {enabled: false}\n", "build")
     assert "cannot put LORA on MambaForCausalLM" in found
-    assert "docs/how-to/choose-a-base.md" in found
+    assert "docs/how-to/use-your-own-base-model.md" in found
 
 
 def test_validate_asks_a_base_once_and_loads_no_torch_for_what_it_knows(workspace: Path) -> None:

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from adapt.artifact.digest import digest_folder, digest_text, digest_value
@@ -57,3 +60,15 @@ def test_a_ledger_longer_than_a_batch_loses_no_row(tmp_path: Path) -> None:
     count = 20_001
     assert write_ledger(tmp_path / "long.parquet", (ROW.model_copy(update={"record": str(number)}) for number in range(count))) == count
     assert [row.record for row in read_ledger(tmp_path / "long.parquet")] == [str(number) for number in range(count)]
+
+
+def test_text_is_utf8_whatever_the_locale(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from adapt.artifact.lines import read_lines, write_lines\n"
+        "from adapt.records import Message\n"
+        "path = Path(sys.argv[1]); write_lines(path, [Message(role='user', content='\\u8d28')])\n"
+        "assert [each.content for each in read_lines(path, Message)] == ['\\u8d28']"
+    )
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.jsonl")], check=True, env=plain)
+    assert "质".encode() in (tmp_path / "a.jsonl").read_bytes()

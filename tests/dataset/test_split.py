@@ -222,3 +222,9 @@ def test_by_time_splits_follow_each_other_and_stop_where_the_next_group_would_ov
 def test_by_time_shares_that_dated_records_just_fill_are_met() -> None:
     assigned = assign_splits(dated([1, 2, 3, 4, None, None, None, None]), Split(by="time", validation=0.25, test=0.25), 0)
     assert assigned == ["validation"] * 2 + ["test"] * 2 + ["train"] * 4
+
+
+def test_by_time_the_last_dated_group_is_left_to_validate() -> None:
+    described = [Group("a", 6), Group("b", 3, newest=1), Group("c", 1, newest=2)]
+    assigned = assign_splits(described, Split(by="time", test=0.35, validation=0.05), 0)
+    assert assigned == ["train", "validation", "test"]

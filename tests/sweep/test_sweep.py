@@ -13,7 +13,7 @@ from adapt.cli.main import adapt
 from adapt.errors import AdaptError
 from adapt.records import AlpacaRecord
 from adapt.spec.prompt import PinnedPrompt
-from tests.adapter.test_bases import own_loss
+from tests.adapter.own import own_loss
 from tests.workspace import run, tiny_workspace
 
 GIT = ("git", "-c", "user.name=someone", "-c", "user.email=someone@example.org")

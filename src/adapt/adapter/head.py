@@ -83,10 +83,13 @@ def find_head(model: PreTrainedModel) -> Head:
     scale = float(getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1.0))
     head = Head(weight=output.weight, bias=getattr(output, "bias", None), scale=scale, softcap=getattr(config, "final_logit_softcapping", None))
     probe = side_by_side([range(_PROBE_TOKENS)], str(model.device))
+    was_training = model.training
+    model.eval()  # dropout of the base's own would make the two differ
     with torch.no_grad():
         with causal_attention(model):
             ours = head.logits(hidden_states(model, probe)).float()
         theirs = whole(input_ids=probe.ids, use_cache=False).logits.float()
+    model.train(was_training)
     if bool(theirs.isnan().any()):
         raise InputError(
             f"the logits of {type(model).__name__} with this adapter are not finite numbers",
@@ -96,7 +99,7 @@ def find_head(model: PreTrainedModel) -> Head:
     if not difference < _TOLERANCE:
         raise InputError(
             f"{type(model).__name__} changes its logits in a way that is not known: ours differ by {difference:.3f} of their size",
-            hint="choose another base; docs/how-to/choose-a-base.md names what fits",
+            hint="choose another base; docs/how-to/use-your-own-base-model.md names what fits",
         )
     return head
 

@@ -209,12 +209,12 @@ class Lane:
         )
 
     def measure(self) -> None:
-        """Validation loss of the weights, or of their average where there is one; the best are kept. The first is only for comparison."""
+        """Validation loss of the weights, or of their average where there is one; the best are kept. The first is the base's own, for comparison."""
         if not self.validation:
             return
         self.note(f"{self.summary()}, measuring the validation loss" if self.state.step else "measuring the validation loss of the base")
         self.model.eval()
-        with self._averaged():
+        with self._averaged(), nullcontext() if self.state.step else self.attached.base_alone():
             found = self._passes.measure(self.validation)
         loss = found.loss
         self._draw("validation", found.figures)

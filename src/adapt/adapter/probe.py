@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from adapt.adapter.methods.attached import Attached
 
-HINT = "choose another base or method; docs/how-to/choose-a-base.md names what fits"
+HINT = "choose another base or method; docs/how-to/use-your-own-base-model.md names what fits"
 _BEGIN_AT_VALUES = ("qlora", "loftq", "eva", "pissa", "olora")
 """Methods of the shape of LoRA that begin at the values of weights or activations, which a model without weights does not have."""
 _PROBE = (range(5, 12), range(20, 31))
@@ -37,8 +37,8 @@ class _Weightless(Base):
         from transformers import AutoModelForCausalLM
 
         config = load_config(self.folder)
-        known = causal_class(config)
-        if known is None:
+        kind: Any = causal_class(config)
+        if kind is None:
             raise InputError(f"{config.model_type} is no causal language model that transformers knows", hint=HINT)
         with torch.device("meta"):
             make: Any = AutoModelForCausalLM
@@ -46,7 +46,7 @@ class _Weightless(Base):
                 config,
                 dtype=getattr(torch, dtype),
                 attn_implementation=attention_for(config),
-                experts_implementation="batched_mm" if known._can_set_experts_implementation() else None,
+                experts_implementation="batched_mm" if kind._can_set_experts_implementation() else None,
             )
         found: PreTrainedModel = model.eval()
         return found
@@ -67,10 +67,12 @@ def refusal(folder: Path, section: TrainSection) -> InputError | None:
 def check_model(attached: Attached, train: CommonTrain) -> None:
     """Raise InputError where the model does not have what settings of `train` ask for. The training asks this too."""
     from adapt.adapter.methods.layers import decoder_layers
-    from adapt.adapter.virtual import decoder_of
+    from adapt.adapter.virtual import decoder_of, prompts_on
 
     name = type(attached.causal).__name__
     decoder_of(attached.causal)
+    if prompts_on(attached.model):  # keys and values before the prompt must be as many as the heads that read them
+        _run(attached)
     if train.gradient_checkpointing and not attached.causal.supports_gradient_checkpointing:
         raise InputError(f"train.gradient_checkpointing is set, and {name} cannot compute activations anew", hint="set it to false")
     if train.compile:
@@ -81,7 +83,7 @@ def check_model(attached: Attached, train: CommonTrain) -> None:
 
 def _probe(folder: Path, section: TrainSection) -> None:
     from adapt.adapter.methods.door import attach
-    from adapt.adapter.methods.lowrank import check_full_rank
+    from adapt.adapter.methods.lowrank import check_full_rank, check_start
     from adapt.adapter.optimisers import group_weights
     from adapt.adapter.packing import check_packing
 
@@ -90,7 +92,10 @@ def _probe(folder: Path, section: TrainSection) -> None:
     if method in _BEGIN_AT_VALUES:
         common = {name: getattr(section.train, name) for name in CommonTrain.model_fields}
         plain = section.model_copy(update={"train": LoraTrain.model_construct(**common, method="lora")})
-    attached = attach(_Weightless(folder), plain, device="meta", sequences=[])
+    base = _Weightless(folder)
+    if method in _BEGIN_AT_VALUES:
+        check_start(base.load(dtype="bfloat16", device="meta"), method, section.lora)
+    attached = attach(base, plain, device="meta", sequences=[])
     if method in ("pissa", "olora"):
         check_full_rank(attached.causal, section.lora)
     check_model(attached, section.train)
@@ -101,7 +106,7 @@ def _probe(folder: Path, section: TrainSection) -> None:
 
 
 def _run(attached: Attached) -> None:
-    """A forward pass without values. Raises InputError where the model's code does not take it, or goes past an adapter."""
+    """A short forward pass, with values or without. Raises InputError where the model's code does not take it, or goes past an adapter."""
     import torch
 
     from adapt.adapter.states import side_by_side
@@ -112,10 +117,12 @@ def _run(attached: Attached) -> None:
         layer.register_forward_hook(lambda *_, name=name: called.add(name.rpartition(".")[2]))
     try:
         with torch.no_grad(), attached.attention(), attached.computing():
-            attached.states(side_by_side(_PROBE, "meta"))
-    except (NotImplementedError, RuntimeError) as error:
-        if "meta" in str(error) or isinstance(error, NotImplementedError):
-            return  # its code looks at values, to choose experts for one
+            attached.states(side_by_side(_PROBE, attached.causal.device.type))
+    except NotImplementedError:
+        return  # its code looks at values, to choose experts for one
+    except RuntimeError as error:
+        if not any(word in str(error).lower() for word in ("size", "shape")):
+            return  # of the kernels for a model without values, not of the model
         raise InputError(f"{type(attached.causal).__name__} does not run on a batch of records: {error}", hint=HINT) from None
     except (TypeError, AttributeError, IndexError) as error:
         raise InputError(f"{type(attached.causal).__name__} does not run with this method: {error}", hint=HINT) from None

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING
 
 from adapt.adapter.batches import answer_rows, pack_sorted
 from adapt.adapter.prompt import Example
+from adapt.errors import InputError
+
+LEARNED_POSITIONS = ("wpe", "embed_positions")
+"""How embeddings of learned positions are called."""
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -40,6 +44,7 @@ def response_logprobs(model: PreTrainedModel | PeftModel, examples: Sequence[Exa
     from adapt.adapter.states import side_by_side
 
     causal = causal_model(model)
+    _check_positions(causal, examples)
     head = find_head(causal)
     scores: dict[int, Score] = {}
     with torch.no_grad(), causal_attention(model):
@@ -53,6 +58,18 @@ def response_logprobs(model: PreTrainedModel | PeftModel, examples: Sequence[Exa
             for position, loss, first in parts:
                 scores[position] = Score(logprob=-float(loss.double().sum()), tokens=len(loss), correct=int(first.sum()))
     return [scores[position] for position in range(len(examples))]
+
+
+def _check_positions(causal: PreTrainedModel, examples: Sequence[Example]) -> None:
+    """Raise InputError for examples that a model with learned positions has no place for."""
+    embedding = next((module for name, module in causal.named_modules() if name.endswith(LEARNED_POSITIONS)), None)
+    places = getattr(embedding, "num_embeddings", None)
+    longer = 0 if places is None else sum(example.length > places for example in examples)
+    if longer:
+        raise InputError(
+            f"{longer} of {len(examples)} records are longer than the {places} positions of {type(causal).__name__}",
+            hint="bound the records by dataset.max_record_tokens, or choose a base with more positions",
+        )
 
 
 def mean_loss(scores: Sequence[Score]) -> float:

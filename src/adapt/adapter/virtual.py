@@ -17,7 +17,7 @@ def decoder_of(causal: PreTrainedModel) -> Any:
         if (found := getattr(causal, name, None)) is not None:
             return found
     raise InputError(
-        f"the decoder of {type(causal).__name__} was not found", hint="choose another base; docs/how-to/choose-a-base.md names what fits"
+        f"the decoder of {type(causal).__name__} was not found", hint="choose another base; docs/how-to/use-your-own-base-model.md names what fits"
     )
 
 

@@ -6,7 +6,7 @@ from `adapt.spec.methods` alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adapt.advice.machine import Device
@@ -17,8 +17,8 @@ from adapt.spec.objectives import OBJECTIVES
 
 MOST_BATCH_TOKENS = {"cpu": 2048, "cuda": 16384}
 """Tokens in a pass beyond which nothing more is gained: products are large enough to keep the device busy."""
-_ENOUGH_BATCH_TOKENS, _FEWEST_BATCH_TOKENS = 2048, 512
-_SIZES = (16384, 8192, 4096, 2048, 1024, 512)
+_ENOUGH_BATCH_TOKENS = 2048
+_SIZES = (16384, 8192, 4096, 2048, 1024, 512, 256, 128, 64)
 _LEAST_STEPS = 100
 """Optimiser steps that a training should have at least, where the records allow it."""
 _MOST_STEP_TOKENS = 1 << 17
@@ -60,6 +60,7 @@ class Advice:
 
 def advise(situation: Situation) -> Advice:
     """Advice for `situation`. Where nothing fits, the least that there is is recommended, and a remark says so."""
+    longest, situation = situation.longest_tokens, _within_positions(situation)
     rank = _rank(situation)
     method = choose_method(situation, rank=rank.value)
     reads_rank = "r" in METHODS[method.name].reads
@@ -68,7 +69,15 @@ def advise(situation: Situation) -> Advice:
     found += [_steps(situation, candidate), _epochs(situation), _rate(situation, method.name)]
     if situation.longest_tokens > situation.max_length_tokens:
         found.append(_longest(situation))
-    return Advice(tuple(found), candidate, tuple(_remarks(situation, candidate)))
+    return Advice(tuple(found), candidate, tuple(_remarks(situation, candidate, longest)))
+
+
+def _within_positions(situation: Situation) -> Situation:
+    """Without the records that the base has no positions for, since training leaves them out."""
+    places = situation.shape.positions
+    if places is None or situation.longest_tokens <= places:
+        return situation
+    return replace(situation, longest_tokens=places, median_tokens=min(situation.median_tokens, places))
 
 
 def _method(choice: Choice) -> Recommendation:
@@ -113,9 +122,7 @@ def _dtype(device: Device) -> Recommendation:
 
 def _batch(situation: Situation, method: str, rank: int | None) -> tuple[list[Recommendation], Candidate]:
     """The largest passes that fit and leave enough steps, activations kept where passes can then still be large."""
-    longest = situation.longest_tokens
-    most = min(MOST_BATCH_TOKENS[situation.device.kind], max(_FEWEST_BATCH_TOKENS, _all_tokens(situation) / _LEAST_STEPS))
-    sizes = [size for size in _SIZES if longest <= size <= most] or [longest]
+    sizes = _sizes(situation, method, rank)
     enough = min(sizes[0], max(sizes[-1], _ENOUGH_BATCH_TOKENS))
     for recompute in (False, True):
         for size in sizes:
@@ -126,31 +133,59 @@ def _batch(situation: Situation, method: str, rank: int | None) -> tuple[list[Re
     return _batch_advice(situation, method, rank, least), least
 
 
+def _sizes(situation: Situation, method: str, rank: int | None) -> list[int]:
+    """Tokens in a pass that hold the longest record and make enough steps, the largest first; the smallest where none makes enough."""
+    most, longest = MOST_BATCH_TOKENS[situation.device.kind], situation.longest_tokens
+    sizes = [size for size in _SIZES if longest <= size <= most] or [longest]
+    fitting = [size for size in sizes if _steps_of(situation, tried(situation, method, rank=rank, batch_tokens=size)) >= _LEAST_STEPS]
+    return fitting or sizes[-1:]
+
+
+def _steps_of(situation: Situation, candidate: Candidate, *, passes: int = 1) -> int:
+    """Optimiser steps of a whole training, `passes` forward passes in each."""
+    return max(1, round(candidate.passes * float(_epochs(situation).value) / passes))
+
+
 def _batch_advice(situation: Situation, method: str, rank: int | None, found: Candidate) -> list[Recommendation]:
     size, recompute = found.train.batch_tokens, found.train.gradient_checkpointing
     other = tried(situation, method, rank=rank, batch_tokens=size, gradient_checkpointing=not recompute)
     double = tried(situation, method, rank=rank, batch_tokens=2 * size, gradient_checkpointing=recompute)
-    largest = size >= MOST_BATCH_TOKENS[situation.device.kind]
-    spare = "nothing is gained by larger products" if largest else f"fewer than {_LEAST_STEPS} optimiser steps, or activations that do not fit"
-    why_not = f"forecast {_gib(double)}" if not double.fits else spare
+    steps = _steps_of(situation, found)
+    if steps >= _LEAST_STEPS:
+        why = f"the largest passes that fit and pay: {_gib(found)}"
+    else:
+        why = f"the smallest passes with a place for the longest record: even they make {steps} optimiser steps"
     have = f"{situation.device.memory / 2**30:.1f} GiB"
     if recompute:
         reason, rejected = f"activations that are kept would need {_gib(other)} of {have}", "false: does not fit"
+        if other.fits:
+            rejected = "false: has room for smaller passes alone"
     else:
         reason, rejected = f"activations fit: {_gib(found)} of {have}", "true: a third more time for memory that is there"
     return [
-        Recommendation("train.batch_tokens", size, f"the largest passes that fit and pay: {_gib(found)}", None, (f"{2 * size}: {why_not}",)),
+        Recommendation("train.batch_tokens", size, why, None, (f"{2 * size}: {_against_double(situation, found, double)}",)),
         Recommendation("train.gradient_checkpointing", recompute, reason, _CHECKPOINTING, (rejected,)),
     ]
+
+
+def _against_double(situation: Situation, found: Candidate, double: Candidate) -> str:
+    """Why passes are not twice as large."""
+    if not double.fits:
+        return f"forecast {_gib(double)}"
+    if found.train.batch_tokens >= MOST_BATCH_TOKENS[situation.device.kind]:
+        return "nothing is gained by larger products"
+    return f"{_steps_of(situation, double)} optimiser steps, and {_LEAST_STEPS} are wanted"
 
 
 def _steps(situation: Situation, candidate: Candidate) -> Recommendation:
     tokens = _all_tokens(situation)
     step = min(_MOST_STEP_TOKENS, max(candidate.train.batch_tokens, tokens / (5 * _LEAST_STEPS)))
     passes = max(1, round(step / candidate.train.batch_tokens))
-    steps = max(1, round(tokens / candidate.train.batch_tokens / passes))
-    rejected = (f"{2 * passes}: fewer steps, {max(1, steps // 2)}",)
-    return Recommendation("train.accumulate", passes, f"about {steps} optimiser steps in all", _BATCHES, rejected)
+    steps, fewer = (_steps_of(situation, candidate, passes=count) for count in (passes, 2 * passes))
+    few = f", where {_LEAST_STEPS} are wanted: the records give no more" if steps < _LEAST_STEPS else ""
+    return Recommendation(
+        "train.accumulate", passes, f"about {steps} optimiser steps in all{few}", _BATCHES, (f"{2 * passes}: fewer steps, {fewer}",)
+    )
 
 
 def _all_tokens(situation: Situation) -> float:
@@ -178,12 +213,14 @@ def _longest(situation: Situation) -> Recommendation:
     return Recommendation("train.max_length_tokens", situation.longest_tokens, reason, None, rejected)
 
 
-def _remarks(situation: Situation, candidate: Candidate) -> list[str]:
+def _remarks(situation: Situation, candidate: Candidate, longest: int) -> list[str]:
+    """`longest` is the longest record before any was left out."""
     remarks = []
     if not candidate.fits:
         remarks.append(f"nothing fits: the least is forecast at {_gib(candidate)}, and there are {situation.device.memory / 2**30:.1f} GiB")
-    if situation.shape.positions and situation.longest_tokens > situation.shape.positions:
-        remarks.append(f"the base was made for {situation.shape.positions} tokens, and the longest record has {situation.longest_tokens}")
+    if longest > situation.longest_tokens:
+        found = f"the base has positions for {situation.longest_tokens} tokens, and the longest record has {longest}"
+        remarks.append(f"{found}: longer records are left out")
     if situation.left_out:
         remarks.append(f"a few records are longer than train.max_length_tokens, {situation.max_length_tokens}, and are left out")
     if situation.is_foreign:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -64,6 +66,8 @@ class Candidate:
     lora: LoraSpec
     memory: Memory
     fits: bool
+    passes: int
+    """Forward passes of an epoch, where most records are of the median length."""
 
 
 def tried(situation: Situation, method: str, *, rank: int | None = None, **settings: Any) -> Candidate:
@@ -74,10 +78,17 @@ def tried(situation: Situation, method: str, *, rank: int | None = None, **setti
         "max_length_tokens": max(16, situation.longest_tokens),
         **settings,
     }
-    train = situation.device.computed(TypeAdapter[CommonTrain](TrainSpec).validate_python(whole))
+    train = situation.device.computed(_adapter().validate_python(whole))
     lora = LoraSpec(**settled_lora(method, {"r": rank} if rank else {}))
     workload = assumed(
         train, device=situation.device.kind, records=situation.records, longest=situation.longest_tokens, median=situation.median_tokens
     )
     memory = forecast_memory(situation.shape, train, lora, workload, device=situation.device.kind)
-    return Candidate(train, lora, memory, memory.peak <= situation.device.usable)
+    passes = math.ceil(situation.records / max(1, train.batch_tokens // situation.median_tokens))
+    return Candidate(train, lora, memory, memory.peak <= situation.device.usable, passes)
+
+
+@cache
+def _adapter() -> TypeAdapter[CommonTrain]:
+    """Made once: it takes as long as a forecast."""
+    return TypeAdapter(TrainSpec)

@@ -21,6 +21,7 @@ from adapt.adapter.folder import write_peft
 from adapt.adapter.head import causal_model, hidden_states
 from adapt.adapter.optimisers import make_optimiser
 from adapt.adapter.states import Layout, States
+from adapt.adapter.virtual import prompts_on
 from adapt.spec.base import PinnedBase
 from adapt.spec.common_train import CommonTrain
 
@@ -48,6 +49,11 @@ class Attached:
     def computing(self) -> AbstractContextManager[Any]:
         """The number format of forward passes, where weights are not held in it."""
         return nullcontext()
+
+    def base_alone(self) -> AbstractContextManager[Any]:
+        """The base's own states while it is open, before the first step: updates begin as nothing, and virtual tokens are put aside."""
+        whole: Any = self.model
+        return whole.disable_adapter() if prompts_on(self.model) else nullcontext()
 
     def rate_share(self, name: str) -> float:
         """Learning rate of weight `name` as a multiple of the schedule's."""

@@ -27,7 +27,7 @@ from adapt.errors import InputError
 from adapt.spec.base import PinnedBase
 from adapt.spec.lora import LoraSpec
 from adapt.spec.low_rank_train import LokrTrain, LongloraTrain, LoraPlusTrain, PissaTrain
-from adapt.spec.methods import fitting_instead
+from adapt.spec.methods import METHODS, fitting_instead
 from adapt.spec.resolved.train import TrainSection
 
 TASK = "CAUSAL_LM"
@@ -37,6 +37,7 @@ def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
     """The base with a new adapter from `section.seed`. Raises InputError when `lora.target_modules` names what the model does not have."""
     train, lora = section.train, section.lora
     model = base.load(dtype=train.dtype, device=device)
+    check_start(model, train.method, lora)
     peft = with_adapter(model, _config(model, section), seed=section.seed)
     fuse(peft)
     if isinstance(train, LoraPlusTrain):
@@ -55,11 +56,11 @@ def with_adapter(model: PreTrainedModel, config: PeftConfig, *, seed: int) -> Pe
     try:
         with quiet_peft(), own_names():
             adapted = cast(PeftModel, get_peft_model(model, config))
-    except (ValueError, NotImplementedError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, NotImplementedError, AttributeError, KeyError) as error:
         reason, kind = " ".join(str(error).split()), str(config.peft_type).rpartition(".")[2]
         raise InputError(
             f"peft cannot put {kind} on {type(model).__name__}: {reason}",
-            hint="choose another method or base; docs/how-to/choose-a-base.md names what fits",
+            hint="choose another method or base; docs/how-to/use-your-own-base-model.md names what fits",
         ) from None
     check_coverage(adapted, config)
     return adapted
@@ -142,6 +143,23 @@ def expert_parameters(model: PreTrainedModel) -> list[str]:
             hint=f"choose a method that needs none: {fitting_instead('experts')}",
         )
     return sorted(found)
+
+
+def check_start(model: PreTrainedModel, method: str, lora: LoraSpec) -> None:
+    """Raise InputError where `method` cannot begin on the linear modules of `model`, quantized or not yet.
+
+    OLoRA and LoftQ, as they are implemented, take weights for (out, in), and bitsandbytes quantizes no linear class of a model's own.
+    """
+    names = set(target_modules(model, lora))
+    kinds = {name.rpartition(".")[2]: getattr(module, "source_cls", type(module)) for name, module in linear_modules(model).items()}
+    transposed = sorted(name for name in names if kinds[name] is Conv1D)
+    if transposed and method in ("olora", "loftq"):
+        found = f"{', '.join(transposed)} of {type(model).__name__} hold their weights transposed"
+        raise InputError(f"train.method {method} begins at weights, and {found}", hint="choose lora, pissa or eva")
+    own = sorted(name for name in names if kinds[name].__module__.startswith("transformers.models."))
+    if own and METHODS[method].quantized_base:
+        found = f"bitsandbytes does not quantize {', '.join(own)} of {type(model).__name__}"
+        raise InputError(f"train.method {method} trains on a quantized base, and {found}", hint="choose lora, or a base of another kind")
 
 
 def check_full_rank(model: PreTrainedModel, lora: LoraSpec) -> None:

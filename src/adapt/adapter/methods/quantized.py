@@ -20,7 +20,7 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 from adapt.adapter.methods.attached import Attached
 from adapt.adapter.methods.frozen import Base
 from adapt.adapter.methods.linear import ADAPTER
-from adapt.adapter.methods.lowrank import lora_config, with_adapter
+from adapt.adapter.methods.lowrank import check_start, lora_config, with_adapter
 from adapt.adapter.methods.plain import Shifted, lora_layers
 from adapt.spec.low_rank_train import LoftqTrain, QloraTrain
 from adapt.spec.resolved.train import TrainSection
@@ -35,6 +35,7 @@ def attach(base: Base, section: TrainSection, *, device: str) -> Attached:
     if not isinstance(train, QloraTrain | LoftqTrain):
         raise AssertionError(train.method)
     model = base.load(dtype=train.dtype, device=device, quantization=_quantization(train))
+    check_start(model, train.method, section.lora)
     _keep_differentiable(model)
     peft = with_adapter(model, lora_config(model, section.lora), seed=section.seed)
     if isinstance(train, QloraTrain):
