@@ -84,7 +84,7 @@ def find_head(model: PreTrainedModel) -> Head:
     head = Head(weight=output.weight, bias=getattr(output, "bias", None), scale=scale, softcap=getattr(config, "final_logit_softcapping", None))
     probe = side_by_side([range(_PROBE_TOKENS)], str(model.device))
     was_training = model.training
-    model.eval()  # dropout of the base's own would make the two differ
+    model.train(False)  # dropout of the base's own would make the two differ
     with torch.no_grad():
         with causal_attention(model):
             ours = head.logits(hidden_states(model, probe)).float()
