@@ -47,7 +47,7 @@ def test_everything_is_on_the_disk_before_the_output_has_its_name(tmp_path: Path
         assert [event for event in events[:named] if event == "old name"] == before
         assert str(tmp_path) in events[named:], "the name itself"
     assert verify(out).files.keys() == {"a", "deep/b", "deep/er/c", "zz"}
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock", "out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock", "out", "out.provenance.json"]
 
 
 def test_an_error_while_the_output_is_put_in_place_leaves_no_staging_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

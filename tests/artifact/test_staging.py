@@ -185,7 +185,7 @@ def test_every_error_of_a_manifest_says_what_to_do(tmp_path: Path) -> None:
     (out / "sub" / "file.txt").unlink()
     with pytest.raises(InputError) as caught:
         verify(out)
-    assert str(caught.value) == f"{out} differs from its manifest: sub/file.txt\nhint: delete the folder and build it again"
+    assert str(caught.value) == f"{out} differs from its manifest: sub/file.txt\nhint: build it with `adapt build`"
     (out / "manifest.json").write_text("{")
     with pytest.raises(InputError, match=r"manifest\.json cannot be read: ") as caught:
         read_manifest(out)

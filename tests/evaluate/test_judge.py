@@ -75,6 +75,7 @@ def test_logits_that_are_not_finite_pass_no_gate_whatever_it_asks_for(
 ) -> None:
     with staged(tmp_path / "evaluation" / "finance", section=PLAIN, inputs={"adapter": trained}) as folder:
         write_metrics(folder, BETTER)
+        write_subject(folder, adapter=digest_folder(trained))
         write_numbers(folder, Numbers(finite=False, largest=3.0))
     text = judged(section, tmp_path / "evaluation" / "finance", tmp_path / "out")
     assert text.startswith("finance: the adapter's logits are not all finite: it may not be exported")
@@ -84,6 +85,7 @@ def test_logits_that_are_not_finite_pass_no_gate_whatever_it_asks_for(
 def test_verdict_passes_on_how_far_the_numbers_reach(tmp_path: Path, trained: Path) -> None:
     with staged(tmp_path / "evaluation" / "finance", section=PLAIN, inputs={"adapter": trained}) as folder:
         write_metrics(folder, BETTER)
+        write_subject(folder, adapter=digest_folder(trained))
         write_numbers(folder, Numbers(finite=True, largest=41.5))
     judge(gates(), inputs=tmp_path / "evaluation" / "finance", out=tmp_path / "out", progress=QuietProgress())
     passed = json.loads((tmp_path / "out/passed.json").read_text())
