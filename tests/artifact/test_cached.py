@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from adapt.artifact.cached import COMPLETE, fill_once
-from adapt.artifact.progress import QuietProgress
+from adapt.artifact.progress import QuietProgress, Task
 from adapt.errors import WorkspaceError
 
 
@@ -92,9 +92,10 @@ def test_the_work_is_shown_by_its_label_only_when_it_is_done(tmp_path: Path) -> 
 
     class Shown(QuietProgress):
         @contextmanager
-        def task(self, label: str, total: int | None = None) -> Iterator[None]:  # type: ignore[override]
+        def task(self, label: str, total: int | None = None) -> Iterator[Task]:
             shown.append(label)
-            yield
+            with super().task(label, total) as task:
+                yield task
 
     for _ in range(2):
         fill_once(tmp_path / "base", Filler(), label="converting", progress=Shown())
@@ -104,7 +105,7 @@ def test_the_work_is_shown_by_its_label_only_when_it_is_done(tmp_path: Path) -> 
 def test_two_processes_fill_one_folder_once(tmp_path: Path) -> None:
     program = (
         "import sys, time\nfrom pathlib import Path\nfrom adapt.artifact.cached import fill_once\n"
-        "from adapt.artifact.progress import QuietProgress\n"
+        "from adapt.artifact.progress import QuietProgress, Task\n"
         "def fill(folder):\n    time.sleep(0.5)\n    (folder / 'a').write_text('a')\n    print('filled')\n"
         "fill_once(Path(sys.argv[1]), fill, label='x', progress=QuietProgress())\n"
     )

@@ -175,6 +175,8 @@ CHANGES: list[tuple[str, Any]] = [
     ("rollout.min_agreement", 0.1),
     ("rollout.watch_seconds", 3),
     ("rollout.max_error_rate", 0.1),
+    ("rollout.min_failures", 5),
+    ("rollout.significance", 0.05),
     ("rollout.max_latency_ratio", 9),
     ("rollout.drain_seconds", 3),
     ("rollout.keep_versions", 3),
