@@ -252,8 +252,12 @@ class Lane:
         return self.seed * 1_000_003 + self.state.step
 
     def _before(self) -> AbstractContextManager[Any]:
-        """What the first measurement is of: the base. Objectives with a reference are held against their start, as is what goes on from a step."""
-        own_start = OBJECTIVES[self.settings.objective.kind].referenced or self.settings.start_from is not None
+        """What the first measurement is of: the base.
+
+        Objectives with a reference are held against their start, as is what goes on from a step.
+        """
+        referenced = OBJECTIVES[self.settings.objective.kind].referenced
+        own_start = referenced or self.settings.start_from is not None
         return nullcontext() if own_start else self.attached.base_alone()
 
     def _averaged(self) -> AbstractContextManager[None]:
