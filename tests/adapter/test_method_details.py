@@ -45,7 +45,7 @@ def _attached(bases: Path, method: str, *, base: str = "llama", **settings: Any)
         ("ia3", {"scaled_modules": ["k"], "scaled_input_modules": ["down_proj"]}, "train.scaled_modules: 'k' names no linear module"),
         ("pissa", {"lora": LoraSpec(r=65)}, "lora.r is 65, and the smallest of the base's adapted matrices has rank 64"),
         ("eva", {"lora": LoraSpec(r=64)}, "eva looks for 128 directions, and the narrowest adapted module has 64 inputs"),
-        ("eva", {"lora": LoraSpec(r=30), "batch_tokens": 16}, "eva looks for 60 directions, and its smallest batch has"),
+        ("eva", {"lora": LoraSpec(r=30), "batch_tokens": 60}, "eva looks for 60 directions, and its smallest batch has"),
     ],
 )
 def test_what_a_base_cannot_do_is_refused(bases: Path, method: str, settings: dict[str, Any], message: str) -> None:

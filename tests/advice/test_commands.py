@@ -104,9 +104,16 @@ def test_records_that_are_left_out_ask_for_a_larger_maximum(workspace: Path, cap
 def test_long_records_ask_for_long_context(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     long = [record(f"Tell of bond {number}.", "a loan to the company " * 2000) for number in range(4)]
     write_dataset(workspace / "data" / "dataset" / "alpha", train=long)
-    settings = {
-        one["setting"]: one["value"] for one in json.loads(adapt(capsys, "advise", "alpha", "--gpu", "24GiB", "--json")[1])["recommendations"]
-    }
+    asked = ("advise", "alpha", "--gpu", "24GiB", "--json")
+    short = json.loads(adapt(capsys, *asked)[1])
+    assert "the base has positions for 512 tokens" in " ".join(short["remarks"])
+    config = next(workspace.glob("models/*/config.json"))
+    before = config.read_text()
+    config.write_text(before.replace('"max_position_embeddings": 512', '"max_position_embeddings": 131072'))
+    try:
+        settings = {one["setting"]: one["value"] for one in json.loads(adapt(capsys, *asked)[1])["recommendations"]}
+    finally:
+        config.write_text(before)
     assert settings["train.method"] == "longlora"
     assert settings["train.max_length_tokens"] > 8192
 

@@ -120,7 +120,8 @@ def test_a_failed_gate_fails_the_build_keeps_the_adapter_and_does_not_serve_it(w
     assert done.returncode == 1
     assert "perplexity" in done.stderr
     assert "0.5" in done.stderr
-    assert "gate@alpha" in done.stderr.splitlines()[-1]
+    assert "stages failed: gate@alpha" in done.stderr.splitlines()[-2]
+    assert done.stderr.splitlines()[-1].startswith("hint: ")
     assert (workspace / "adapters" / "alpha" / "adapter_model.safetensors").is_file()
     assert set(served(workspace)["adapters"]) == {"beta"}
     [gate] = [row for row in status(workspace) if row["stage"] == "gate@alpha"]

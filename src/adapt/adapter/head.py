@@ -84,12 +84,12 @@ def find_head(model: PreTrainedModel) -> Head:
     head = Head(weight=output.weight, bias=getattr(output, "bias", None), scale=scale, softcap=getattr(config, "final_logit_softcapping", None))
     probe = side_by_side([range(_PROBE_TOKENS)], str(model.device))
     was_training = model.training
-    model.train(False)  # dropout of the base's own would make the two differ
+    whole.eval()  # dropout of the base's own would make the two differ
     with torch.no_grad():
         with causal_attention(model):
             ours = head.logits(hidden_states(model, probe)).float()
         theirs = whole(input_ids=probe.ids, use_cache=False).logits.float()
-    model.train(was_training)
+    whole.train(was_training)
     if bool(theirs.isnan().any()):
         raise InputError(
             f"the logits of {type(model).__name__} with this adapter are not finite numbers",

@@ -32,6 +32,7 @@ from adapt.adapter.schedules import learning_rate
 from adapt.adapter.snapshot import restore_snapshot, take_snapshot
 from adapt.errors import InputError
 from adapt.spec.common_train import CommonTrain
+from adapt.spec.objectives import OBJECTIVES
 
 _OWN = "objective:"
 """Before the names of the objective's own weights."""
@@ -214,7 +215,7 @@ class Lane:
             return
         self.note(f"{self.summary()}, measuring the validation loss" if self.state.step else "measuring the validation loss of the base")
         self.model.eval()
-        with self._averaged(), nullcontext() if self.state.step else self.attached.base_alone():
+        with self._averaged(), nullcontext() if self.state.step else self._before():
             found = self._passes.measure(self.validation)
         loss = found.loss
         self._draw("validation", found.figures)
@@ -253,6 +254,15 @@ class Lane:
     def step_seed(self) -> int:
         """What the random numbers of the step begin with."""
         return self.seed * 1_000_003 + self.state.step
+
+    def _before(self) -> AbstractContextManager[Any]:
+        """What the first measurement is of: the base.
+
+        Objectives with a reference are held against their start, as is what goes on from a step.
+        """
+        referenced = OBJECTIVES[self.settings.objective.kind].referenced
+        own_start = referenced or self.settings.start_from is not None
+        return nullcontext() if own_start else self.attached.base_alone()
 
     def _averaged(self) -> AbstractContextManager[None]:
         return nullcontext() if self.average is None else self.average.in_place()

@@ -1,7 +1,8 @@
 """Whether a base can be trained as a section asks, from its configuration alone.
 
-Enters: a folder with config.json and tokenizer, a resolved section. Leaves: None, or why not, in the words of the training itself: its method is
-attached to a model without weights (torch's meta device), and a forward pass runs there, as far as the model's code allows it without values.
+Enters: a folder with config.json and tokenizer, a resolved section. Leaves: None, or why not, in the words
+of the training itself: its method is attached to a model without weights (torch's meta device), and a
+forward pass runs there, as far as the model's code allows it without values.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 HINT = "choose another base or method; docs/how-to/use-your-own-base-model.md names what fits"
 _BEGIN_AT_VALUES = ("qlora", "loftq", "eva", "pissa", "olora")
-"""Methods of the shape of LoRA that begin at the values of weights or activations, which a model without weights does not have."""
+"""Methods of the shape of LoRA that begin at the values of weights or activations, which a model without
+weights does not have.
+"""
 _PROBE = (range(5, 12), range(20, 31))
 
 
@@ -53,7 +56,9 @@ class _Weightless(Base):
 
 
 def refusal(folder: Path, section: TrainSection) -> InputError | None:
-    """Why a training of `section` on the model in `folder` would be refused; None where nothing is known against it."""
+    """Why a training of `section` on the model in `folder` would be refused; None where nothing is known
+    against it.
+    """
     try:
         _probe(folder, section)
     except InputError as error:
@@ -65,7 +70,10 @@ def refusal(folder: Path, section: TrainSection) -> InputError | None:
 
 
 def check_model(attached: Attached, train: CommonTrain) -> None:
-    """Raise InputError where the model does not have what settings of `train` ask for. The training asks this too."""
+    """Raise InputError where the model does not have what settings of `train` ask for.
+
+    The training asks this too.
+    """
     from adapt.adapter.methods.layers import decoder_layers
     from adapt.adapter.virtual import decoder_of, prompts_on
 
@@ -106,7 +114,10 @@ def _probe(folder: Path, section: TrainSection) -> None:
 
 
 def _run(attached: Attached) -> None:
-    """A short forward pass, with values or without. Raises InputError where the model's code does not take it, or goes past an adapter."""
+    """A short forward pass, with values or without.
+
+    Raises InputError where the model's code does not take it, or goes past an adapter.
+    """
     import torch
 
     from adapt.adapter.states import side_by_side

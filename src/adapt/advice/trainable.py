@@ -1,7 +1,9 @@
-"""Refuses trainings that a build would come to and that could not run: by their settings, by the device, by the base.
+"""Refuses trainings that a build would come to and that could not run: by their settings, by the device, by
+the base.
 
-Enters: a workspace with its resolved sections. Leaves: nothing, or every problem by its spec. A bundled base is judged by what is known of it, others
-by a probe of their configuration, which loads torch once and is remembered.
+Enters: a workspace with its resolved sections. Leaves: nothing, or every problem by its spec. A bundled
+base is judged by what is known of it, others by a probe of their configuration, which loads torch once and
+is remembered.
 """
 
 from __future__ import annotations

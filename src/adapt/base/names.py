@@ -7,7 +7,9 @@ from adapt.spec.problems import nearest
 
 
 def check_modules(field: str, names: Iterable[str], known: Iterable[str], *, hint: str) -> None:
-    """Raise InputError when `names` is empty or holds what is not `known`; the nearest known names stand in its hint."""
+    """Raise InputError when `names` is empty or holds what is not `known`; the nearest known names stand in
+    its hint.
+    """
     known, names = sorted(set(known)), list(names)
     unknown = [name for name in names if name not in known]
     if unknown or not names:

@@ -1,8 +1,9 @@
-"""What of a training does not go together: the one place that `adapt validate`, `adapt plan`, `adapt sweep` and the training itself ask.
+"""What of a training does not go together: the one place that `adapt validate`, `adapt plan`, `adapt sweep`
+and the training itself ask.
 
-Enters: section `train`, with section `lora` or the device where one is needed. Leaves: problems, one sentence each that names what is set, why that
-cannot be and what to set. What depends on the base is asked of `adapt.adapter.probe`, what depends on other sections of
-`adapt.spec.capability`.
+Enters: section `train`, with section `lora` or the device where one is needed. Leaves: problems, one
+sentence each that names what is set, why that cannot be and what to set. What depends on the base is asked
+of `adapt.adapter.probe`, what depends on other sections of `adapt.spec.capability`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -79,7 +80,9 @@ def alone_reason(train: "CommonTrain") -> str | None:
 
 
 def packing_obstacle(method: str) -> str | None:
-    """Why records of `method` cannot follow each other in one row; None where the method does not stand in the way."""
+    """Why records of `method` cannot follow each other in one row; None where the method does not stand in
+    the way.
+    """
     if method in VIRTUAL_TOKENS:
         return f"method {method} puts virtual tokens before every prompt"
     return "method longlora attends to groups of the whole row" if method == "longlora" else None

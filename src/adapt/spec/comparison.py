@@ -1,7 +1,8 @@
-"""Which settings decide what the validation loss of a training means, so that trainings which differ in them are not ranked by it.
+"""Which settings decide what the validation loss of a training means, so that trainings which differ in
+them are not ranked by it.
 
-The fields themselves carry the mark `Defines`; objectives that hold likelihoods against those of the start, or whose loss depends on what stands in
-one forward pass, are told by `adapt.spec.objectives`.
+The fields themselves carry the mark `Defines`; objectives that hold likelihoods against those of the start,
+or whose loss depends on what stands in one forward pass, are told by `adapt.spec.objectives`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,7 +59,10 @@ METRICS: Mapping[str, PlainMetric] = {metric.name: metric for metric in _TABLE}
 
 
 def incomparable(trains: Sequence["CommonTrain"]) -> str | None:
-    """Why the validation losses of `trains` mean different things: the setting and what it changes. None where they can be compared."""
+    """Why the validation losses of `trains` mean different things: the setting and what it changes.
+
+    None where they can be compared.
+    """
     seen: dict[str, Any] = {}
     for train in trains:
         for path, value, reason in _defining(train):
@@ -74,7 +78,9 @@ def metrics_for(trains: Sequence["CommonTrain"]) -> list[str]:
 
 
 def _defining(train: "CommonTrain") -> Iterator[tuple[str, Any, str]]:
-    """Path, value and reason of every setting that decides what the validation loss of `train` means; the objective's kind comes first."""
+    """Path, value and reason of every setting that decides what the validation loss of `train` means; the
+    objective's kind comes first.
+    """
     objective = OBJECTIVES[train.objective.kind]
     yield "train.objective", objective.name, "is what the loss is"
     for prefix, section in (("train.objective", train.objective), ("train", train)):

@@ -1,7 +1,8 @@
-"""Trials measured by a metric that none of their settings defines, on the validation records that every one of them can read.
+"""Trials measured by a metric that none of their settings defines, on the validation records that every one
+of them can read.
 
-Enters: finished adapters, the validation records, the prepared base. Leaves: a figure for each. An adapter is measured as it would be served: on the
-unquantized base.
+Enters: finished adapters, the validation records, the prepared base. Leaves: a figure for each. An adapter
+is measured as it would be served: on the unquantized base.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ Records = Sequence[AlpacaRecord]
 
 
 def shared_records(adapter: Path, base: Path, validation: Path, *, longest: int) -> list[AlpacaRecord]:
-    """The validation records no sequence of which has more than `longest` tokens under the template of `adapter`.
+    """The validation records no sequence of which has more than `longest` tokens under the template of
+    `adapter`.
 
     Raises InputError when none is left.
     """
