@@ -147,6 +147,7 @@ adapters:
   a:
     raw: data/raw/a
     reward: data/dataset/a/validation.jsonl
+    rewarded_by: data/dataset/a/test.jsonl
     start: data/dataset/a/train.jsonl
 exports: {}
 steps: {}
