@@ -1,5 +1,6 @@
 """Every training method, by the same table: it learns, resumes exactly, comes back from its folder, and merges or refuses."""
 
+import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -133,7 +134,9 @@ def reason_against_serving(bases: Path, method: str, target: Path) -> str | None
     """What the serving room says to the adapter's folder, whoever judged it."""
     base, prompt = PinnedBase(source=BundledBase(), digest="0"), PinnedPrompt(kind="model")
     server = Served(base="0", prompt=prompt, weights=BaseWeights(bases / BASES.get(method, "llama")))
-    candidate = Candidate("a", Member(base=base, prompt=prompt, enabled=True), folder=target / "adapter", verdict=target, server=server)
+    verdict = target / "passed.json"
+    verdict.write_text(json.dumps({"passed": True, "numbers": {"finite": True, "largest": 1.0}}))
+    candidate = Candidate("a", Member(base=base, prompt=prompt, enabled=True), folder=target / "adapter", verdict=verdict, server=server)
     asked = [check for check in CHECKS[CHECKS.index(has_unserved_method) :] if check is not is_not_what_was_judged]
     return next((reason for check in asked if (reason := check(candidate)) is not None), None)
 

@@ -126,6 +126,7 @@ def test_empty_test_split_is_an_error(spec: ExportSpec, inputs: ExportInputs, tm
 
 def test_missing_test_split_is_an_error(inputs: ExportInputs, tmp_path: Path) -> None:
     (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset" / "train.jsonl").touch()
     with pytest.raises(InputError, match=r"test\.jsonl does not exist"):
         run(MERGED, replace(inputs, dataset=tmp_path / "dataset"), tmp_path / "out")
 
@@ -133,6 +134,7 @@ def test_missing_test_split_is_an_error(inputs: ExportInputs, tmp_path: Path) ->
 @pytest.mark.parametrize(("content", "reason"), [(b'{"id": 1}\n', "test.jsonl cannot be read"), (b"\xff\xfe\n", "not UTF-8")])
 def test_unreadable_test_split_is_an_error(content: bytes, reason: str, inputs: ExportInputs, tmp_path: Path) -> None:
     (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset" / "train.jsonl").touch()
     (tmp_path / "dataset" / "test.jsonl").write_bytes(content)
     with pytest.raises(InputError, match=reason):
         run(MERGED, replace(inputs, dataset=tmp_path / "dataset"), tmp_path / "out")

@@ -62,8 +62,6 @@ def export(section: ExportSection, *, inputs: ExportInputs, out: Path, progress:
     export differs too much from the adapter.
     """
     spec = section.export
-    if not inputs.base.is_dir():
-        raise InputError(f"base: {inputs.base} is not a folder", hint="`adapt build` prepares the base model first")
     check_tools(spec, inputs)
     reads = {"adapter": inputs.adapter, "train": inputs.dataset / TRAIN, "test": inputs.dataset / TEST}
     with staged(out, section=section, inputs=reads) as folder:

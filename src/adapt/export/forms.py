@@ -15,6 +15,7 @@ from adapt.adapter.prompt import Prompt
 from adapt.artifact.progress import Progress
 from adapt.base.load import load_model, resolve_device
 from adapt.base.numerics import NumericClass, forward_dtype, multiplies_bfloat16
+from adapt.errors import InputError
 from adapt.export.canonical import canonicalise
 from adapt.export.compressed import CompressedRunner, calibration, check_compressor, compress
 from adapt.export.gguf_file import write_gguf, write_gguf_adapter
@@ -75,15 +76,17 @@ def merged_dtype(spec: ExportSpec) -> str | None:
 
 
 def check_tools(spec: ExportSpec, inputs: ExportInputs) -> None:
-    """Raise InputError where the form cannot be right for this base, or an optional library that it needs is not installed.
+    """Raise InputError where an optional library that the form needs is not installed, or the form cannot be right for this base.
 
     Before minutes of work, not after.
     """
-    check_form(spec, read_config(inputs.base))
     if isinstance(spec, QuantizedExport) and spec.compressed:
         check_compressor(inputs.quantize_python)
     if isinstance(spec, GgufExport | GgufAdapterExport) and spec.checked_by == "llama.cpp":
         load_binding()
+    if not inputs.base.is_dir():
+        raise InputError(f"base: {inputs.base} is not a folder", hint="`adapt build` prepares the base model first")
+    check_form(spec, read_config(inputs.base))
 
 
 def write_form(spec: ExportSpec, source: Source, folder: Path) -> Mapping[str, Any]:
@@ -139,13 +142,18 @@ def open_form(spec: ExportSpec, source: Source, folder: Path) -> Runner:
         if spec.checked_by == "llama.cpp":
             return run_gguf_adapter(folder, inputs.base, prompt=source.prompt, work=source.work)
         return open_gguf_adapter(folder, inputs.base, device=device)
-    return TorchRunner.open(partial(load_model, folder, dtype=forward_dtype(spec.dtype, device), device=device))
+    return TorchRunner.open(partial(load_model, folder, dtype=_computed_in(spec.dtype, device), device=device))
 
 
 def computed_dtype(spec: ExportSpec) -> str | None:
     """The number format in which torch runs a form that a sixteen-bit one was chosen for; None for others."""
     stored = spec.dtype if isinstance(spec, MergedExport) else DTYPE if isinstance(spec, QuantizedExport) and not spec.compressed else None
-    return None if stored is None else forward_dtype(stored, resolve_device("auto"))
+    return None if stored is None else _computed_in(stored, resolve_device("auto"))
+
+
+def _computed_in(stored: str, device: str) -> str:
+    """As `forward_dtype`, but float16 stays what it is: what overflows in it has to be seen, and only there is."""
+    return stored if stored == "float16" else forward_dtype(stored, device)
 
 
 def _with_adapter(folder: Path, base: Path, device: str) -> Any:

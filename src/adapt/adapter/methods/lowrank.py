@@ -150,7 +150,7 @@ def check_start(model: PreTrainedModel, method: str, lora: LoraSpec) -> None:
 
     OLoRA and LoftQ, as they are implemented, take weights for (out, in), and bitsandbytes quantizes no linear class of a model's own.
     """
-    names = set(target_modules(model, lora))
+    names = {name.rpartition(".")[2] for name in target_modules(model, lora)}
     kinds = {name.rpartition(".")[2]: getattr(module, "source_cls", type(module)) for name, module in linear_modules(model).items()}
     transposed = sorted(name for name in names if kinds[name] is Conv1D)
     if transposed and method in ("olora", "loftq"):

@@ -8,3 +8,5 @@ class CorpusSection(StageSection):
     """Read by `adapt.corpus.build`."""
 
     corpus: CorpusSpec
+    pseudonym_key: str | None = None
+    """Digest of the key of the pseudonyms, from which the key cannot be told; None where none is used, or none was ever there."""
