@@ -10,6 +10,7 @@ import yaml
 
 from adapt.advice.history import Correction, correction_for
 from adapt.advice.machine import Device
+from adapt.artifact.manifest import provenance_path
 from adapt.base.calibration import calibrate
 from adapt.plan.workspace import Workspace
 from adapt.spec.resolved.train import TrainSection
@@ -25,6 +26,7 @@ def trained(tmp_path: Path) -> tuple[Workspace, TrainSection, dict[str, Any]]:
     report = run(settings, tmp_path, write_dataset(workspace.dataset("alpha")), tmp_path / "made")
     workspace.adapter("alpha").parent.mkdir()
     (tmp_path / "made" / "adapter").rename(workspace.adapter("alpha"))
+    provenance_path(tmp_path / "made" / "adapter").rename(provenance_path(workspace.adapter("alpha")))
     stage = {"cmd": "adapt stage train alpha", "params": {"build/resolved/alpha.yaml": {"train": settings.model_dump(mode="json")}}}
     (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"train@alpha": stage}}), encoding="utf-8")
     workspace.runs.mkdir(parents=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from adapt.artifact.manifest import provenance_path
 from adapt.explain.outputs import Outputs
 from tests.cli.test_commands import adapt, spec, workspace
 from tests.explain.conftest import make, rows
@@ -28,6 +29,8 @@ def placed(workspace: Path, named: Outputs) -> Path:
         spec(workspace, name)
         shutil.copytree(named.corpus, workspace / "data" / "corpus" / name)
         shutil.copytree(named.dataset, workspace / "data" / "dataset" / name)
+        for made, kind in ((named.corpus, "corpus"), (named.dataset, "dataset")):
+            shutil.copyfile(provenance_path(made), provenance_path(workspace / "data" / kind / name))
         (workspace / "build" / "resolved").mkdir(parents=True, exist_ok=True)
         shutil.copyfile(named.resolved, workspace / "build" / "resolved" / f"{name}.yaml")
     return workspace

@@ -25,7 +25,7 @@ def test_on_a_terminal_no_line_is_wider_and_no_word_is_lost(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((columns, 24)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((columns, 24)))
     print_table(HEADERS, ROWS)
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= columns

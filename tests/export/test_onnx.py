@@ -59,7 +59,8 @@ def test_int4_of_untied_embeddings_carries_the_adapter(untied: ExportInputs, tmp
     assert report.parity.effect == pytest.approx(1, abs=0.1)
     assert "MatMulNBits" in (tmp_path / "out" / "model.onnx").read_bytes().decode("latin-1")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        *("model.onnx", "model.onnx.data", "genai_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"),
+        *("README.md", "model.onnx", "model.onnx.data", "genai_config.json"),
+        *("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"),
         *("export.json", "parity.json", "manifest.json"),
     }
     assert json.loads((tmp_path / "out" / "export.json").read_text())["precision"] == "int4"

@@ -11,7 +11,7 @@ from adapt.adapter.lane import Lane
 from adapt.adapter.load import load_adapter, read_training
 from adapt.adapter.train import TrainReport
 from adapt.artifact.digest import digest_files
-from adapt.artifact.manifest import verify
+from adapt.artifact.manifest import read_provenance
 from adapt.errors import InputError
 from adapt.records import AlpacaRecord
 from tests.adapter.objectives.pairs import labelled, pairs, texts
@@ -132,7 +132,7 @@ def test_fine_tuning_a_reward_model_and_ppo_are_chained(workspace: Path, tmp_pat
     steps = {"sft": tmp_path / "sft" / "adapter", "reward": tmp_path / "reward" / "adapter"}
     ppo = chained(workspace, tmp_path, "ppo", steps, start_from="sft", objective=objective, epochs=8)
     assert ppo.validation_loss < ppo.validation_loss_before
-    assert sorted(verify(tmp_path / "ppo" / "adapter").inputs) == ["dataset", "step reward", "step sft"]
+    assert sorted(read_provenance(tmp_path / "ppo" / "adapter").inputs) == ["step reward", "step sft", "train", "validation"]
     assert load_file(tmp_path / "ppo" / "adapter" / "head.safetensors")["value"].shape == (1, 64)
 
     again = chained(workspace, tmp_path, "again", {"sft": tmp_path / "sft" / "adapter"}, start_from="sft", learning_rate=1e-9)
