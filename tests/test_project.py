@@ -38,7 +38,7 @@ def test_slow_tests_install_every_extra_and_skip_nothing() -> None:
         text=True,
     ).stdout
     assert "-c requirements/lock.txt -e '.[dev,all]'" in commands
-    assert "scripts/quantize-env.sh" in commands
+    assert "adapt env quantize" in commands
     assert "-m pytest -m slow --no-skips" in commands
 
 

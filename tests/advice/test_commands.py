@@ -45,6 +45,14 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     return tmp_path
 
 
+@pytest.fixture
+def raw(workspace: Path) -> None:
+    """Raw data for both adapters, without which no build begins."""
+    for name in ("alpha", "beta"):
+        (workspace / "data" / "raw" / name).mkdir(parents=True)
+        (workspace / "data" / "raw" / name / "faq.jsonl").write_text('{"instruction": "What is it?", "output": "A thing."}\n')
+
+
 def adapt(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as stopped:
         main(list(arguments))
@@ -190,6 +198,7 @@ def test_plan_takes_time_and_memory_from_past_runs(workspace: Path, capsys: pyte
     assert re.search(r"6 stages: \d+ s, 3 of unknown time", out)
 
 
+@pytest.mark.usefixtures("raw")
 def test_a_build_that_cannot_fit_is_refused_with_settings_that_would(
     workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +217,7 @@ def test_a_build_that_cannot_fit_is_refused_with_settings_that_would(
     assert "train@beta does not fit the memory that is there" in err
 
 
+@pytest.mark.usefixtures("raw")
 def test_a_build_of_several_that_fit_only_one_by_one_says_how_many(
     workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,11 +234,13 @@ def test_a_build_of_several_that_fit_only_one_by_one_says_how_many(
         assert "is not a DVC repository" in adapt(capsys, "build", *arguments)[2]  # it got as far as DVC
 
 
+@pytest.mark.usefixtures("raw")
 def test_a_build_that_nothing_helps_says_so(workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "available_memory", lambda root=None: 100 << 20)
     assert "no change of batch, rank, format or method makes it fit: a smaller base would" in adapt(capsys, "build", "beta")[2]
 
 
+@pytest.mark.usefixtures("raw")
 def test_force_and_stages_before_training_are_not_refused(
     workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -189,4 +189,4 @@ def test_every_error_of_a_manifest_says_what_to_do(tmp_path: Path) -> None:
     (out / "manifest.json").write_text("{")
     with pytest.raises(InputError, match=r"manifest\.json cannot be read: ") as caught:
         read_manifest(out)
-    assert caught.value.hint == "delete the folder and build it again"
+    assert caught.value.hint == "build it with `adapt build`"

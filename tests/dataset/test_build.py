@@ -144,7 +144,7 @@ def test_a_broken_corpus_is_refused(tmp_path: Path) -> None:
 
 def test_missing_inputs_are_named(tmp_path: Path) -> None:
     corpus, tokenizer, out = write_corpus(tmp_path / "corpus", questions(9)), write_tokenizer(tmp_path / "t"), tmp_path / "out"
-    with pytest.raises(InputError, match="documents: .* does not exist"):
+    with pytest.raises(InputError, match=r"documents: .* does not exist"):
         build(section(), inputs=tmp_path / "nowhere", tokenizer=tokenizer, out=out, progress=QuietProgress())
     with pytest.raises(InputError, match=r"has no tokenizer\.json"):
         build(section(), inputs=corpus, tokenizer=tmp_path, out=out, progress=QuietProgress())

@@ -1,5 +1,6 @@
 """The commands about servers, as a person types them."""
 
+import hashlib
 import json
 import signal
 from pathlib import Path
@@ -215,3 +216,28 @@ def test_interrupted_roll_out_is_ended_by_the_next_command(
     rows = json.loads(run(capsys, "deployments", "--json")[1])
     assert [(row["version"], row["share"]) for row in rows] == [(good, 1.0)]
     assert live.aliases() == {"finance": {good: 1.0}}
+
+
+def test_a_second_key_of_a_client_needs_replace(workspace: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = workspace.root / ".adapt" / "serving"
+    run(capsys, "keys", "make")
+    first = run(capsys, "keys", "client", "mobile")[1].strip()
+    digest = hashlib.sha256(first.encode()).hexdigest()
+    status, out, error = run(capsys, "keys", "client", "mobile")
+    assert (status, out) == (1, "")
+    assert "has a key already" in error
+    assert "--replace" in error
+    assert json.loads((folder / "access.json").read_bytes())["clients"] == {"mobile": digest}
+    second = run(capsys, "keys", "client", "mobile", "--replace")[1].strip()
+    replaced = {"mobile": hashlib.sha256(second.encode()).hexdigest()}
+    assert json.loads((folder / "access.json").read_bytes())["clients"] == replaced != {"mobile": digest}
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", " ", "x\n", ".x", "a b", "x" * 65, "\u202ex"])
+def test_client_names_follow_a_rule(workspace: Scene, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    status, out, error = run(capsys, "keys", "client", "--", name)
+    assert (status, out) == (1, "")
+    assert repr(name) in error
+    assert "is expected" in error
+    assert "hint:" in error
+    assert not (workspace.root / ".adapt" / "serving" / "access.json").exists()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from adapt.adapter.attention import calls_by_name
 from adapt.adapter.methods.frozen import Base
 from adapt.base.load import attention_for, causal_class, load_config
+from adapt.base.numerics import AUTO
 from adapt.errors import InputError
 from adapt.spec.common_train import CommonTrain
 from adapt.spec.low_rank_train import LoraTrain
@@ -47,7 +48,7 @@ class _Weightless(Base):
             make: Any = AutoModelForCausalLM
             model = make.from_config(
                 config,
-                dtype=getattr(torch, dtype),
+                dtype=getattr(torch, "float32" if dtype == AUTO else dtype),  # no number is computed here
                 attn_implementation=attention_for(config),
                 experts_implementation="batched_mm" if kind._can_set_experts_implementation() else None,
             )

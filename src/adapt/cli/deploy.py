@@ -10,6 +10,7 @@ from types import FrameType
 import click
 
 from adapt.cli.context import complete_names, json_option, open_workspace, print_json, print_table
+from adapt.errors import InputError
 from adapt.spec.load import load_params
 
 
@@ -205,11 +206,19 @@ def keys_make_command() -> None:
 @keys_command.command("client")
 @click.argument("client")
 @click.option("--remove", is_flag=True, help="Take the client's key away.")
-def keys_client_command(client: str, remove: bool) -> None:
-    """Make an API key for CLIENT and print it, once; servers keep only its digest. From the first key on, requests need one."""
-    from adapt.cli.deployed import targets_of
-    from adapt.serving.keys import add_client, read_access, remove_client, share_client
+@click.option("--replace", is_flag=True, help="End the key that the client has, and make another.")
+def keys_client_command(client: str, remove: bool, replace: bool) -> None:
+    """Make an API key for CLIENT and print it, once; servers keep only its digest.
 
+    From the first key on, requests need one. A client that has a key gets another with --replace alone.
+    """
+    if remove and replace:
+        raise click.UsageError("--remove and --replace exclude each other")
+    from adapt.cli.deployed import targets_of
+    from adapt.serving.keys import add_client, check_client_name, read_access, remove_client, share_client
+
+    if not remove:
+        check_client_name(client)
     first, *others = (target.live for target in targets_of(open_workspace()))
     if remove:
         holders = [live for live in (first, *others) if client in read_access(live.folder)["clients"]]
@@ -217,8 +226,15 @@ def keys_client_command(client: str, remove: bool) -> None:
             with live.locked():
                 remove_client(live.folder, client)
         return
+    # an earlier attempt may have reached some servers only, so each one is asked
+    exists = any(client in read_access(live.folder)["clients"] for live in others)
+    if exists and not replace:
+        raise InputError(
+            f"client {client!r} has a key already at another server, and a new one would end it",
+            hint=f"`adapt keys client {client} --replace` makes one key for every server",
+        )
     with first.locked():
-        key = add_client(first.folder, client)
+        key = add_client(first.folder, client, replace=replace)
     for live in others:
         with live.locked():
             share_client(first.folder, live.folder, client)

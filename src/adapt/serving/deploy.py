@@ -323,7 +323,8 @@ def _version_before(name: str, target: Target, say: Say) -> str | None:
         return state.good
     if state.good is None and not state.earlier:
         names = [known for known, other in live.journal.states().items() if other.good is not None]
-        raise InputError(f"{replica.name}: {name!r} is not live; there are: {', '.join(names) or 'none'}")
+        found = f"{replica.name}: {name!r} is not live; there are: {', '.join(names) or 'none'}"
+        raise InputError(found, hint="`adapt deployments` lists what is live, `adapt deploy` brings a version in")
     versions = [version for version in dict.fromkeys(reversed(state.earlier)) if version != state.good]
     reasons = _reasons_against(versions, target, say)
     if version := next((version for version in versions if reasons[version] is None), None):

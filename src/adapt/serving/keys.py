@@ -7,6 +7,7 @@ nothing, so anybody may read them: the server may run as another user than the o
 import hashlib
 import json
 import os
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from adapt.errors import InputError
 from adapt.serving.atomic import write_whole
 from adapt.serving.plugin.access import digest_token
+from adapt.spec.patterns import FORMS, PROJECT_NAME
 
 SIGNING, TOKEN = "signing.pem", "admin.token"
 _PRIVATE = 0o600
 _TOKEN_BYTES = 32
 _FINGERPRINT_DIGITS = 16
+_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,26 @@ def open_access(keys: Keys, live: Path) -> None:
         write_whole(public, keys.public)
 
 
-def add_client(live: Path, client: str) -> str:
-    """Make an API key for `client` in place of an older one; returns it, and keeps its digest alone. From now on a key is needed, for good."""
+def check_client_name(client: str) -> None:
+    """Raises InputError when `client` cannot name a new client: the rule of project names, with a length."""
+    if len(client) > _LONGEST_NAME or not re.fullmatch(PROJECT_NAME, client) or client.endswith("\n"):
+        raise InputError(
+            f"client {client!r}: {FORMS[PROJECT_NAME].expected} is expected, at most {_LONGEST_NAME} long",
+            hint="such as `adapt keys client mobile`",
+        )
+
+
+def add_client(live: Path, client: str, *, replace: bool = False) -> str:
+    """Make an API key for `client`; returns it, and stores its digest alone. From now on a key is needed.
+
+    Raises InputError when the name breaks the rule, or when the client has a key and `replace` is not set.
+    """
+    check_client_name(client)
+    if not replace and client in read_access(live)["clients"]:
+        raise InputError(
+            f"client {client!r} has a key already, and a new one would end it",
+            hint=f"`adapt keys client {client} --replace` ends the old key; another name makes one beside it",
+        )
     key = secrets.token_urlsafe(_TOKEN_BYTES)
     _add(live, client, digest_token(key.encode()))
     return key

@@ -147,6 +147,7 @@ def test_the_state_is_what_lies_on_the_disk(client: httpx.Client, published: Pub
         "tokenizer": facts["tokenizer"],
         "template": state["template"],
         "max_lora_rank": facts["max_lora_rank"],
+        "attributes_faults": True,
         "code": package_digest(Path(gate.__file__).parent),
     }
 
