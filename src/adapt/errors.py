@@ -3,8 +3,10 @@
 They are raised anywhere and caught once, in `adapt.cli`, which prints the message and the hint and exits with 1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -60,6 +62,16 @@ class SpecError(AdaptError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)), details={"problems": [asdict(problem) for problem in problems]})
         self.problems = tuple(problems)
+
+
+@contextmanager
+def naming_file(path: Path) -> Iterator[None]:
+    """Let an OSError of the body name the file: one that comes while a file is written, as on a full disk, names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 class InputError(AdaptError):

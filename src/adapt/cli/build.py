@@ -16,6 +16,7 @@ from adapt.cli.context import (
     spec_names,
     synced_specs,
     warn_of_idle_defaults,
+    warn_of_unpulled,
 )
 from adapt.dataset.rules import remedy
 from adapt.errors import StageError, WorkspaceError
@@ -50,6 +51,7 @@ def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: in
     names = spec_names(workspace, specs, loaded) if specs else list(loaded)
     check_inputs(workspace, loaded, names)
     warn_of_idle_defaults(workspace, names)
+    warn_of_unpulled(workspace, names)
     if ORDER.index(to) >= ORDER.index("step"):
         _check_trainings(workspace, names, loaded, at_once, force=force or to == "step")
     built = build(workspace, {name: loaded[name] for name in names}, to=to, at_once=at_once)

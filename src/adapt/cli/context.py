@@ -91,6 +91,7 @@ def look(given: Sequence[str]) -> Standing:
     specs = synced_specs(workspace)
     names = spec_names(workspace, given, specs) if given else list(specs)
     warn_of_idle_defaults(workspace, names)
+    warn_of_unpulled(workspace, names)
     resolved, serving = resolve(workspace, specs, load_params(workspace.root))
     return Standing(workspace, specs, resolved, list(status(workspace, {name: specs[name] for name in names}, resolved, serving)))
 
@@ -131,6 +132,14 @@ def warn_of_idle_defaults(workspace: Workspace, names: Sequence[str]) -> None:
 
     for sentence in idle_defaults(workspace, names):
         click.echo(f"warning: {sentence}", err=True)
+
+
+def warn_of_unpulled(workspace: Workspace, names: Sequence[str]) -> None:
+    """Say which outputs of the specs `names` were built elsewhere and not pulled, before they are built anew."""
+    from adapt.plan.unpulled import find_unpulled, unpulled_message
+
+    if stages := find_unpulled(workspace, names):
+        click.echo(f"warning: {unpulled_message(stages)}", err=True)
 
 
 def inside_build() -> bool:

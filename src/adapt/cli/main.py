@@ -3,6 +3,7 @@
 Exit codes: 0 done; 1 something that the user can mend, said in one message; 2 wrong use of the command line.
 """
 
+import errno
 import importlib
 import json
 import logging
@@ -117,10 +118,15 @@ def main(arguments: list[str] | None = None) -> Any:
     except (AdaptError, OSError) as error:
         if TRACEBACK in given:
             raise
-        click.echo(f"error: {_sentence(error)}", err=True)
+        hint = f"\nhint: {_FULL_DISK}" if isinstance(error, OSError) and error.errno in _FULL else ""
+        click.echo(f"error: {_sentence(error)}{hint}", err=True)
         _print_json_error(arguments, _facts(error))
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_DISK = "free some space on that disk and run the command again; what was complete before is as it was"
 
 
 def _print_json_error(arguments: list[str], facts: dict[str, Any]) -> None:
@@ -132,7 +138,7 @@ def _print_json_error(arguments: list[str], facts: dict[str, Any]) -> None:
 def _facts(error: AdaptError | OSError) -> dict[str, Any]:
     if isinstance(error, AdaptError):
         return {"error": error.message, "hint": error.hint, **error.details}
-    return {"error": _sentence(error), "hint": None}
+    return {"error": _sentence(error), "hint": _FULL_DISK if error.errno in _FULL else None}
 
 
 def _sentence(error: AdaptError | OSError) -> str:

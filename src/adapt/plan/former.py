@@ -18,19 +18,21 @@ def read_former(workspace: Workspace, stage: Stage, name: str) -> bytes | None:
         outputs: Any = read_lock_file(workspace).get(stage.name, {}).get("outs", [])
         out = stage.out(workspace).relative_to(workspace.root).as_posix()
         listing = next(str(one["md5"]) for one in outputs if one["path"] == out)
-        cache = _cache_folder(workspace)
-        files = json.loads(_object(cache, listing).read_bytes())
-        return _object(cache, next(str(file["md5"]) for file in files if file["relpath"] == name)).read_bytes()
+        cache = cache_folder(workspace)
+        files = json.loads(cached_object(cache, listing).read_bytes())
+        return cached_object(cache, next(str(file["md5"]) for file in files if file["relpath"] == name)).read_bytes()
     except (AdaptError, OSError, ValueError, KeyError, TypeError, StopIteration):
         return None
 
 
-def _cache_folder(workspace: Workspace) -> Path:
+def cache_folder(workspace: Workspace) -> Path:
+    """The folder of DVC's cache."""
     from dvc.config import Config
 
     folder: str | None = Config(dvc_dir=str(workspace.root / ".dvc"), validate=False).get("cache", {}).get("dir")
     return Path(folder) if folder else workspace.root / ".dvc" / "cache"
 
 
-def _object(cache: Path, digest: str) -> Path:
+def cached_object(cache: Path, digest: str) -> Path:
+    """Where the cache holds the file or folder listing of an MD5 digest as dvc.lock writes it."""
     return cache / "files" / "md5" / digest[:2] / digest[2:]

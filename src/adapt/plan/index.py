@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from adapt.errors import WorkspaceError
+from adapt.errors import WorkspaceError, naming_file
 from adapt.plan.workspace import Workspace
 from adapt.records import TEST, TRAIN, VALIDATION
 from adapt.spec.adapter import AdapterSpec
@@ -67,7 +67,8 @@ def write_index(workspace: Workspace, specs: Mapping[str, AdapterSpec]) -> list[
         return []
     aside = workspace.index.with_name(f".{workspace.index.name}.{os.getpid()}")
     try:
-        aside.write_text(text, encoding="utf-8")
+        with naming_file(aside):
+            aside.write_text(text, encoding="utf-8")
         aside.replace(workspace.index)  # in one step: a build may be reading it
     except OSError as error:
         hint = "make the folder writable, or run `adapt sync` where it is and commit the index"

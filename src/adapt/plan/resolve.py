@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from adapt.artifact.digest import digest_file
 from adapt.base.embedding import pin_embedding
 from adapt.base.pin import pin
-from adapt.errors import InputError, Problem, SpecError
+from adapt.errors import InputError, Problem, SpecError, naming_file
 from adapt.plan.fingerprint import remembered
 from adapt.plan.repro import read_lock_file
 from adapt.plan.runtime import runtime_of
@@ -98,7 +98,9 @@ def plain(section: BaseModel) -> dict[str, Any]:
 
 def _write(path: Path, model: BaseModel) -> None:
     content = {"serving": plain(model)} if isinstance(model, ServingSection) else plain(model)
-    path.write_text(_HEADER + yaml.safe_dump(content, sort_keys=True, allow_unicode=True, width=1000), encoding="utf-8")
+    text = _HEADER + yaml.safe_dump(content, sort_keys=True, allow_unicode=True, width=1000)
+    with naming_file(path):
+        path.write_text(text, encoding="utf-8")
 
 
 def resolve_adapter(workspace: Workspace, name: str, spec: AdapterSpec) -> ResolvedAdapter:

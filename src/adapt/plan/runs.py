@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from adapt.errors import AdaptError
+from adapt.errors import AdaptError, naming_file
 from adapt.plan.workspace import Workspace
 
 
@@ -29,7 +29,8 @@ def recorded(workspace: Workspace, stage: str) -> Iterator[dict[str, Any]]:
         record |= {"seconds": round(time.monotonic() - begun, 2), "peak_mib": peak_mib()}
         workspace.runs.mkdir(parents=True, exist_ok=True)
         aside = path.with_suffix(".new")
-        aside.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        with naming_file(aside):
+            aside.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         aside.replace(path)
 
 
