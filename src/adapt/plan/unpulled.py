@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
+from adapt.errors import WorkspaceError
 from adapt.plan.former import cache_folder, cached_object
 from adapt.plan.repro import read_lock_file
 from adapt.plan.workspace import Workspace
@@ -14,7 +15,11 @@ def find_unpulled(workspace: Workspace, adapters: Collection[str]) -> list[str]:
     None where no remote is configured that could hold them. What is listed may be stale as well; `adapt status` says so.
     """
     missing: dict[str, list[Any]] = {}
-    for stage, entry in read_lock_file(workspace).items():
+    try:
+        recorded = read_lock_file(workspace)
+    except WorkspaceError:  # cut off, or a merge conflict: the build mends the one and tells of the other
+        return []
+    for stage, entry in recorded.items():
         outs: Any = entry.get("outs", [])
         gone = [out for out in outs if not (workspace.root / out["path"]).exists()]
         if gone and _adapter_of(stage) in adapters:
