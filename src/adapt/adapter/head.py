@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import PeftModel
@@ -20,13 +20,14 @@ from transformers import PreTrainedModel
 from adapt.adapter.attention import causal_attention, packed_inputs
 from adapt.adapter.states import Layout, side_by_side
 from adapt.adapter.virtual import decoder_of, prompted_states, prompts_on
+from adapt.base.rounding import differ_beyond_rounding, probe_ids, share_of_difference
 from adapt.errors import InputError
 
 CHUNK_ELEMENTS = 1 << 24
 """Logits held at once."""
 _PROBE_TOKENS = 32
 _TOLERANCE = 0.05
-"""Mean difference of logits as a share of their mean size: rounding in sixteen bits stays below a fifth of it."""
+"""Mean difference as a share of the mean size, which rounding in sixteen bits seldom passes."""
 
 
 @dataclass(frozen=True)
@@ -82,26 +83,46 @@ def find_head(model: PreTrainedModel) -> Head:
     config = model.config.get_text_config()
     scale = float(getattr(config, "logit_scale", None) or 1 / (getattr(config, "logits_scaling", None) or 1.0))
     head = Head(weight=output.weight, bias=getattr(output, "bias", None), scale=scale, softcap=getattr(config, "final_logit_softcapping", None))
-    probe = side_by_side([range(_PROBE_TOKENS)], str(model.device))
     was_training = model.training
-    whole.eval()  # dropout of the base's own would make the two differ
-    with torch.no_grad():
-        with causal_attention(model):
-            ours = head.logits(hidden_states(model, probe)).float()
-        theirs = whole(input_ids=probe.ids, use_cache=False).logits.float()
-    whole.train(was_training)
+    whole.eval()  # dropout of the base's own would make two passes differ
+    try:
+        with torch.no_grad():
+            _check_head(model, head)
+    finally:
+        whole.train(was_training)
+    return head
+
+
+def _check_head(model: PreTrainedModel, head: Head) -> None:
+    """Raise InputError where `head` over the model's own states gives other logits, or training's attention gives other states."""
+    name = type(model).__name__
+    hint = "choose another base; docs/how-to/use-your-own-base-model.md names what fits"
+    probe = side_by_side([probe_ids(model, _PROBE_TOKENS)], str(model.device))
+    theirs, states = _own_logits(model, probe)
     if bool(theirs.isnan().any()):
         raise InputError(
-            f"the logits of {type(model).__name__} with this adapter are not finite numbers",
+            f"the logits of {name} with this adapter are not finite numbers",
             hint="train again with a lower train.learning_rate, or with train.dtype: float32",
         )
-    difference = float((ours - theirs).abs().mean() / theirs.abs().mean())
-    if not difference < _TOLERANCE:
-        raise InputError(
-            f"{type(model).__name__} changes its logits in a way that is not known: ours differ by {difference:.3f} of their size",
-            hint="choose another base; docs/how-to/use-your-own-base-model.md names what fits",
-        )
-    return head
+    ours = head.logits(states)
+    if not (difference := share_of_difference(ours, theirs)) < _TOLERANCE:
+        raise InputError(f"{name} changes its logits in a way that is not known: ours differ by {difference:.3f} of their size", hint=hint)
+    with causal_attention(model):
+        found = hidden_states(model, probe)
+    if differ_beyond_rounding(model, found, states, floor=_TOLERANCE, again=lambda: _own_logits(model, probe)[1]):
+        difference = share_of_difference(found, states)
+        raise InputError(f"{name} has other states with the attention of training: they differ by {difference:.3f} of their size", hint=hint)
+
+
+def _own_logits(model: PreTrainedModel, probe: Layout) -> tuple[Tensor, Tensor]:
+    """Logits of the model's own code, and the last hidden states that it made them of, from one pass."""
+    seen: list[Any] = []
+    handle = decoder_of(model).register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    try:
+        logits: Tensor = cast(Any, model)(input_ids=probe.ids, use_cache=False).logits
+    finally:
+        handle.remove()
+    return logits, seen[0].last_hidden_state
 
 
 def row_scores(head: Head, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
