@@ -428,7 +428,7 @@ def test_records_that_are_too_long_are_left_out_and_counted(
     assert "longer than train.max_length_tokens (120): 1 training and 1 validation records" in caplog.text
     counts = _read(tmp_path / "adapter" / "training.json")["records"]
     assert {name: count for name, count in counts.items() if count} == {
-        "train": 12, "validation": 3, "left_out_train": 1, "left_out_validation": 1,
+        "train": 12, "validation": 3, "left_out_train": 1, "left_out_validation": 1, "longest_tokens": 120,
     }  # fmt: skip
 
 

@@ -69,6 +69,7 @@ def test_text_is_utf8_whatever_the_locale(tmp_path: Path) -> None:
         "path = Path(sys.argv[1]); write_lines(path, [Message(role='user', content='\\u8d28')])\n"
         "assert [each.content for each in read_lines(path, Message)] == ['\\u8d28']"
     )
-    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.jsonl")], check=True, env=plain)
+    # without site: in this locale Python 3.11 does not start where the path of an editable install is not ASCII
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-S", "-c", code, str(tmp_path / "a.jsonl")], check=True, env=plain)
     assert "质".encode() in (tmp_path / "a.jsonl").read_bytes()

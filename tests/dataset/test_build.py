@@ -152,7 +152,7 @@ def test_missing_inputs_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a tokenizer that can be read"):
         build(section(), inputs=corpus, tokenizer=tmp_path, out=out, progress=QuietProgress())
     (corpus / "documents.parquet").unlink()
-    with pytest.raises(InputError, match=r"has no documents.parquet"):
+    with pytest.raises(InputError, match=r"documents.parquet does not exist"):
         build(section(), inputs=corpus, tokenizer=tokenizer, out=out, progress=QuietProgress())
     assert not out.exists()
 

@@ -170,6 +170,7 @@ CHANGES: list[tuple[str, Any]] = [
     ("server.enforce_eager", True),
     ("server.shutdown_timeout_seconds", 3),
     ("server.max_body_mib", 3),
+    ("server.max_choices", 3),
     ("server.image", "own/vllm:1"),
     ("rollout.replicas", [{"name": "a", "url": "http://a:1", "folder": "b"}]),
     ("rollout.min_agreement", 0.1),

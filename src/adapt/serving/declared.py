@@ -63,6 +63,7 @@ def server_facts(
         "max_loras": slots,
         "max_lora_rank": rank,
         "max_body_bytes": section.server.max_body_mib << 20,
+        "max_choices": section.server.max_choices,
         "modules": modules,
     }
 

@@ -41,6 +41,9 @@ class ServerSpec(Section):
     """Time that requests under way have to finish when the server is stopped."""
     max_body_mib: int = Field(default=4, ge=1)
     """Longest request, in MiB; longer ones are refused before they are read."""
+    max_choices: int = Field(default=16, ge=1)
+    """Answers that one request may ask for: its prompts times `n` or `best_of`. One that asks for thousands would leave
+    the others waiting."""
     image: str = Field(default="vllm/vllm-openai:v0.33.0", min_length=1)
     """Container image that the rendered docker and Kubernetes files start."""
 

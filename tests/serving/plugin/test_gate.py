@@ -171,6 +171,31 @@ def test_long_bodies_are_refused(door: Door) -> None:
     assert door.send("POST", "/v1/completions", b"{}", content_length="-1")[0] == 413
 
 
+@pytest.mark.parametrize(
+    ("fields", "message", "param"),
+    [
+        ({"n": 4000}, "4000 answers are asked for, and one request gets 16 at most", "n"),
+        ({"n": 1, "best_of": 17}, "17 answers are asked for, and one request gets 16 at most", "n"),
+        ({"n": 6, "prompt": ["a", "b", "c"]}, "3 prompts with 6 answers each are asked for, and one request gets 16 at most", "n"),
+        ({"prompt": ["a"] * 17}, "17 prompts with 1 answers each are asked for, and one request gets 16 at most", "prompt"),
+        ({"prompt": [[1, 2]] * 17}, "17 prompts with 1 answers each are asked for, and one request gets 16 at most", "prompt"),
+        ({"n": 0}, "n must be a whole number, at least 1", "n"),
+        ({"n": "4"}, "n must be a whole number, at least 1", "n"),
+        ({"best_of": 1.5}, "best_of must be a whole number, at least 1", "best_of"),
+        ({"n": True}, "n must be a whole number, at least 1", "n"),
+    ],
+)
+def test_requests_of_too_many_answers_never_reach_the_server(door: Door, fields: dict[str, Any], message: str, param: str) -> None:
+    status, answer = door.send("POST", "/v1/completions", {"model": "finance", "prompt": "a", **fields})
+    expected = {"message": message, "type": "invalid_request_error", "param": param, "code": 400}
+    assert (status, answer, door.inner.seen) == (400, {"error": expected}, [])
+
+
+@pytest.mark.parametrize("fields", [{"n": None, "best_of": None}, {"n": 16}, {"n": 4, "prompt": ["a"] * 4}, {"prompt": list(range(500))}])
+def test_requests_within_the_bound_pass(door: Door, fields: dict[str, Any]) -> None:
+    assert door.send("POST", "/v1/completions", {"model": "finance", "prompt": "a", **fields})[0] == 200
+
+
 def test_repeated_fields_cannot_smuggle_a_name(door: Door) -> None:
     body = b'{"model": "../x", "model": "finance", "messages": []}'
     assert door.send("POST", "/v1/chat/completions", body)[0] == 200

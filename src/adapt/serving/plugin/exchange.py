@@ -143,6 +143,25 @@ def parse(content: bytes) -> dict[str, Any]:
     return body
 
 
+def check_choices(body: dict[str, Any], limit: int) -> None:
+    """Raise TurnedAwayError for a request of more answers than `limit`, or one that does not say how many it wants."""
+    wanted = 1
+    for field in ("n", "best_of"):
+        value = body.get(field)
+        if value is None:
+            continue
+        if type(value) is not int or value < 1:
+            raise TurnedAwayError(400, "body", f"{field} must be a whole number, at least 1", param=field)
+        wanted = max(wanted, value)
+    prompt = body.get("prompt")
+    several = isinstance(prompt, list) and any(isinstance(each, str | list) for each in prompt)
+    prompts = len(prompt) if several and isinstance(prompt, list) else 1
+    if wanted * prompts > limit:
+        param = "n" if wanted > 1 else "prompt"
+        asked = f"{prompts} prompts with {wanted} answers each" if prompts > 1 else f"{wanted} answers"
+        raise TurnedAwayError(400, "choices", f"{asked} are asked for, and one request gets {limit} at most", param=param)
+
+
 def dump(body: dict[str, Any]) -> bytes:
     """ASCII JSON: a lone surrogate, which JSON may name and UTF-8 may not hold, stays as it was written."""
     return json.dumps(body, separators=(",", ":")).encode("ascii")

@@ -73,6 +73,11 @@ class Server:
         return int(self.facts["max_body_bytes"])
 
     @property
+    def max_choices(self) -> int:
+        """Answers that one request may ask for."""
+        return int(self.facts["max_choices"])
+
+    @property
     def modules(self) -> dict[str, list[int]] | None:
         """Shape of each linear module of the base; None when its files were not at hand."""
         modules: dict[str, list[int]] | None = self.facts["modules"]

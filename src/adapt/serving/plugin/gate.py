@@ -24,6 +24,7 @@ from .exchange import (
     Sender,
     TurnedAwayError,
     ask_for_usage,
+    check_choices,
     dump,
     error_body,
     limited,
@@ -100,6 +101,7 @@ class Gate:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, *, admin: bool) -> None:
         """Send a request on to the version that its name leads to, and its answer back under the name that was asked for."""
         body = parse(await read_body(scope, receive, self._server.max_body_bytes))
+        check_choices(body, self._server.max_choices)
         name = self._server.base_name if body.get("model") is None else body["model"]
         version = self._version(name, user_of(body, scope["headers"]), admin=admin)
         body["model"] = version
