@@ -103,6 +103,39 @@ def test_tampering_is_found(tmp_path: Path) -> None:
         verify(out)
 
 
+@pytest.mark.parametrize("dependency", ["up", "up/sub/file.txt"])
+def test_a_damaged_input_is_found_before_the_stage_begins(tmp_path: Path, dependency: str) -> None:
+    build(tmp_path / "up")
+    (tmp_path / "up" / "sub" / "file.txt").write_text("c0ntent", encoding="utf-8")
+    path = tmp_path / dependency
+    inside = path.parent if path.is_file() else path
+    if path.is_file():  # what a stage depends on lies in the folder itself
+        (inside / "manifest.json").write_bytes((tmp_path / "up" / "manifest.json").read_bytes().replace(b"sub/", b""))
+    with (
+        pytest.raises(InputError, match=r"differs from its manifest: (sub/)?file\.txt"),
+        staged(tmp_path / "o", section=SECTION, inputs={"up": path}),
+    ):
+        raise AssertionError("it began")
+    assert not (tmp_path / "o").exists()
+
+
+def test_an_input_that_changes_meanwhile_leaves_the_older_output(tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.write_text("1", encoding="utf-8")
+    build(out, "older")
+
+    def build_and_edit() -> None:
+        with staged(out, section=SECTION, inputs={"raw": source}) as folder:
+            (folder / "new").write_text("x", encoding="utf-8")
+            source.write_text("2", encoding="utf-8")
+
+    with pytest.raises(InputError, match="source was changed while the stage read it"):
+        build_and_edit()
+    assert (out / "sub" / "file.txt").read_text(encoding="utf-8") == "older"
+    assert read_provenance(out).inputs == {}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock", "out", "out.provenance.json", "source"]
+
+
 def test_folder_without_manifest_is_not_finished(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a finished output"):
         read_manifest(tmp_path)

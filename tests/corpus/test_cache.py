@@ -1,6 +1,7 @@
 import json
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from filelock import FileLock
 
 from adapt.artifact.rowgroups import RowGroup, RowGroupWriter
 from adapt.corpus import recall, steps
+from adapt.engine.local import Inline
+from adapt.errors import InputError
 from adapt.spec.corpus import Boilerplate, CorpusSpec
 from adapt.spec.pii import Pii
 from tests.corpus.corpora import Corpus, check, generation
@@ -47,6 +50,40 @@ def test_nothing_is_cleaned_again_when_nothing_changed(filled: Corpus, tmp_path:
     assert (cleaned, finished) == ([], [])
     assert filled.files() == before
     check(filled, tmp_path)
+
+
+class _Editor(Inline):
+    """An engine during whose work somebody edits a raw file, and sets its time back."""
+
+    def __init__(self, path: Path, *, before_reading: bool) -> None:
+        self._path, self._before = path, before_reading
+
+    def map(self, operator: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
+        for task in tasks:
+            if self._before:
+                self._edit()
+            yield operator(task)
+            self._edit()
+
+    def _edit(self) -> None:
+        before, content = self._path.stat(), self._path.read_bytes()
+        self._path.write_bytes(content.replace(b"number 7", b"letter 7"))
+        os.utime(self._path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("before_reading", [True, False])
+def test_a_file_that_is_edited_while_it_is_read_leaves_neither_output_nor_cache(
+    filled: Corpus, tmp_path: Path, before_reading: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the cache would give the new rows for the digest of the old file, or the reverse, in every later build."""
+    monkeypatch.setattr("adapt.corpus.intake._SMALL", 0)  # so that the engine is asked for files as small as these
+    outputs, kept = filled.files(), generation(tmp_path)
+    filled.write("t.csv", (filled.raw / "t.csv").read_text().replace("number 3", "letter 3"))
+    with pytest.raises(InputError, match=r"t\.csv was changed while the stage read it; nothing of this run was kept"):
+        filled.build(cache=tmp_path / "cache", engine=_Editor(filled.raw / "t.csv", before_reading=before_reading))
+    assert (filled.files(), generation(tmp_path)) == (outputs, kept)
+    check(filled, tmp_path)
+    assert "The letter 7." in {document.output for document in filled.documents()}
 
 
 def test_a_changed_file_is_cleaned_alone(filled: Corpus, tmp_path: Path, cleaned: list[str], finished: list[str]) -> None:

@@ -16,6 +16,14 @@ AFTER_TRAIN = ("train@{0}", "evaluate@{0}", "gate@{0}", "export@{0}-merged")
 WHOLE = ("corpus@{0}", "dataset@{0}", *AFTER_TRAIN)
 
 
+PATCHED = """\
+import importlib.metadata
+version = importlib.metadata.version
+importlib.metadata.version = lambda name: "99.0.1" if name == "ftfy" else version(name)
+"""
+"""A patch release of a library that reading uses, as far as anybody can see from outside."""
+
+
 def build(root: Path, *arguments: str, code: int = 0) -> dict[str, str]:
     """`adapt build`, as outcome by stage."""
     done = run(root, "adapt", "build", *arguments, "--json", check=False)
@@ -88,6 +96,32 @@ def test_moving_a_bound_re_judges_only_and_building_one_adapter_leaves_the_other
     assert ran(build(workspace, "specs/alpha.yaml")) == {"gate@alpha", "serving"}
     assert {path: content for path, content in tree(workspace).items() if "beta" in path and not path.startswith("dist")} == before
     assert {row["state"] for row in status(workspace) if row["stage"] == "train@beta"} == {"stale"}
+    assert set(served(workspace)["adapters"]) == {"alpha", "beta"}
+
+
+def test_a_file_that_no_reader_reads_and_a_patch_of_the_readers_library_retrain_nothing(workspace: Path, tmp_path: Path) -> None:
+    """Records are byte-identical, and only what was made from them stands elsewhere."""
+    before = tree(workspace)
+    (workspace / "data" / "raw" / "alpha" / "notes.xyz").write_text("no reader reads this\n", encoding="utf-8")
+    assert ran(build(workspace, "--all")) == {"corpus@alpha"}
+    (tmp_path / "sitecustomize.py").write_text(PATCHED, encoding="utf-8")
+    done = run(workspace, "adapt", "build", "--all", "--json", env={"PYTHONPATH": str(tmp_path)})
+    assert {stage["stage"] for stage in json.loads(done.stdout)["stages"] if stage["outcome"] != "unchanged"} == {"corpus@alpha", "corpus@beta"}
+    after = tree(workspace)
+    changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    assert changed == {f"data/corpus/{name}.provenance.json" for name in ("alpha", "beta")} | {
+        "data/corpus/alpha/report.json", "data/corpus/alpha/manifest.json",  # they count the file
+    }  # fmt: skip
+
+
+def test_an_adapter_that_is_not_there_is_said_to_be_left_out_and_comes_back(workspace: Path) -> None:
+    run(workspace, "rm", "-r", "adapters/beta", "adapters/beta.provenance.json")
+    [serving] = [row for row in status(workspace) if row["stage"] == "serving"]
+    assert (serving["state"], serving["reasons"][0]) == ("stale", "its input adapters changed")
+    done = run(workspace, "adapt", "build", "alpha")
+    assert "beta passed its gates and is not served: its folder does not exist" in done.stderr
+    assert set(served(workspace)["adapters"]) == {"alpha"}
+    assert ran(build(workspace, "beta")) == set()
     assert set(served(workspace)["adapters"]) == {"alpha", "beta"}
 
 

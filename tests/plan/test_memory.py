@@ -124,4 +124,4 @@ def test_resolving_remembers_and_finds_the_same_again(tmp_path: Path) -> None:
     subprocess.run(command, cwd=root, check=True)
     assert {path.name: path.read_bytes() for path in (root / "build" / "resolved").iterdir()} == resolved
     assert Workspace(root).fingerprints.read_bytes() == remembered
-    assert [path.name for path in (root / ".adapt").iterdir()] == ["fingerprints.json"]
+    assert sorted(path.name for path in (root / ".adapt").iterdir()) == ["digests.sqlite", "fingerprints.json"]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from adapt.artifact.digest_store import active
 from adapt.artifact.ignored import ignore_filter
 
 MANIFEST = "manifest.json"
@@ -39,7 +40,12 @@ def digest_value(value: Any) -> str:
 
 
 def digest_file(path: Path | str) -> str:
-    """Digest of a file's bytes."""
+    """Digest of a file's bytes; where a store is open, read only if they may have changed."""
+    store = active.get()
+    return _read_digest(str(path)) if store is None else store.digest(str(path), _read_digest)
+
+
+def _read_digest(path: str) -> str:
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (a path object for each of many small files costs as much as to read it)
         size = os.fstat(file.fileno()).st_size
         if size < _BLOCK:
@@ -61,8 +67,7 @@ def remembered_digest(path: Path) -> str:
 
 def digest_folder(folder: Path) -> str:
     """Digest of a folder's files, names included. A finished output is known by its manifest, which covers its files."""
-    manifest = folder / MANIFEST
-    return digest_file(manifest) if _is_manifest(manifest) else digest_value(digest_files(folder))
+    return digest_file(folder / MANIFEST) if is_output(folder) else digest_value(digest_files(folder))
 
 
 def digest_path(path: Path) -> str:
@@ -77,7 +82,7 @@ def digest_raw(folder: Path) -> str:
 
 def digest_of_files(digests: Mapping[str, str], folder: Path, *, raw: bool) -> str:
     """What `digest_folder`, or `digest_raw`, gives for a folder whose files have these digests."""
-    return digest_value(digests) if raw or not _is_manifest(folder / MANIFEST) else digests[MANIFEST]
+    return digest_value(digests) if raw or not is_output(folder) else digests[MANIFEST]
 
 
 def digest_files(folder: Path, *, raw: bool = False) -> dict[str, str]:
@@ -115,10 +120,10 @@ def digest_readable(path: str) -> str:
         return UNREADABLE
 
 
-def _is_manifest(path: Path) -> bool:
-    """Whether the file is one of ours: a raw corpus may hold any file of that name."""
+def is_output(folder: Path) -> bool:
+    """Whether the folder has a manifest of ours: a raw corpus may hold any file of that name."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError):
         return False
     return isinstance(content, dict) and content.keys() == {"schema_version", "files"}

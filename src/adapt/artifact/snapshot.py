@@ -4,39 +4,15 @@ A stage that read the old half of a file and the new half of another, or whose i
 recorded as made from something that it was not made from. Nothing of such a run is kept.
 """
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-from adapt.artifact.digest import content_paths, digest_of_files, digest_readable
+from adapt.artifact.digest import MANIFEST, content_paths, digest_of_files, digest_readable, is_output
+from adapt.artifact.manifest import read_manifest
+from adapt.artifact.stamp import Stamp
 from adapt.errors import InputError
-
-_GRANULARITY_NS = 2_000_000_000
-"""Two changes within this time can leave one timestamp: the coarsest clock of a common file system."""
-
-
-class Stamp(NamedTuple):
-    """What changes whenever a file does. The time of the last change of its inode cannot be set by hand, unlike that of its content."""
-
-    device: int
-    inode: int
-    size: int
-    modified_ns: int
-    changed_ns: int
-    links: int
-
-    @classmethod
-    def of(cls, path: str | Path) -> "Stamp":
-        """The stamp of a file, behind links. Raises OSError when it is gone."""
-        stat = os.stat(path)  # noqa: PTH116 (one of very many)
-        return cls(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_nlink)
-
-    def is_recent(self, now_ns: int) -> bool:
-        """Whether the file may change once more without a change of its stamp."""
-        return self.changed_ns > now_ns - _GRANULARITY_NS
 
 
 @dataclass(frozen=True)
@@ -61,6 +37,18 @@ class Snapshot:
         digests = {name: digest_readable(file) for name, file in names.items()}
         digest = digests[path.name] if path.is_file() else digest_of_files(digests, path, raw=raw)
         return cls(path, digest, {names[name]: found for name, found in digests.items()}, raw, stamps, taken)
+
+    def require_whole(self) -> None:
+        """Raises InputError when an output of ours is not what its manifest lists, such as one restored from a damaged copy."""
+        folder = self.path.parent if self.path.is_file() else self.path
+        if self.raw or not is_output(folder):
+            return
+        listed = read_manifest(folder).files
+        present = {Path(file).relative_to(folder).as_posix(): digest for file, digest in self.files.items()}
+        present.pop(MANIFEST, None)
+        expected = {self.path.name: listed.get(self.path.name)} if self.path.is_file() else listed
+        if differing := sorted(name for name in present.keys() | expected.keys() if present.get(name) != expected.get(name)):
+            raise InputError(f"{folder} differs from its manifest: {', '.join(differing[:5])}", hint="build it with `adapt build`")
 
     def require_unchanged(self) -> None:
         """Raises InputError that names what was changed, added or removed since."""

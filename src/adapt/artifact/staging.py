@@ -42,6 +42,8 @@ def staged(out: Path, *, section: StageSection, inputs: Mapping[str, Path | Snap
         try:
             staging.mkdir(parents=True)
             snapshots = {label: each if isinstance(each, Snapshot) else Snapshot.take(each) for label, each in inputs.items()}
+            for snapshot in snapshots.values():
+                snapshot.require_whole()
             yield staging
             digests = {label: snapshot.digest for label, snapshot in snapshots.items()}
             write_manifest(staging)

@@ -35,8 +35,9 @@ GREAT_LOSS = 0.25
 @click.option("--to", type=click.Choice(ORDER), default=ORDER[-1], help="Stop after stages of this kind: `dataset` trains nothing.")
 @click.option("--at-once", type=click.IntRange(min=1), default=8, show_default=True, help="Stale adapters on one base that are trained together.")
 @click.option("--force", is_flag=True, help="Train even what is forecast not to fit the memory that is there.")
+@click.option("--pull", is_flag=True, help="Fetch from DVC's remote what dvc.lock records and is not here.")
 @json_option
-def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: int, force: bool, as_json: bool) -> None:
+def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: int, force: bool, pull: bool, as_json: bool) -> None:
     """Build the adapters of SPECS (names or spec files; all by default): every stage that is stale, and no
     other.
 
@@ -51,10 +52,11 @@ def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: in
     names = spec_names(workspace, specs, loaded) if specs else list(loaded)
     check_inputs(workspace, loaded, names)
     warn_of_idle_defaults(workspace, names)
-    warn_of_unpulled(workspace, names)
+    warn_of_unpulled(workspace, loaded, names, fetch=pull)
     if ORDER.index(to) >= ORDER.index("step"):
         _check_trainings(workspace, names, loaded, at_once, force=force or to == "step")
-    built = build(workspace, {name: loaded[name] for name in names}, to=to, at_once=at_once)
+    chosen = {name: loaded[name] for name in names}
+    built = build(workspace, chosen, to=to, at_once=at_once, judge=lambda: judge_stages(workspace, loaded, names))
     stages = judge_stages(workspace, loaded, names)
     accounts = [account_of(workspace, name, loaded[name], stages) for name in names]
     outcome = {"stages": [_plain(workspace, one) for one in built], "adapters": accounts}

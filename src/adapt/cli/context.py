@@ -91,7 +91,7 @@ def look(given: Sequence[str]) -> Standing:
     specs = synced_specs(workspace)
     names = spec_names(workspace, given, specs) if given else list(specs)
     warn_of_idle_defaults(workspace, names)
-    warn_of_unpulled(workspace, names)
+    warn_of_unpulled(workspace, specs, names)
     resolved, serving = resolve(workspace, specs, load_params(workspace.root))
     return Standing(workspace, specs, resolved, list(status(workspace, {name: specs[name] for name in names}, resolved, serving)))
 
@@ -134,11 +134,16 @@ def warn_of_idle_defaults(workspace: Workspace, names: Sequence[str]) -> None:
         click.echo(f"warning: {sentence}", err=True)
 
 
-def warn_of_unpulled(workspace: Workspace, names: Sequence[str]) -> None:
-    """Say which outputs of the specs `names` were built elsewhere and not pulled, before they are built anew."""
-    from adapt.plan.unpulled import find_unpulled, unpulled_message
+def warn_of_unpulled(workspace: Workspace, specs: dict[str, AdapterSpec], names: Sequence[str], *, fetch: bool = False) -> None:
+    """Say which outputs of the specs `names` were built elsewhere and not pulled, before they are built anew; with
+    `fetch`, pull them."""
+    from adapt.plan.unpulled import find_unpulled, pull, unpulled_message
 
-    if stages := find_unpulled(workspace, names):
+    stages = find_unpulled(workspace, {name: specs[name] for name in names})
+    if stages and fetch:
+        click.echo(f"pulling the outputs of {len(stages)} stages", err=True)
+        pull(workspace, stages)
+    elif stages:
         click.echo(f"warning: {unpulled_message(stages)}", err=True)
 
 

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -20,7 +20,8 @@ from filelock import FileLock, Timeout
 
 from adapt.artifact.process import BUILDER, lives
 from adapt.artifact.progress import FORCED, SILENCE_SECONDS, Heartbeat
-from adapt.errors import WorkspaceError
+from adapt.errors import WorkspaceError, naming_file
+from adapt.plan.dvc_process import FORGOTTEN
 from adapt.plan.workspace import Workspace
 
 Outcome = Literal["ran", "restored", "unchanged", "failed", "skipped"]
@@ -39,14 +40,6 @@ _SKIPPED = re.compile(r"Stages? (?P<stages>'.+') will be skipped")
 _SILENCE_SECONDS = SILENCE_SECONDS + 3
 """A stage that is at work says so before this has passed."""
 _DVC_LOG = (b"ERROR: ", b"WARNING: ")
-_DVC = """
-import sys
-from adapt.artifact.process import become_builder, die_with_parent
-die_with_parent()
-become_builder()
-from dvc.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
 
 
 def reproduce(
@@ -55,23 +48,26 @@ def reproduce(
     *,
     keep_going: bool = False,
     alone: bool = False,
+    force: bool = False,
+    forgotten: Collection[Path] = (),
     further: Mapping[str, str] | None = None,
     unannounced: tuple[str, ...] = (),
 ) -> dict[str, Outcome]:
     """Bring `stages` and what they depend on up to date, and return what became of each; `alone` leaves what they depend on as it is.
 
-    Stages go by exact names: DVC's globs would match `finance-us` for `finance`. With `keep_going`, a failure stops only
+    Stages go by exact names: DVC's globs would match `finance-us` for `finance`. `force` runs them even where DVC sees no
+    change; of the paths `forgotten` and what lies below them DVC is to believe nothing. With `keep_going`, a failure stops only
     what depends on it. Stages get `further` environment variables; those whose name begins as one of `unannounced` start without a word.
     Raises WorkspaceError when DVC cannot work at all; a stage that failed is an outcome.
     """
     _require_repository(workspace)
-    _set_aside_broken_lock_file(workspace)
+    set_aside_broken_lock_file(workspace)
     _release_locks_of_the_dead(workspace)
-    arguments = ["repro", *(["--keep-going"] if keep_going else []), *(["--single-item"] if alone else []), *stages]
+    arguments = ["repro", *(["--keep-going"] if keep_going else []), *(["--single-item"] if alone else []), *(["--force"] if force else []), *stages]
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", _DVC, *arguments],
+        [sys.executable, "-P", "-m", "adapt.plan.dvc_process", *arguments],
         cwd=workspace.root,
-        env={**environment(), **(further or {})},
+        env={**environment(), **_forgetting(workspace, forgotten), **(further or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -101,6 +97,16 @@ def reproduce(
     for complaint in unsaid if code != 0 else ():
         _write(f"error: {complaint}\n".encode())
     return outcomes
+
+
+def _forgetting(workspace: Workspace, paths: Collection[Path]) -> dict[str, str]:
+    """The environment in which DVC forgets `paths`."""
+    if not paths:
+        return {}
+    listing = workspace.private / "forgotten.json"
+    with naming_file(listing):
+        listing.write_text(json.dumps(sorted(str(path) for path in paths)), encoding="utf-8")
+    return {FORGOTTEN: str(listing)}
 
 
 @contextmanager
@@ -155,8 +161,11 @@ def _require_repository(workspace: Workspace) -> None:
         raise WorkspaceError(f"{workspace.root} is not a DVC repository", hint="run `dvc init` in it (`dvc init --no-scm` without git)")
 
 
-def _set_aside_broken_lock_file(workspace: Workspace) -> None:
-    """DVC rewrites dvc.lock in place, so a kill can truncate it; the run cache then restores what it recorded."""
+def set_aside_broken_lock_file(workspace: Workspace) -> None:
+    """DVC rewrites dvc.lock in place, so a kill can truncate it; the run cache then restores what it recorded.
+
+    Raises WorkspaceError for a merge conflict, which is for a person to end.
+    """
     path = workspace.root / "dvc.lock"
     try:
         read_lock_file(workspace)

@@ -15,10 +15,12 @@ import yaml
 from pydantic import BaseModel
 
 from adapt.artifact.digest import digest_file
+from adapt.artifact.digest_store import digests_remembered
 from adapt.base.embedding import pin_embedding
 from adapt.base.pin import pin
 from adapt.errors import InputError, Problem, SpecError, naming_file
 from adapt.plan.fingerprint import remembered
+from adapt.plan.pins import pin_local_sources
 from adapt.plan.repro import read_lock_file
 from adapt.plan.runtime import runtime_of
 from adapt.plan.workspace import Workspace
@@ -46,7 +48,7 @@ def resolve(workspace: Workspace, specs: Mapping[str, AdapterSpec], params: Para
     """Every stage's section. Raises SpecError with every base or template that cannot be pinned."""
     problems: list[Problem] = []
     adapters = {}
-    with remembered(workspace.fingerprints):
+    with remembered(workspace.fingerprints), digests_remembered(workspace.digests):
         for name, spec in specs.items():
             try:
                 adapters[name] = resolve_adapter(workspace, name, spec)
@@ -134,7 +136,8 @@ def _trained_on(spec: AdapterSpec, export: ExportSpec) -> QuantizedBase | None:
 
 
 def _resolve_corpus(workspace: Workspace, name: str, spec: AdapterSpec) -> CorpusSection:
-    section = CorpusSection(**runtime_of("corpus", spec.corpus), corpus=spec.corpus)
+    sources = pin_local_sources(workspace, spec.corpus)
+    section = CorpusSection(**runtime_of("corpus", spec.corpus), corpus=spec.corpus, local_sources=sources)
     variable = spec.corpus.pii.pseudonym_key
     if variable is None or "pseudonym" not in spec.corpus.pii.policies().values():
         return section

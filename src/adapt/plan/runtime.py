@@ -11,6 +11,7 @@ from typing import Any
 from adapt.artifact.staging import checked_before_placing
 from adapt.errors import StageError
 from adapt.plan.fingerprint import code_digest, library_versions, look_again, package_versions, remembered
+from adapt.plan.pins import changed_pins
 from adapt.plan.stages import ENTRIES, OPTIONAL, Stage
 from adapt.plan.workspace import Workspace
 from adapt.spec.corpus import CorpusSpec, HubSource, PythonDocsSource
@@ -36,7 +37,8 @@ def runtime_of(kind: str, settings: Settings = None) -> dict[str, Any]:
 
 @contextmanager
 def same_runtime(workspace: Workspace, stage: Stage, section: StageSection) -> Iterator[None]:
-    """Run the body with the code and the libraries that `section` names. Raises StageError when others are there, now or when an output is ready."""
+    """Run the body with the code, the libraries and the pinned inputs that `section` names. Raises StageError when others
+    are there, now or when an output is ready."""
 
     def check() -> None:
         look_again()
@@ -47,6 +49,9 @@ def same_runtime(workspace: Workspace, stage: Stage, section: StageSection) -> I
         if present["libraries"] != section.libraries:
             differing = ", ".join(sorted(name for name, _ in present["libraries"].items() ^ section.libraries.items()))
             raise StageError(f"{stage.name}: libraries were changed since `resolve` ran: {differing}; nothing was kept", hint=_HINT)
+
+        if changed := next(changed_pins(workspace, section), None):
+            raise StageError(f"{stage.name}: {changed} was changed since `resolve` ran; nothing was kept", hint=_HINT)
 
     check()
     with checked_before_placing(check):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from adapt.artifact.digest import digest_path, digest_raw
+from adapt.artifact.digest_store import digests_remembered
 from adapt.artifact.manifest import Provenance, read_manifest, read_provenance, section_digest, verify
 from adapt.errors import InputError
 from adapt.plan.repro import read_lock_file
@@ -38,21 +39,26 @@ class StageStatus:
 
 def status(
     workspace: Workspace, specs: Mapping[str, AdapterSpec], resolved: Mapping[str, ResolvedAdapter], serving: ServingSection
-) -> Iterator[StageStatus]:
-    """The state of every stage of `specs` and of the serving stage, in build order.
+) -> list[StageStatus]:
+    """The state of every stage of `specs` and of the serving stage, in build order. `adapt build` goes by it too.
 
     A stage is `waiting` when its own settings and code are as they were but a stage before it must run first.
     """
     recorded = read_lock_file(workspace)
+    states: list[StageStatus] = []
     unsettled: set[str] = set()
-    for name, spec in specs.items():
-        for stage in stages_of(name, spec):
-            found = _stage_status(workspace, stage, section_of(resolved[name], stage), recorded.get(stage.name, {}), unsettled)
-            if found.state != "up to date":
-                unsettled.add(stage.name)
-            yield found
-    gates = {f"gate@{name}" for name in specs}
-    yield _stage_status(workspace, SERVING, serving, recorded.get(SERVING.name, {}), unsettled & gates)
+
+    def judge(stage: Stage, section: StageSection, unsettled: set[str]) -> StageStatus:
+        return _stage_status(workspace, stage, section, recorded.get(stage.name, {}), unsettled)
+
+    with digests_remembered(workspace.digests):
+        for name, spec in specs.items():
+            for stage in stages_of(name, spec):
+                states.append(judge(stage, section_of(resolved[name], stage), unsettled))
+                if states[-1].state != "up to date":
+                    unsettled.add(stage.name)
+        states.append(judge(SERVING, serving, unsettled & {f"gate@{name}" for name in specs}))
+    return states
 
 
 def section_of(resolved: ResolvedAdapter, stage: Stage) -> StageSection:
@@ -90,21 +96,25 @@ def _not_built(workspace: Workspace, stage: Stage, before: list[str]) -> StageSt
 
 
 def _changes(stage: Stage, section: StageSection, recorded: Mapping[str, Any]) -> list[str]:
+    """How the section differs from that in dvc.lock, which DVC compares."""
     params = recorded.get("params", {})
     old: Any = next((content for path, content in params.items() if path.startswith("build/resolved/")), {}) if isinstance(params, dict) else {}
     old = old.get(".".join(stage.section)) if isinstance(old, dict) else None
     if not isinstance(old, dict):
-        return ["its settings, code or libraries changed"]
+        return ["dvc.lock does not say what it was built from"]
     changes = [_worded(*change) for change in _differences(old, plain(section))]
     if len(changes) > _MAX_CHANGES:
         changes = [*changes[: _MAX_CHANGES - 1], f"and {len(changes) - _MAX_CHANGES + 1} more changes"]
-    return changes or ["its settings, code or libraries changed"]
+    return changes
 
 
 def _differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             yield from _differences(old.get(key), new.get(key), (*path, key))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for place, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _differences(one, other, (*path, str(place)))
     elif old != new and not is_same_number(old, new):
         yield path, old, new
 
@@ -146,7 +156,9 @@ def _changed_origin(workspace: Workspace, stage: Stage, section: StageSection, r
         made_from = read_provenance(stage.out(workspace))
     except InputError:
         return ["it is not known what its output was made from"]
-    changes = _changes(stage, section, recorded) if made_from.section != section_digest(section) else []
+    changes = _changes(stage, section, recorded)
+    if made_from.section != section_digest(section) and not changes:
+        changes = ["its settings, code or libraries changed"]
     return changes + _changed_inputs(workspace, stage, section, made_from)
 
 

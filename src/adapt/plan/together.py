@@ -7,7 +7,8 @@ from them.
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 
 from adapt.plan.repro import Outcome, environment, reproduce
 from adapt.plan.stages import TRAINING
@@ -19,7 +20,9 @@ DEFERRED = 75
 """Exit code of a training that did (EX_TEMPFAIL)."""
 
 
-def reproduce_together(workspace: Workspace, stages: Sequence[str], adapters: Mapping[str, str], *, at_once: int) -> dict[str, Outcome]:
+def reproduce_together(
+    workspace: Workspace, stages: Sequence[str], adapters: Mapping[str, str], *, at_once: int, forgotten: Collection[Path] = ()
+) -> dict[str, Outcome]:
     """As `reproduce` with `keep_going`, the trainings that must run done together, `at_once` at a time.
 
     `adapters`: which adapter each stage builds.
@@ -30,7 +33,14 @@ def reproduce_together(workspace: Workspace, stages: Sequence[str], adapters: Ma
     tried: list[str] = []
     unannounced = tuple(f"{kind}@" for kind in TRAINING)
     while True:
-        found = reproduce(workspace, stages, keep_going=True, further={DEFER: str(listing)}, unannounced=() if tried else unannounced)
+        found = reproduce(
+            workspace,
+            stages,
+            keep_going=True,
+            further={DEFER: str(listing)},
+            unannounced=() if tried else unannounced,
+            forgotten=() if tried else forgotten,
+        )
         outcomes = _merged(outcomes, found, tried)
         wanted = [name for name in dict.fromkeys(listing.read_text(encoding="utf-8").split()) if name not in tried]
         if not wanted:

@@ -71,6 +71,11 @@ class Workspace:
         return self.private / "fingerprints.json"
 
     @property
+    def digests(self) -> Path:
+        """Digests of files that did not change since."""
+        return self.private / "digests.sqlite"
+
+    @property
     def cache(self) -> Path:
         """Converted and downloaded base models."""
         return self.private / "cache"

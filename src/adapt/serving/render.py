@@ -128,6 +128,8 @@ def _choose(
                 chosen.append(candidate)
             else:
                 left_out[name] = reason
+                if member.enabled and candidate.verdict.is_file():
+                    log.warning("%s passed its gates and is not served: %s", name, reason)
                 if reason_beside_gates(candidate) is None:
                     reserved.append(candidate)
             judged[name] = as_plain(verdicts(candidate, reason))
