@@ -84,7 +84,13 @@ class Server:
         """Sign the version of `name` that is rendered, and let no alias lead to it."""
         (source,) = (path for path in (self.scene.out / "adapters").iterdir() if path.name.startswith(f"{name}@"))
         self.live.publish(source, key=self.keys.signing, golden=golden)
+        self.begin(source.name)
         return source.name
+
+    def begin(self, version: str) -> None:
+        """Begin a roll-out, so that the server may load the version; no alias leads to it."""
+        name = version.partition("@")[0]
+        self.live.journal.change(name, lambda state: state.cancel("another one").begin(version, "of the test"), action="begin")
 
 
 @contextmanager

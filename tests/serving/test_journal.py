@@ -328,6 +328,34 @@ def test_alias_file_that_somebody_broke_is_written_again(tmp_path: Path, broken:
     assert json.loads((tmp_path / "aliases.json").read_bytes()) == {"finance": {version(1): 1.0}}
 
 
+@pytest.mark.parametrize("left", [None, "", "[]", '{"finance": {"finance@x": 1}}'])
+def test_alias_file_without_a_journal_is_made_anew_from_the_history_with_every_name(tmp_path: Path, left: str | None) -> None:
+    """As a folder of an earlier release is: what the broken file said of the others must not be lost with it."""
+    lines = [
+        {"at": "", "adapter": "finance", "action": "start", "shares": {version(1): 1.0}},
+        {"at": "", "adapter": "legal", "action": "start", "shares": {"legal@0123456789ab": 1.0}},
+        {"at": "", "adapter": "tax", "action": "start", "shares": {"tax@0123456789ab": 1.0}},
+        {"at": "", "adapter": "tax", "action": "retire", "shares": {}},
+        {"at": "", "adapter": "finance", "action": "deploy", "shares": {version(1): 0.9, version(2): 0.1}},
+    ]
+    (tmp_path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if left is not None:
+        (tmp_path / "aliases.json").write_text(left)
+    states = journal_in(tmp_path)
+    states.recover()
+    assert json.loads((tmp_path / "aliases.json").read_bytes()) == {
+        "finance": {version(1): 1.0},
+        "legal": {"legal@0123456789ab": 1.0},
+    }
+
+
+def test_alias_file_with_nothing_beside_it_is_left_to_a_person(tmp_path: Path) -> None:
+    (tmp_path / "aliases.json").write_text("[]")
+    with pytest.raises(InputError, match=r"it is not a JSON object\nhint: put it right: there is no rollouts.json"):
+        journal_in(tmp_path).recover()
+    assert (tmp_path / "aliases.json").read_text() == "[]"
+
+
 def test_broken_journal_says_how_to_mend_it(tmp_path: Path) -> None:
     (tmp_path / "rollouts.json").write_text('{"finance": 1}')
     expected = r"rollouts.json is broken: .*\nhint: delete it: it is made anew from aliases.json"

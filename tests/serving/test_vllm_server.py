@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from adapt.artifact.digest import digest_file
 from adapt.records import Message
 from adapt.serving.options import ALLOWED
+from adapt.serving.render import ServingReport
 from adapt.serving.sign import sign
 from adapt.spec.prompt import PinnedPrompt
 from tests.serving.adapters import Scene
@@ -55,10 +57,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     # Ranks and scalings that differ from module to module, which other engines ignore.
     patterns = {"rank_pattern": {"down_proj": 4}, "alpha_pattern": {r"layers\.1\..*o_proj": 6}}
     add_adapter(scene, base, "second", seed=2, end_tokens=END_TOKENS, r=16, use_rslora=True, **patterns)
-    report = scene.render(base_folder=base, dtype="float32", max_model_len=512, max_num_seqs=8)
-    assert report.left_out == {}
-    with running(scene, report, "--trust-request-chat-template") as started:  # so that one server can be asked for every template
+    with running(scene, render(scene), "--trust-request-chat-template") as started:  # so that one server can be asked for every template
         yield started
+
+
+def render(scene: Scene) -> ServingReport:
+    report = scene.render(base_folder=scene.root / "base", dtype="float32", max_model_len=512, max_num_seqs=8)
+    assert report.left_out == {}
+    return report
 
 
 def runs(pid: int) -> bool:
@@ -230,6 +236,7 @@ def test_answers_that_are_no_numbers_spoil_no_other(
     """Finite weights under which every logit is NaN, past the checks by a holder of the key: what it
     leaves in the cache harms nobody."""
     poison = poisonous(server)
+    server.begin(poison)
     for _ in range(3):
         for messages in CONVERSATIONS:
             body = {"model": poison, "messages": messages, "max_tokens": 40}
@@ -262,14 +269,38 @@ def poisonous(server: Server) -> str:
     return folder.name
 
 
+def test_a_version_that_no_roll_out_leads_to_is_not_loaded_though_it_is_signed(server: Server) -> None:
+    """An old version that somebody put back into the folder, and an alias file that somebody led to it."""
+    version = server.versions["second"]
+    server.live.journal.change("second", lambda state: replace(state, good=None, earlier=()), action="retire")
+    server.live.places.aliases.write_text(json.dumps({"second": {version: 1.0}}))
+    server.target.replica.unload(version)
+    status, _ = server.chat("second", CONVERSATIONS[0], max_tokens=1)
+    assert status == 404
+    assert "no roll-out leads to it" in server.log
+
+
 def test_sigterm_ends_the_server_and_all_its_children(server: Server) -> None:
     processes = family(server.process.pid)
-    assert len(processes) > 1
     server.process.terminate()
     server.process.wait(60)
+    assert_all_end(processes)
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", server.port), timeout=2)
+
+
+def test_kill_of_the_process_that_takes_requests_ends_the_engine_too(server: Server) -> None:
+    report = render(server.scene)
+    with running(server.scene, report) as another:
+        processes = family(another.process.pid)
+        another.process.kill()
+        another.process.wait(60)
+        assert_all_end(processes)
+
+
+def assert_all_end(processes: list[int]) -> None:
+    assert len(processes) > 1
     end = time.monotonic() + 20
     while (left := [pid for pid in processes if runs(pid)]) and time.monotonic() < end:
         time.sleep(0.1)
     assert left == []
-    with pytest.raises(OSError, match="refused"):
-        socket.create_connection(("127.0.0.1", server.port), timeout=2)

@@ -15,7 +15,7 @@ name there.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -247,16 +247,18 @@ class Journal:
         """The states of a folder from before there was a journal: by its aliases and its history.
 
         A name with several versions was left by a roll-out that was killed; the last one that had it alone
-        is the good one.
+        is the good one. Where the alias file is missing or broken, the last line of each name's history
+        says where it led.
         """
+        history = self._read_history()
         try:
             aliases = parse_aliases(self.places.aliases.read_bytes())
-        except FileNotFoundError:
-            aliases = {}
-        except ValueError as error:
-            hint = "put it right, or delete it and run `adapt deploy`"
-            raise InputError(f"{self.places.aliases}: {error}", hint=hint) from None
-        names = {*aliases, *(str(entry.get("adapter")) for entry in self._read_history())}
+        except (FileNotFoundError, ValueError) as error:
+            aliases = _last_shares(history)
+            if not history and not isinstance(error, FileNotFoundError):
+                hint = "put it right: there is no rollouts.json and no history.jsonl beside it to make it anew from"
+                raise InputError(f"{self.places.aliases}: {error}", hint=hint) from None
+        names = {*aliases, *(str(entry.get("adapter")) for entry in history)}
         return {name: _derive_state(aliases.get(name, {}), self.history(name)) for name in sorted(names)}
 
     def _read_history(self) -> list[dict[str, Any]]:
@@ -269,6 +271,11 @@ class Journal:
 
 def _derive_aliases(states: Mapping[str, NameState]) -> dict[str, Shares]:
     return {name: dict(sorted(states[name].shares.items())) for name in sorted(states) if states[name].shares}
+
+
+def _last_shares(history: Sequence[Mapping[str, Any]]) -> dict[str, Shares]:
+    last = {str(entry.get("adapter")): entry.get("shares") for entry in history}
+    return {name: shares for name, shares in last.items() if isinstance(shares, dict) and shares}
 
 
 def _derive_state(shares: Shares, history: list[dict[str, Any]]) -> NameState:

@@ -160,4 +160,5 @@ class Live:
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise InputError(f"{self.places.aliases}: {error}", hint="put it right, or delete it and run `adapt deploy`") from None
+            hint = "`adapt serve --prepare` writes it again from rollouts.json and history.jsonl beside it: no name is lost"
+            raise InputError(f"{self.places.aliases}: {error}", hint=hint) from None

@@ -32,10 +32,11 @@ class Published:
     def adapters(self) -> Path:
         return self.live.places.adapters
 
-    def store(self) -> Store:
-        """As the server makes it."""
+    def store(self, *, journaled: bool = False) -> Store:
+        """As the server makes it; unless `journaled`, it also takes versions that no roll-out leads to, as tests make them."""
         places = self.live.places
-        return Store(places.adapters, places.trust, Server.read(places.configuration, slots=places.slots))
+        server = Server.read(places.configuration, slots=places.slots)
+        return Store(places.adapters, places.trust, server, rollouts=places.rollouts if journaled else None)
 
     def reason(self, name: str) -> str | None:
         """Why the server would not load a version."""

@@ -96,7 +96,7 @@ def test_unusable_files_are_refused(text: str, expected: str) -> None:
 def journal(path: Path, **states: str | None) -> Path:
     """A journal in which each name has a good version, and a roll-out of B that was killed."""
     attempt = {"version": B, "id": "x", "share": 0.1}
-    path.write_text(json.dumps({name: {"good": good, "attempt": attempt} for name, good in states.items()}))
+    path.write_text(json.dumps({name: {"good": good, "attempt": attempt, "earlier": []} for name, good in states.items()}))
     return path
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from adapt.errors import InputError
+from adapt.serving.journal import NameState
 from adapt.serving.keys import Keys, open_access, read_access
 from adapt.serving.plugin.access import digest_token
 from adapt.serving.plugin.refusal import RefusedError
@@ -291,3 +292,26 @@ def _payload(path: Path) -> bytes:
     import base64
 
     return base64.b64decode(json.loads(path.read_bytes())["dsseEnvelope"]["payload"])
+
+
+def test_only_what_the_journal_leads_to_is_loaded_however_well_signed(published: Published) -> None:
+    """An old version that is put back into the folder, one that failed, one that was rolled back."""
+    store, name, journal = published.store(journaled=True), published.versions["finance"], published.live.journal
+    assert store.reason(name) is None
+    journal.change("finance", lambda state: NameState(earlier=(name,)), action="retire")
+    assert store.reason(name) is None  # a roll-back may lead to it
+    journal.change("finance", lambda state: NameState(failed={name: "it missed its bounds"}), action="failed")
+    assert "no roll-out leads to it" in str(store.reason(name))
+    for refused in (store.check, store.load):
+        with pytest.raises(RefusedError, match="no roll-out leads to it"):
+            refused(name)
+    journal.change("finance", lambda state: state.begin(name, "again"), action="begin")
+    assert store.reason(name) is None
+    store.load(name)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"[]", b'{"finance": {"good": 1, "attempt": null, "earlier": []}}', b'{"finance": {}}'])
+def test_a_journal_that_is_missing_or_unusable_takes_nothing_from_what_serves(published: Published, content: bytes | None) -> None:
+    path = published.live.places.rollouts
+    path.unlink() if content is None else path.write_bytes(content)
+    published.store(journaled=True).check(published.versions["finance"])

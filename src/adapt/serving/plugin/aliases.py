@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .refusal import log
+from .rollouts import read_rollouts
 from .store import VERSION
 
 _BITS = 64
@@ -93,11 +94,8 @@ def parse_aliases(content: bytes) -> dict[str, dict[str, float]]:
 def _read_good(rollouts: Path) -> dict[str, str | None]:
     """The last good version by name; nothing where the journal is missing or cannot be used."""
     try:
-        content = json.loads(rollouts.read_bytes())
-        good = {str(name): state["good"] for name, state in content.items()}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        good = {name: state.good for name, state in (read_rollouts(rollouts) or {}).items()}
+    except ValueError as error:
         log.warning("the journal of roll-outs is left aside: %s", error)
         return {}
     if any(version is not None and not _is_version(name, version) for name, version in good.items()):

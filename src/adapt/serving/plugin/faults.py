@@ -8,7 +8,6 @@ count for nothing. Nothing of a request is kept.
 """
 
 import asyncio
-import json
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import Any
 
 from .counts import FAULTS
 from .exchange import App, Message, Scope, dump, replay, with_length
+from .rollouts import read_rollouts
 
 _PER_MINUTE = 30
 _WAITING = 4
@@ -105,7 +105,7 @@ class Faults:
         """The last good version of an adapter that is being rolled out, empty where there is none; None
         where it is not."""
         try:
-            state = json.loads(self._rollouts.read_bytes())[adapter]
-            return None if state["attempt"] is None else str(state["good"] or "")
-        except (OSError, ValueError, KeyError, TypeError):
+            state = (read_rollouts(self._rollouts) or {}).get(adapter)
+        except ValueError:
             return None
+        return None if state is None or state.under_way is None else state.good or ""

@@ -61,7 +61,7 @@ class Gate:
         self._started: dict[str, Any] = {"template": self._server.live_template, "code": package_digest(Path(__file__).parent)}
         self._aliases, self._access = Aliases(places.aliases, places.rollouts), Access(places.access)
         self._faults = Faults(app, places.rollouts, self._server.base_name)
-        self._store = Store(places.adapters, places.trust, self._server)
+        self._store = Store(places.adapters, places.trust, self._server, rollouts=places.rollouts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -10,6 +10,7 @@ from typing import Any
 
 from .cache import keep_cache_finite
 from .facts import Server
+from .orphans import end_with_parent
 from .places import Places
 from .refusal import LogOnce, RefusedError
 from .slots import keep_base_rows_apart
@@ -37,11 +38,12 @@ class SignedResolver:
 
 def register() -> None:
     """Register the resolver for the folders that the environment names."""
+    end_with_parent()
     keep_base_rows_apart()
     keep_cache_finite()
     places = Places.from_environment(os.environ)
     platform = import_module("vllm.platforms").current_platform
     supported = [str(dtype).removeprefix("torch.") for dtype in platform.supported_dtypes]
     server = Server.read(places.configuration, slots=places.slots, supported=supported)
-    store = Store(places.adapters, places.trust, server)
+    store = Store(places.adapters, places.trust, server, rollouts=places.rollouts)
     import_module("vllm.lora.resolver").LoRAResolverRegistry.register_resolver("adapt", SignedResolver(store))

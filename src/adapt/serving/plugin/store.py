@@ -22,6 +22,7 @@ from weakref import WeakSet
 from .facts import Server
 from .numbers import overflow_reason
 from .refusal import RefusedError
+from .rollouts import require_reachable
 from .signature import signed_files
 from .tensors import Tensors, read_tensors, wrong_shape
 
@@ -41,10 +42,10 @@ _LOADERS: "WeakSet[Store]" = WeakSet()
 class Store:
     """The adapters of one folder, as one server may load them."""
 
-    def __init__(self, folder: Path, trust: Path, server: Server | None) -> None:
+    def __init__(self, folder: Path, trust: Path, server: Server | None, *, rollouts: Path | None = None) -> None:
         """`folder` holds a folder a version, `trust` the public keys (`*.pem`); without `server`,
-        whatever was signed is taken."""
-        self._folder, self._trust, self._server = folder, trust, server
+        whatever was signed is taken. With `rollouts`, only what that journal leads to is loaded."""
+        self._folder, self._trust, self._server, self._rollouts = folder, trust, server, rollouts
         self._copies: Path | None = None
         self._turn = threading.Lock()
         self._reasons: dict[str, tuple[Any, str | None]] = {}
@@ -66,10 +67,15 @@ class Store:
 
     def check(self, name: str) -> None:
         """Raise RefusedError when the server may not load `name`."""
+        self._require_reachable(name)
         self._verify(name, copy=None)
 
     def reason(self, name: str) -> str | None:
         """Why the server may not load `name`; None when it may. Remembered until a file of the version, or a trusted key, is another one."""
+        try:
+            self._require_reachable(name)
+        except RefusedError as refusal:  # not remembered: a roll-out may begin
+            return str(refusal)
         stamp = self._stamp(name)
         if stamp is None or self._reasons.get(name, (None, None))[0] != stamp:
             try:
@@ -88,6 +94,7 @@ class Store:
                 self._copies = _make_copies()
                 _LOADERS.add(self)
             copy = self._copies / name
+            self._require_reachable(name)
             if not copy.is_dir():
                 aside = self._copies / f".{name}"
                 shutil.rmtree(aside, ignore_errors=True)
@@ -98,6 +105,10 @@ class Store:
                 finally:
                     shutil.rmtree(aside, ignore_errors=True)
         return copy
+
+    def _require_reachable(self, name: str) -> None:
+        if self._rollouts is not None:
+            require_reachable(name, self._rollouts)
 
     def _forget(self, name: str) -> None:
         with self._turn:
