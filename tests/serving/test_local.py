@@ -23,6 +23,7 @@ from adapt.serving.plugin.refusal import RefusedError
 from adapt.serving.plugin.store import Store
 from adapt.serving.start import prepare
 from tests.serving.adapters import Scene
+from tests.serving.conformance import failures
 from tests.serving.servers import add_adapter
 from tests.tiny import tiny_base
 
@@ -60,19 +61,24 @@ class Echo:
 
 def ask(app: Any, path: str, body: Any = None) -> tuple[int, Any]:
     """Status and answer."""
+    return send(app, "GET" if body is None else "POST", path, None if body is None else json.dumps(body).encode())
+
+
+def send(app: Any, method: str, path: str, content: bytes | None) -> tuple[int, Any]:
+    """Status and answer of a request to an ASGI application."""
     sent: list[dict[str, Any]] = []
 
-    pending = [{"type": "http.request", "body": json.dumps(body).encode() if body is not None else b""}]
+    pending = [{"type": "http.request", "body": content or b""}]
 
     async def receive() -> dict[str, Any]:
         if not pending:
             await asyncio.Event().wait()  # the client stays
         return pending.pop()
 
-    async def send(message: Any) -> None:
+    async def take(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(app({"type": "http", "method": "GET" if body is None else "POST", "path": path, "headers": []}, receive, send))
+    asyncio.run(app({"type": "http", "method": method, "path": path, "headers": []}, receive, take))
     text = b"".join(message.get("body", b"") for message in sent).decode()
     try:
         return sent[0]["status"], json.loads(text)
@@ -287,22 +293,41 @@ def speaker_of(engine: str, base: Path, configuration: Path, store: Store, folde
     return OnnxSpeaker(base, graphs[0], encoder, store)
 
 
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    scene = Scene(tmp_path_factory.mktemp("local"))
+    base = tiny_base(scene.root / "base")
+    add_adapter(scene, base, "first", seed=1, r=4)
+    add_adapter(scene, base, "second", seed=2, r=8, use_rslora=True)
+    report = scene.render(base_folder=base, dtype="float32", max_model_len=256)
+    live, keys = Live(scene.root / "live", scene.out), Keys(scene.root / "keys")
+    prepare(live, keys, [Release(offer.name, scene.out / offer.path, ()) for offer in report.served], say=lambda _: None)
+    return scene
+
+
+def guarded(scene: Scene, engine: str) -> tuple[Gate, Speaker]:
+    """An engine behind the middleware."""
+    live = Live(scene.root / "live", scene.out)
+    speaker = speaker_of(engine, scene.root / "base", scene.out, live.store(), scene.root)
+    environment = {"ADAPT_LIVE": str(live.folder), "ADAPT_CONFIGURATION": str(scene.out)}
+    return Gate(LocalServer(speaker, max_model_len=256), environment), speaker
+
+
 @pytest.mark.parametrize("engine", ["transformers", "onnxruntime"])
-def test_tiny_model_answers_as_peft_does_behind_the_same_door(tmp_path: Path, engine: str) -> None:
+def test_local_engines_answer_the_table_that_vllm_is_held_to(scene: Scene, engine: str) -> None:
+    app, _ = guarded(scene, engine)
+    assert failures(lambda method, path, content: send(app, method, path, content)) == []
+
+
+@pytest.mark.parametrize("engine", ["transformers", "onnxruntime"])
+def test_tiny_model_answers_as_peft_does_behind_the_same_door(scene: Scene, engine: str) -> None:
     """Two adapters and the base in one model, each as if it were alone."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    scene = Scene(tmp_path)
-    base = tiny_base(tmp_path / "base")
-    add_adapter(scene, base, "first", seed=1, r=4)
-    add_adapter(scene, base, "second", seed=2, r=8, use_rslora=True)
-    report = scene.render(base_folder=base, dtype="float32", max_model_len=256)
-    live, keys = Live(tmp_path / "live", scene.out), Keys(tmp_path / "keys")
-    prepare(live, keys, [Release(offer.name, scene.out / offer.path, ()) for offer in report.served], say=lambda _: None)
-    speaker = speaker_of(engine, base, scene.out, live.store(), tmp_path)
-    door = Gate(LocalServer(speaker, max_model_len=256), {"ADAPT_LIVE": str(live.folder), "ADAPT_CONFIGURATION": str(scene.out)})
+    door, speaker = guarded(scene, engine)
+    base = scene.root / "base"
     tokenizer = AutoTokenizer.from_pretrained(base)
     for name in ("base", "first", "second", "base", "first"):
         status, answer = ask(door, "/v1/chat/completions", chat(max_tokens=6, temperature=0) | {"model": name})

@@ -23,6 +23,7 @@ from adapt.serving.render import ServingReport
 from adapt.serving.sign import sign
 from adapt.spec.prompt import PinnedPrompt
 from tests.serving.adapters import Scene
+from tests.serving.conformance import failures
 from tests.serving.servers import NEEDS_VLLM, PYTHON, Server, add_adapter, family, running
 from tests.tiny import CHAT_TEMPLATE, tiny_base
 
@@ -227,6 +228,10 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.2)
+
+
+def test_the_table_of_requests_that_every_engine_is_held_to(server: Server) -> None:
+    assert failures(lambda method, path, content: server.send(method, path, raw=content)) == []
 
 
 def test_answers_that_are_no_numbers_spoil_no_other(

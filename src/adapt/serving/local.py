@@ -8,6 +8,8 @@ import asyncio
 import json
 import signal
 import sys
+import time
+import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -168,6 +170,7 @@ class _Answer:
 
     def __init__(self, path: str, model: str, prompt_tokens: int, wish: Wish) -> None:
         self.model, self.wish = model, wish
+        self._id, self._created = f"{'chatcmpl' if path.endswith('chat/completions') else 'cmpl'}-{uuid.uuid4().hex}", int(time.time())
         self._chat, self._prompt_tokens = path.endswith("chat/completions"), prompt_tokens
         self._kind, self._chunk = _KINDS[path]
 
@@ -181,7 +184,7 @@ class _Answer:
 
     async def stream(self, first: tuple[str, int], pieces: AsyncIterator[tuple[str, int]], send: Send, *, usage: bool) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
-        tokens = await self._event(first, send)
+        tokens = await self._event(first, send, begins=True)
         async for piece in pieces:
             tokens = await self._event(piece, send)
         nothing: dict[str, Any] = {"delta": {}} if self._chat else {"text": ""}
@@ -190,16 +193,17 @@ class _Answer:
         lines = [json.dumps(event, separators=(",", ":")) for event in events]
         await send({"type": "http.response.body", "body": "".join(f"data: {line}\n\n" for line in [*lines, "[DONE]"]).encode()})
 
-    async def _event(self, piece: tuple[str, int], send: Send) -> int:
+    async def _event(self, piece: tuple[str, int], send: Send, *, begins: bool = False) -> int:
         text, tokens = piece
-        content = {"delta": {"content": text}} if self._chat else {"text": text}
+        role = {"role": "assistant"} if begins else {}
+        content = {"delta": {**role, "content": text}} if self._chat else {"text": text}
         event = self._shape(self._chunk, [{"index": 0, **content, "finish_reason": None}], None)
         line = json.dumps(event, separators=(",", ":"))
         await send({"type": "http.response.body", "body": f"data: {line}\n\n".encode(), "more_body": True})
         return tokens
 
     def _shape(self, kind: str, choices: list[dict[str, Any]], tokens: int | None) -> dict[str, Any]:
-        shape: dict[str, Any] = {"id": "local", "object": kind, "created": 0, "model": self.model, "choices": choices}
+        shape: dict[str, Any] = {"id": self._id, "object": kind, "created": self._created, "model": self.model, "choices": choices}
         if tokens is not None:
             total = self._prompt_tokens + tokens
             shape["usage"] = {"prompt_tokens": self._prompt_tokens, "completion_tokens": tokens, "total_tokens": total}
@@ -241,11 +245,33 @@ def _said(error: Exception) -> str:
 def _prompt(body: Mapping[str, Any], field: str) -> Any:
     """The conversation, or the plain text. Raises ValueError for other kinds, several texts at once among them; KeyError when it lacks."""
     prompt = body[field]
-    if not isinstance(prompt, list if field == "messages" else str):
-        raise ValueError(
-            "messages must be a list of objects" if field == "messages" else "prompt must be one text; this engine answers one at a time"
-        )
-    return prompt
+    if field == "prompt":
+        if not isinstance(prompt, str):
+            raise ValueError("prompt must be one text; this engine answers one at a time")
+        return prompt
+    if not isinstance(prompt, list) or not all(isinstance(turn, dict) for turn in prompt):
+        raise ValueError("messages must be a list of objects")
+    return [{**turn, "role": _role(turn), "content": _content(turn.get("content"))} for turn in prompt]
+
+
+def _role(turn: Mapping[str, Any]) -> str:
+    role = turn.get("role")
+    if not isinstance(role, str):
+        raise ValueError("each message needs a role, such as user")
+    return role
+
+
+def _content(value: Any) -> str:
+    """The text of a message: one text, or blocks of it, which vLLM joins by line breaks too."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if not isinstance(value, list):
+        raise ValueError("content must be a text, or a list of text blocks")
+    if not all(isinstance(block, dict) and block.get("type") == "text" and isinstance(block.get("text"), str) for block in value):
+        raise ValueError("content may hold blocks of text alone: this engine takes no images, audio or video")
+    return "\n".join(block["text"] for block in value)
 
 
 def _refuse_unread(body: Mapping[str, Any]) -> None:
