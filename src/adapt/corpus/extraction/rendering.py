@@ -9,11 +9,8 @@ from typing import Any
 
 from lxml import html
 
-_BLOCKS = {
-    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "dir", "div", "dl", "dt", "fieldset",
-    "figcaption", "figure", "form", "h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hgroup", "hr", "html", "legend", "li", "main", "ol", "p",
-    "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
-}  # fmt: skip
+from adapt.corpus.extraction.blocks import BLOCK_TAGS
+
 _HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _BREAK = "\x00"
@@ -41,10 +38,10 @@ class _Renderer:
         done: list[str] = []
         loose = _loose(element.text)
         for child in element:
-            if child.tag in _BLOCKS:
+            if child.tag in BLOCK_TAGS:
                 done += _paragraph(loose) + self._block(child)
                 loose = ""
-            elif any(inner.tag in _BLOCKS for inner in child.iterdescendants()):
+            elif any(inner.tag in BLOCK_TAGS for inner in child.iterdescendants()):
                 done += _paragraph(loose) + self.blocks(child)
                 loose = ""
             else:
@@ -162,7 +159,7 @@ def _raw(element: Any) -> str:
 def _inline(element: Any) -> str:
     parts = [_loose(element.text)]
     for child in element:
-        parts += [f" {_inline(child)} " if child.tag in _BLOCKS else _inline_element(child), _loose(child.tail)]
+        parts += [f" {_inline(child)} " if child.tag in BLOCK_TAGS else _inline_element(child), _loose(child.tail)]
     return "".join(parts)
 
 
