@@ -16,8 +16,8 @@ build: $(VENV)/.core ## set up, then build the finance adapter on the bundled mo
 test: $(VENV)/.dev ## set up, then run the tests: no GPU, no network, no bundled model
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-slow: $(VENV)/.slow ## the tests on the bundled model, and those that take minutes, on a Ray cluster, and with the embedding model
-	$(BIN)/python -m pytest -m slow
+test-slow: $(VENV)/.slow quantize-env ## the tests on the bundled model, those that take minutes, and those of every extra; none is skipped
+	$(BIN)/python -m pytest -m slow --no-skips
 
 test-vllm: $(VENV)/.dev serving-env ## the tests that start a real vLLM server
 	$(BIN)/python -m pytest -m vllm
@@ -75,7 +75,7 @@ $(VENV)/.dev: $(VENV)/.core
 	$(PIP) install -c requirements/lock.txt -e '.[dev]'
 	@touch $@
 
-# Extras that tests skip where they are not installed; some 100 MB, so that `make test` goes without.
+# Every extra, at the versions of the lock; over 1 GB, so that `make test` goes without.
 $(VENV)/.slow: $(VENV)/.dev
-	$(PIP) install -c requirements/lock.txt -e '.[dev,gguf,ray,semantic]'
+	$(PIP) install -c requirements/lock.txt -e '.[dev,all]'
 	@touch $@

@@ -4,6 +4,7 @@ import json
 import random
 import tarfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -71,6 +72,13 @@ def write_rows(path: Path, rows: Iterator[Row], language: str) -> Planted:
             file.write(json.dumps({"id": id, **row, "text": f"{row['instruction']}\n{row['output']}"}, ensure_ascii=False) + "\n")
     copies = [(f"o{id[1:]}", id) for id, _ in lines if id[0] != "o"]
     return Planted(copies, {id for id, _ in lines} - {id for pair in copies for id in pair})
+
+
+def write_first(source: Path, path: Path, count: int) -> None:
+    """Write the first rows of a file of rows, on which a side does little more than start."""
+    path.parent.mkdir(parents=True)
+    with source.open(encoding="utf-8", newline="\n") as file:
+        path.write_text("".join(islice(file, count)), encoding="utf-8", newline="\n")
 
 
 def edited(text: str, language: str, rng: random.Random) -> str:

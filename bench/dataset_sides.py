@@ -15,6 +15,8 @@ from dataset_rows import json_lines
 HERE = Path(__file__).parent
 OURS, OURS_UNMEASURED, OURS_ALONE = "ours", "ours, languages and quality left out", "ours, the peers' work alone"
 PEERS = ("datajuicer", "datatrove", "textdedup")
+DEFAULTS = ", its defaults"
+"""What a peer's side is called that finds near duplicates as the peer does by itself, instead of as ours does."""
 
 
 class Cost(NamedTuple):
@@ -43,12 +45,12 @@ def _command(side: str, source: Path, out: Path, language: str, peers: Path) -> 
     if side in (OURS, OURS_UNMEASURED):
         mode = "all" if side == OURS else "unmeasured"
         return [sys.executable, str(HERE / "peers" / "dataset_ours.py"), str(source), str(out), language, mode]
-    programs = peers.resolve() / side / "bin"
-    if side == "datajuicer":
-        return [str(programs / "dj-process"), "--config", str(_datajuicer_recipe(source, out, language))]
-    if side == "datatrove":
-        return [str(programs / "python"), str(HERE / "peers" / "datatrove_run.py"), str(source), str(out), language]
-    return [str(programs / "python"), str(HERE / "peers" / "textdedup_run.py"), str(source), str(out)]
+    peer, defaults = side.removesuffix(DEFAULTS), side.endswith(DEFAULTS)
+    programs = peers.resolve() / peer / "bin"
+    if peer == "datajuicer":
+        return [str(programs / "dj-process"), "--config", str(_datajuicer_recipe(source, out, language, defaults=defaults))]
+    mode = "defaults" if defaults else "alike"
+    return [str(programs / "python"), str(HERE / "peers" / f"{peer}_run.py"), str(source), str(out), language, mode]
 
 
 def _environment(out: Path) -> dict[str, str]:
@@ -57,15 +59,16 @@ def _environment(out: Path) -> dict[str, str]:
     return {**os.environ, **quiet, "HF_HOME": str(out / "hf"), "DATA_JUICER_CACHE_HOME": str(out / "dj-cache")}
 
 
-def _datajuicer_recipe(source: Path, out: Path, language: str) -> Path:
+def _datajuicer_recipe(source: Path, out: Path, language: str, *, defaults: bool) -> Path:
     tokenization = "character" if language == "zh" else "space"
+    alike = {"tokenization": tokenization, "window_size": 3, "jaccard_threshold": 0.7}
     recipe = {
         "project_name": "bench", "dataset_path": str(source), "export_path": str(out / "kept.jsonl"), "text_keys": "text", "np": 1,
         "use_cache": False, "open_tracer": False,
         "process": [
             {"fix_unicode_mapper": {}}, {"whitespace_normalization_mapper": {}}, {"clean_email_mapper": {}}, {"clean_ip_mapper": {}},
             {"document_deduplicator": {}},
-            {"document_minhash_deduplicator": {"tokenization": tokenization, "window_size": 3, "jaccard_threshold": 0.7}},
+            {"document_minhash_deduplicator": {} if defaults else alike},
         ],
     }  # fmt: skip
     path = out / "recipe.yaml"
@@ -78,7 +81,7 @@ def _kept_ids(side: str, source: Path, out: Path) -> set[str]:
     if side in (OURS, OURS_UNMEASURED, OURS_ALONE):
         kept = _kept_lines(out) if side == OURS_ALONE else _kept_records(out)
         return {row["id"] for number, row in enumerate(json_lines(source), 1) if f"line {number}" in kept}
-    files = sorted((out / "kept").glob("*.jsonl")) if side == "datatrove" else [out / "kept.jsonl"]
+    files = sorted((out / "kept").glob("*.jsonl")) if side.startswith("datatrove") else [out / "kept.jsonl"]
     return {row["id"] for file in files for row in json_lines(file)}
 
 

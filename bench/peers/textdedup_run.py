@@ -1,7 +1,9 @@
-"""text-dedup's side of bench/dataset.py, run with the Python of its environment: SOURCE OUT, where SOURCE has `text` and `id` in each line.
+"""text-dedup's side of bench/dataset.py, run with the Python of its environment: SOURCE OUT LANGUAGE MODE.
 
-Repairs Unicode and white space and masks e-mail and IP addresses with `datasets` and ftfy, for which text-dedup has no step, then runs its commands
-for exact and near duplicates in this process, so that start-up is paid once, and writes JSON lines.
+SOURCE has `text` and `id` in each line. Repairs Unicode and white space and masks e-mail and IP addresses with `datasets` and ftfy, for which
+text-dedup has no step, then runs its commands for exact and near duplicates in this process, so that start-up is paid once, and writes JSON lines.
+In mode `alike` near duplicates are sought with shingles of three words and 256 permutations, as `adapt` does; in mode `defaults` as text-dedup does
+by itself. It cuts every language alike.
 """
 
 import re
@@ -25,7 +27,8 @@ def main() -> None:
     rows.save_to_disk(str(out / "clean"))
     once = ["--local", "--column", "text", "--num_proc", "0"]  # no pool of workers
     exact_hash.main(["--path", str(out / "clean"), "--output", str(out / "exact"), "--hash_func", "xxh3", *once], standalone_mode=False)
-    near = ["--ngram", "3", "--num_perm", "256", "--threshold", "0.7", "--hash_func", "xxh3"]
+    alike = ["--ngram", "3", "--num_perm", "256", "--threshold", "0.7", "--hash_func", "xxh3"]
+    near = [] if sys.argv[4] == "defaults" else alike
     minhash.main(["--path", str(out / "exact"), "--output", str(out / "near"), *near, *once], standalone_mode=False)
     load_from_disk(str(out / "near")).to_json(str(out / "kept.jsonl"), force_ascii=False)
 

@@ -215,6 +215,7 @@ def follow(kind: str, tmp_path: Path, workspace: Path) -> Path:
     return tmp_path / "runs" / kind
 
 
+@pytest.mark.slow
 def test_tensorboard_files_hold_every_point_once(workspace: Path, tmp_path: Path, offline: None) -> None:
     pytest.importorskip("tensorboard", reason="the extra `trackers` is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -226,6 +227,7 @@ def test_tensorboard_files_hold_every_point_once(workspace: Path, tmp_path: Path
     assert found == sorted(point for some in POINTS for point in some)
 
 
+@pytest.mark.slow
 def test_mlflow_has_one_run_with_every_point_once(workspace: Path, tmp_path: Path, offline: None) -> None:
     pytest.importorskip("mlflow", reason="the extra `trackers` is not installed")
     from mlflow import MlflowClient
@@ -240,6 +242,7 @@ def test_mlflow_has_one_run_with_every_point_once(workspace: Path, tmp_path: Pat
     assert run.data.params["method"] == "lora"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "pattern"), [("wandb", "offline-run-*/*.wandb"), ("swanlab", "run-*/*.swanlab")])
 def test_without_a_key_runs_stay_in_a_folder_and_go_on_there(
     workspace: Path, tmp_path: Path, offline: None, monkeypatch: pytest.MonkeyPatch, kind: str, pattern: str

@@ -1,9 +1,11 @@
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,13 @@ from adapt.adapter.lane import Lane
 from adapt.adapter.load import load_adapter
 from adapt.adapter.schedules import learning_rate
 from adapt.adapter.scoring import response_logprobs
+from adapt.adapter.train import train_together
+from adapt.adapter.training import Training
 from adapt.artifact.digest import digest_files
 from adapt.artifact.manifest import verify
+from adapt.artifact.progress import QuietProgress
+from adapt.base import numerics
+from adapt.base.numerics import NumericClass, instruction_set, numeric_class
 from adapt.errors import InputError
 from adapt.spec.lora import LoraSpec
 from adapt.spec.low_rank_train import LoraTrain
@@ -147,6 +154,92 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(workspace: Path,
 
 class _StopError(Exception):
     pass
+
+
+class _Listener(QuietProgress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+@pytest.fixture
+def other_threads() -> Iterator[int]:
+    """This process with another number of threads than before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    yield before
+    torch.set_num_threads(before)
+
+
+def test_a_checkpoint_of_another_number_of_threads_is_not_gone_on_from(
+    workspace: Path, dataset: Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture, other_threads: int
+) -> None:
+    settings, inputs, target = section(workspace, checkpoint_every_steps=2, batch_tokens=128, epochs=1), dataset(), tmp_path / "here"
+
+    def stop(step: int, loss: float) -> None:
+        raise InputError("enough")
+
+    training = Training(settings, inputs, target / "adapter", target / "curves", target / "work", watch=stop)
+    with pytest.raises(InputError, match="enough"):
+        train_together([training], base=workspace / BASE, progress=QuietProgress())
+    assert list((target / "work").glob("checkpoint-*"))
+    torch.set_num_threads(other_threads)
+    report = run(settings, workspace, inputs, target)
+    assert report.resumed_at_step == 0
+    assert f"computed in float32 on cpu ({instruction_set('cpu')}, {other_threads + 1} threads)" in caplog.text
+    run(settings, workspace, inputs, tmp_path / "whole")
+    assert digest_files(target / "adapter") == digest_files(tmp_path / "whole" / "adapter")
+
+
+@pytest.mark.parametrize("native", ["bfloat16", "float32"])
+def test_auto_takes_what_is_native_says_it_and_records_it(
+    workspace: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, native: str
+) -> None:
+    monkeypatch.setattr(numerics, "_cpu_multiplies_bfloat16", lambda limit: native == "bfloat16")
+    listener = _Listener()
+    report = run(section(workspace, dtype="auto", epochs=1), workspace, dataset(), tmp_path / "auto", progress=listener)
+    recorded = _read(tmp_path / "auto" / "adapter" / "training.json")
+    assert NumericClass.read(recorded) == NumericClass.read(vars(report)) == numeric_class(native, "cpu")
+    assert listener.lines[0].startswith(f"training in {native} on cpu (")
+    assert ("times slower" in listener.lines[0]) == (native == "float32")
+    run(section(workspace, dtype=native, epochs=1), workspace, dataset(), tmp_path / "named")
+    name = "adapter_model.safetensors"
+    assert (tmp_path / "auto" / "adapter" / name).read_bytes() == (tmp_path / "named" / "adapter" / name).read_bytes()
+
+
+def test_the_resolved_section_keeps_auto_so_that_no_machine_makes_an_adapter_stale(
+    workspace: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, inputs, digests = section(workspace, dtype="auto", epochs=1), dataset(), set()
+    for native in (True, False):
+        monkeypatch.setattr(numerics, "_cpu_multiplies_bfloat16", lambda limit, native=native: native)
+        run(settings, workspace, inputs, tmp_path / str(native))
+        digests.add(verify(tmp_path / str(native) / "adapter").section)
+    assert len(digests) == 1
+
+
+def test_a_named_bfloat16_without_instructions_for_it_is_kept_and_warned_of(
+    workspace: Path, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(numerics, "_cpu_multiplies_bfloat16", lambda limit: False)
+    run(section(workspace, dtype="bfloat16", epochs=1), workspace, dataset(), tmp_path)
+    assert re.search(r"train\.dtype is bfloat16, whose products take this CPU \d+\.\d times as long", caplog.text)
+    assert _read(tmp_path / "adapter" / "training.json")["dtype"] == "bfloat16"
+    loaded = load_adapter(tmp_path / "adapter", workspace / BASE, device="cpu")
+    assert (loaded.trained_dtype, loaded.dtype, next(loaded.model.parameters()).dtype) == ("bfloat16", "float32", torch.float32)
+
+
+def test_a_rebuild_in_another_class_says_which_it_was(workspace: Path, dataset: Dataset, tmp_path: Path) -> None:
+    here, listener = numeric_class("float32", "cpu"), _Listener()
+    for former, told in ((here, False), (replace(here, instruction_set="NEON"), True)):
+        training = Training(section(workspace, epochs=1), dataset(), tmp_path / "a", tmp_path / "c", tmp_path / "w", former=former)
+        listener.lines.clear()
+        train_together([training], base=workspace / BASE, progress=listener)
+        assert any("the adapter before was trained in float32 on cpu (NEON" in line for line in listener.lines) == told
 
 
 def _run_until(step: int, settings: TrainSection, workspace: Path, inputs: Path, target: Path) -> None:

@@ -3,14 +3,14 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from adapt.adapter.train import TrainReport, train
 from adapt.artifact.digest import digest_text
 from adapt.artifact.lines import write_lines
-from adapt.artifact.progress import Progress, QuietProgress, Task
+from adapt.artifact.progress import Note, Progress, QuietProgress, Task
 from adapt.artifact.staging import staged
 from adapt.base.pin import pin
 from adapt.records import AlpacaRecord
@@ -81,15 +81,18 @@ def run(section: TrainSection, workspace: Path, dataset: Path, target: Path, *, 
     )
 
 
-class Killer:
+class Killer(QuietProgress):
     """Progress that kills its process when training reaches a step."""
 
     def __init__(self, step: int) -> None:
         self.step = step
 
     @contextmanager
-    def task(self, label: str, total: int | None = None) -> Iterator[Task]:
+    def _fused(self, label: str) -> Iterator[Task]:
         yield _Fuse(self.step if label == "training" else -1)
+
+    def task(self, label: str, total: int | None = None) -> AbstractContextManager[Task]:
+        return self._fused(label)
 
 
 class _Fuse:
@@ -101,5 +104,7 @@ class _Fuse:
         if steps and self.left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def note(self, text: str) -> None:
+    skip = advance
+
+    def note(self, text: Note) -> None:
         pass

@@ -1,6 +1,7 @@
 """What past trainings tell of the next, from a training that really ran."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 import yaml
 
 from adapt.advice.history import Correction, correction_for
+from adapt.advice.machine import Device
+from adapt.base.calibration import calibrate
 from adapt.plan.workspace import Workspace
 from adapt.spec.resolved.train import TrainSection
 from tests.adapter.trainings import BASE, run, section, write_dataset
@@ -30,7 +33,8 @@ def trained(tmp_path: Path) -> tuple[Workspace, TrainSection, dict[str, Any]]:
 
 def correction(workspace: Workspace, settings: TrainSection, record: dict[str, Any]) -> Correction:
     (workspace.runs / "train@alpha.json").write_text(json.dumps(record), encoding="utf-8")
-    return correction_for(settings, workspace, ["alpha"], device="cpu")
+    device = Device("cpu", 8 << 30, partial(calibrate, "cpu", workspace.calibration))
+    return correction_for(settings, workspace, ["alpha"], device=device)
 
 
 def test_a_training_of_its_own_stage_corrects_the_forecast(trained: tuple[Workspace, TrainSection, dict[str, Any]]) -> None:
@@ -44,4 +48,12 @@ def test_a_training_of_its_own_stage_corrects_the_forecast(trained: tuple[Worksp
 def test_a_stage_that_took_an_adapter_trained_ahead_corrects_nothing(trained: tuple[Workspace, TrainSection, dict[str, Any]]) -> None:
     workspace, settings, record = trained
     record["figures"] = {**record["figures"], "ahead": True}
+    assert correction(workspace, settings, record) == Correction()
+
+
+def test_a_training_of_another_class_corrects_nothing(trained: tuple[Workspace, TrainSection, dict[str, Any]]) -> None:
+    workspace, settings, record = trained
+    record["figures"] = {**record["figures"], "threads": record["figures"]["threads"] + 1}
+    assert correction(workspace, settings, record) == Correction()
+    record["figures"] = {name: value for name, value in record["figures"].items() if name != "instruction_set"}
     assert correction(workspace, settings, record) == Correction()

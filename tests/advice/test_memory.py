@@ -23,7 +23,7 @@ SIXTY_FIVE = made_shape(hidden=8192, layers=80, heads=64, groups=64, feed_forwar
 
 
 def train(method: str = "lora", **settings: Any) -> CommonTrain:
-    found: CommonTrain = TypeAdapter[CommonTrain](TrainSpec).validate_python({"method": method, **settings})
+    found: CommonTrain = TypeAdapter[CommonTrain](TrainSpec).validate_python({"method": method, "dtype": "bfloat16", **settings})
     return found
 
 

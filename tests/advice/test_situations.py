@@ -1,4 +1,4 @@
-"""Advice on ten made-up situations, held against files. `python -m tests.advice.test_situations` writes them anew; review what changes."""
+"""Advice on made-up situations, held against files. `python -m tests.advice.test_situations` writes them anew; review what changes."""
 
 from pathlib import Path
 

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from adapt.cli.main import main
+from adapt.plan.workspace import Workspace
 from tests.workspace import ROOT
 
 
@@ -40,7 +42,7 @@ def test_help_lists_the_commands_and_the_exit_codes(capsys: pytest.CaptureFixtur
 def test_wrong_use_exits_with_2(capsys: pytest.CaptureFixture[str], workspace: Path) -> None:
     code, _, err = adapt(capsys, "biuld")
     assert (code, "Did you mean 'build'?" in err) == (2, True)
-    assert adapt(capsys, "build")[0] == 2
+    assert adapt(capsys, "build", "a", "--all")[0] == 2
     assert adapt(capsys, "stage", "train")[0] == 2
     assert adapt(capsys, "stage", "resolve", "x")[0] == 2
 
@@ -57,7 +59,7 @@ def test_outside_a_workspace_the_error_says_how_to_make_one(
 
 def test_sync_writes_the_index_and_check_notices_a_new_spec(capsys: pytest.CaptureFixture[str], workspace: Path) -> None:
     spec(workspace, "a", "export: {m: {format: merged}}\ncorpus: {path: data/raw/shared}")
-    assert adapt(capsys, "sync")[:2] == (0, "updated _index.yaml, _schema.json, _params_schema.json\n")
+    assert adapt(capsys, "sync")[:2] == (0, "updated _index.yaml (+ a, + export a-m), _schema.json, _params_schema.json\n")
     assert adapt(capsys, "sync")[1] == "already in sync\n"
     assert "a-m:\n    adapter: a\n    export: m" in (workspace / "specs" / "_index.yaml").read_text(encoding="utf-8")
     assert "raw: data/raw/shared" in (workspace / "specs" / "_index.yaml").read_text(encoding="utf-8")
@@ -74,6 +76,56 @@ def test_resolve_refuses_a_spec_that_is_not_in_the_index(capsys: pytest.CaptureF
     code, _, err = adapt(capsys, "stage", "resolve")
     assert (code, "run `adapt sync`" in err) == (1, True)
     assert not (workspace / "build").exists()
+
+
+def test_commands_that_read_the_index_bring_it_up_to_date_and_say_so(capsys: pytest.CaptureFixture[str], workspace: Path) -> None:
+    spec(workspace, "a", "export: {m: {format: merged}}")
+    code, out, err = adapt(capsys, "status", "--json")
+    assert (code, err) == (0, "specs/_index.yaml was written anew: + a, + export a-m\n")
+    assert json.loads(out)[0]["stage"] == "corpus@a"
+    spec(workspace, "a", "corpus: {path: elsewhere}")
+    spec(workspace, "support")
+    assert adapt(capsys, "plan")[2].startswith("specs/_index.yaml was written anew: + support, ~ a, - export a-m\n")
+    index = yaml.safe_load((workspace / "specs" / "_index.yaml").read_text(encoding="utf-8"))
+    assert (sorted(index["adapters"]), index["adapters"]["a"]["raw"], index["exports"]) == (["a", "support"], "elsewhere", {})
+    assert "was written anew" not in adapt(capsys, "status")[2]
+    (workspace / "specs" / "_index.yaml").write_text("<<<<<<< HEAD\n", encoding="utf-8")
+    assert "specs/_index.yaml was written anew: it could not be read" in adapt(capsys, "prune", "--dry-run")[2]
+    assert sorted(path.name for path in (workspace / "specs").iterdir()) == ["_index.yaml", "a.yaml", "support.yaml"]
+
+
+def test_a_build_without_names_builds_every_spec_and_one_without_specs_is_an_error(
+    capsys: pytest.CaptureFixture[str], workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = adapt(capsys, "build")
+    assert (code, "error: there is no spec to build\nhint: write specs/NAME.yaml" in err) == (1, True)
+    spec(workspace, "a")
+    spec(workspace, "b")
+    chosen: list[list[str]] = []
+
+    def build(workspace: Workspace, specs: dict[str, object], **options: object) -> list[object]:
+        chosen.append(list(specs))
+        return []
+
+    monkeypatch.setattr("adapt.cli.build.build", build)
+    for names in ([], ["--all"], ["b"]):
+        assert adapt(capsys, "build", "--to", "dataset", *names)[0] == 0
+    assert chosen == [["a", "b"], ["a", "b"], ["b"]]
+
+
+def test_json_on_an_error_is_one_object_that_names_every_problem(capsys: pytest.CaptureFixture[str], workspace: Path) -> None:
+    spec(workspace, "a", "lora: {rank: 8}\nbase: {kind: hub, model: a/b, revision: main}\ntrain: {method: lorra}")
+    code, out, err = adapt(capsys, "validate", "--json")
+    told = json.loads(out)
+    assert (code, told["hint"], err) == (1, None, f"error: {told['error']}\n")
+    by_field = {problem["field"]: problem for problem in told["problems"]}
+    assert sorted(by_field) == ["base.revision", "lora.rank", "train.method"]
+    assert {problem["file"] for problem in by_field.values()} == {"specs/a.yaml"}
+    assert (by_field["base.revision"]["found"], by_field["train.method"]["hint"]) == ("'main'", "did you mean 'lora'?")
+    assert (by_field["train.method"]["allowed"][:2], by_field["lora.rank"]["allowed"][-2:]) == (["lora", "rslora"], ["target_modules", "use_rslora"])
+    for arguments in (["status", "nobody", "--json"], ["show", "--json"], ["data", "funnel", "nobody", "--json"]):
+        code, out, _ = adapt(capsys, *arguments)
+        assert (code > 0, sorted(json.loads(out))[:2]) == (True, ["error", "hint"])
 
 
 def test_validate_names_what_is_valid(capsys: pytest.CaptureFixture[str], workspace: Path) -> None:

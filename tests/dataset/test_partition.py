@@ -1,16 +1,22 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from adapt.dataset.leakage import Crossing, Searched, measure_leakage
-from adapt.dataset.partition import Facts, Partition, partition
+from adapt.dataset.partition import Facts, Partition, encode, partition, warn_of_shares
+from adapt.dataset.split import SPLITS, Group, assign_splits
+from adapt.dataset.table import UNDATED
 from adapt.records import AlpacaRecord
 from adapt.spec.dataset import NearDuplicates, Split
 from tests.dataset.made import Built, question, questions, text
@@ -140,3 +146,87 @@ def shingles(record: AlpacaRecord) -> set[tuple[str, ...]]:
     units = words(f"{record.instruction}\n{record.input}\n{record.output}")
     size = 3 if record.language == "zh" else 2
     return {units[start : start + size] for start in range(len(units) - size + 1)}
+
+
+def facts_of(labels: Sequence[int], strata: Sequence[str] | None = None, dates: Sequence[int] | None = None) -> Facts:
+    """Facts of as many records as there are labels, each a document of its own."""
+    count = len(labels)
+    return Facts(
+        members=np.arange(count),
+        ids=pa.chunked_array([pa.array([f"{number:04}" for number in range(count)])]),
+        strata=None if strata is None else pa.chunked_array([pa.array(strata, pa.string())]),
+        dates=np.array(dates if dates is not None else [UNDATED] * count, dtype=np.int64),
+        documents=np.arange(count) // 2,
+        tokens=np.arange(count) + 1,
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from("ab"), st.integers(-3, 9)), min_size=9, max_size=40),
+    st.sampled_from(["document", "time"]),
+    st.integers(0, 3),
+)
+def test_a_partition_is_the_split_of_its_plainly_counted_groups(drawn: list[tuple[int, str, int]], by: str, seed: int) -> None:
+    labels = [*(label for label, _, _ in drawn), 20, 21, 22]
+    strata = [*(name for _, name, _ in drawn), "a", "a", "a"]
+    dates = [*(day for _, _, day in drawn), 10, 11, UNDATED]
+    shares = Split.model_validate({"by": by})
+    parts = partition(facts_of(labels, strata, dates), np.array(labels), shares, seed)
+    plain = []
+    for label in sorted(set(labels)):
+        inside = [number for number, own in enumerate(labels) if own == label]
+        names = Counter(strata[number] for number in inside)
+        newest = max((dates[number] for number in inside if dates[number] != UNDATED), default=None)
+        plain.append(Group(f"{inside[0]:04}", len(inside), min(names, key=lambda name: (-names[name], name)), newest))
+    split_of = dict(zip(sorted(set(labels)), assign_splits(plain, shares, seed), strict=True))
+    wanted = [split_of[label] for label in labels]
+    assert [SPLITS[split] for split in parts.splits.tolist()] == wanted
+    stays = parts.without(np.array([0, 3, 7]))
+    left = [number for number in range(len(labels)) if number not in {0, 3, 7}]
+    counted = stays.shares(pa.chunked_array([pa.array([strata[number] for number in left])]))
+    assert list(counted) == sorted({strata[number] for number in left})
+    for split in SPLITS:
+        inside = [number for number in left if wanted[number] == split]
+        assert stays.records(split).tolist() == inside
+        counts = stays.counts(split)
+        assert (counts.records, counts.tokens) == (len(inside), sum(number + 1 for number in inside))
+        assert (counts.documents, counts.groups) == (len({number // 2 for number in inside}), len({labels[number] for number in inside}))
+        for name, count in counted.items():
+            assert count[split] == sum(strata[number] == name for number in inside)
+
+
+def test_names_are_numbered_by_the_alphabet() -> None:
+    names, codes = encode(pa.chunked_array([pa.array(["b", "zh", "a"]), pa.array(["b", ""])]))
+    assert names == ["", "a", "b", "zh"]
+    assert codes.tolist() == [2, 3, 1, 2, 0]
+
+
+def test_another_seed_divides_otherwise() -> None:
+    labels = list(range(40))
+    first, second, again = (partition(facts_of(labels), np.array(labels), Split(), seed).splits.tolist() for seed in (0, 1, 0))
+    assert first == again
+    assert first != second
+
+
+def test_a_split_far_from_its_share_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    page = text("\n\n".join(f"## S{part}\n\n{prose(part)}" for part in range(10)), title="P")
+    Built(tmp_path, [page, *questions(2)], split={"test": 0.45, "validation": 0.1})
+    assert "dataset.split.test: 1 of 12 records (8.3%), where the spec asks for 45.0%" in caplog.text
+    assert "the records form 3 groups that must stay whole, the largest of 10 records" in caplog.text
+    assert "dataset.split.validation" not in caplog.text
+    caplog.clear()
+    Built(tmp_path, questions(40), "even")
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("count", "warned"), [(4, True), (5, False), (15, False), (16, True)])
+def test_half_a_share_more_or_less_is_borne(count: int, warned: bool, caplog: pytest.LogCaptureFixture) -> None:
+    splits = np.array([2] * count + [1] * 10 + [0] * (90 - count))
+    nothing = np.zeros(100, dtype=np.int64)
+    warn_of_shares(Partition(np.arange(100), np.arange(100), splits, nothing, nothing), Split())
+    assert ("dataset.split.test: " in caplog.text) == warned
+    caplog.clear()
+    small = np.array([2, 2, 1, *[0] * 7])
+    warn_of_shares(Partition(np.arange(10), np.arange(10), small, nothing[:10], nothing[:10]), Split())
+    assert caplog.text == ""

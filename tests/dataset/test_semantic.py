@@ -119,7 +119,7 @@ def test_a_folder_below_the_root_is_loaded_without_pickles_or_code(tmp_path: Pat
     load_embedder(SemanticDuplicates(model="models/own"), tmp_path)
     assert loaded == {
         "folder": str(tmp_path / "models/own"), "device": "cpu", "local_files_only": True, "trust_remote_code": False,
-        "model_kwargs": {"use_safetensors": True},
+        "model_kwargs": {"use_safetensors": True, "dtype": "float32"},
     }  # fmt: skip
 
 

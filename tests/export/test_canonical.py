@@ -16,7 +16,7 @@ from adapt.adapter.load import load_adapter
 from adapt.artifact.digest import digest_files
 from adapt.artifact.staging import staged
 from adapt.errors import InputError
-from adapt.export.canonical import Canonical, canonicalise
+from adapt.export.canonical import BaseShapes, Canonical, canonicalise, read_factors
 from adapt.export.forms import ExportInputs
 from adapt.spec.methods import METHODS
 from tests.adapter.trainings import records, section, write_dataset
@@ -206,3 +206,159 @@ def test_changed_folder_and_pickles_are_refused(inputs: ExportInputs, tmp_path: 
     (tmp_path / "pickled" / CONFIG).write_text("{}")
     with pytest.raises(InputError, match="differs from its manifest"):
         canonical(tmp_path / "pickled", inputs.base, tmp_path / "again")
+
+
+def hand_made(folder: Path, module: str, a: torch.Tensor, b: torch.Tensor, **config: Any) -> Path:
+    """A finished adapter of one module, written without peft."""
+    with staged(folder, section=PLAIN, inputs={}) as staging:
+        save_file({f"base_model.model.{module}.lora_{side}.weight": half for side, half in (("A", a), ("B", b))}, staging / WEIGHTS)
+        (staging / CONFIG).write_text(json.dumps({"peft_type": "LORA", "r": a.shape[0], "lora_alpha": 6, **config}))
+        (staging / "chat_template.jinja").write_text("{{ messages }}")
+    return folder
+
+
+def hand_made_base(folder: Path, **shapes: tuple[int, ...]) -> Path:
+    folder.mkdir()
+    save_file({f"{name.replace('__', '.')}.weight": torch.zeros(shape) for name, shape in shapes.items()}, folder / "model.safetensors")
+    return folder
+
+
+def test_the_config_says_what_peft_and_engines_need_and_nothing_else(tmp_path: Path) -> None:
+    base = hand_made_base(tmp_path / "base", model__layers__0__q_proj=(8, 4), model__layers__0__norm=(4,), model__embed_tokens=(9, 4))
+    adapter = hand_made(
+        tmp_path / "adapter", "model.layers.0.q_proj", torch.ones(2, 4), torch.ones(8, 2),
+        base_model_name_or_path="some/base", revision="f" * 40, lora_dropout=0.3, target_modules=["q_proj"], peft_version="0.21.0",
+    )  # fmt: skip
+    assert canonical(adapter, base, tmp_path / "out") == Canonical(2, ("model.layers.0.q_proj",))
+    assert json.loads((tmp_path / "out" / CONFIG).read_text()) == {
+        "base_model_name_or_path": "some/base",
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "init_lora_weights": True,
+        "lora_alpha": 2,
+        "lora_dropout": 0.0,
+        "modules_to_save": None,
+        "peft_type": "LORA",
+        "r": 2,
+        "revision": "f" * 40,
+        "target_modules": ["q_proj"],
+        "task_type": "CAUSAL_LM",
+    }
+    tensors = load_file(tmp_path / "out" / WEIGHTS)
+    a, b = (tensors[f"base_model.model.model.layers.0.q_proj.lora_{side}.weight"] for side in "AB")
+    assert torch.equal(b @ a, 6 / 2 * torch.ones(8, 2) @ torch.ones(2, 4)), "alpha / r is in the weights"
+    assert (tmp_path / "out" / "chat_template.jinja").read_text() == "{{ messages }}"
+
+
+@pytest.mark.parametrize(("stored", "refused"), [((4, 8), None), ((8, 4), r"on this base rank 2 asks for A \(2, 8\), B \(4, 2\)")])
+def test_weights_stored_by_input_are_held_against_the_base_the_other_way_round(stored: tuple[int, int], refused: str | None, tmp_path: Path) -> None:
+    """As GPT-2's Conv1D stores them: (in, out), where a linear layer has (out, in)."""
+    base = hand_made_base(tmp_path / "base", transformer__h__0__c_attn=stored)
+    adapter = hand_made(tmp_path / "adapter", "transformer.h.0.c_attn", torch.ones(2, 4), torch.ones(8, 2), fan_in_fan_out=True)
+    if refused:
+        with pytest.raises(InputError, match=refused) as caught:
+            canonical(adapter, base, tmp_path / "out")
+        assert caught.value.hint == "it is an adapter for another base, or its config was edited: build it again"
+    else:
+        canonical(adapter, base, tmp_path / "out")
+        assert json.loads((tmp_path / "out" / CONFIG).read_text())["fan_in_fan_out"] is True
+
+
+def test_a_base_whose_names_lack_their_first_part_is_the_same_base(tmp_path: Path) -> None:
+    shapes = BaseShapes(hand_made_base(tmp_path / "base", h__0__c_attn=(8, 4), h__0__norm=(4,)))
+    assert shapes.of("transformer.h.0.c_attn") == shapes.of("h.0.c_attn") == (8, 4)
+    assert shapes.of("transformer.c_attn") is None
+    assert shapes.of("h.0.norm") is None, "no matrix"
+    assert list(shapes.linear()) == ["h.0.c_attn"]
+
+
+@pytest.mark.parametrize("sides", ["A", "B"])
+def test_half_a_pair_and_a_module_of_another_base_are_refused_with_what_to_do(sides: str, tmp_path: Path) -> None:
+    base = BaseShapes(hand_made_base(tmp_path / "base", model__layers__0__q_proj=(8, 4)))
+    adapter = hand_made(tmp_path / "adapter", "model.layers.0.k_proj", torch.ones(2, 4), torch.ones(8, 2))
+    with pytest.raises(InputError) as caught:
+        read_factors(adapter, base)
+    assert str(caught.value) == (
+        "adapter_model.safetensors: model.layers.0.k_proj is adapted, and the base has no weight of that name\n"
+        "hint: it is an adapter for another base; or it adapts a tied output head, which only a merged export can hold"
+    )
+    save_file({f"model.layers.0.q_proj.lora_{sides}.weight": torch.ones(2, 4)}, adapter / WEIGHTS)
+    with pytest.raises(InputError) as caught:
+        read_factors(adapter, base)
+    assert str(caught.value) == (
+        f"adapter_model.safetensors: model.layers.0.q_proj has lora_{sides} and not its other half\nhint: build the adapter again"
+    )
+
+
+@pytest.mark.parametrize("side", ["A", "B"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_one_value_that_is_no_number_is_refused(side: str, value: float, tmp_path: Path) -> None:
+    base = BaseShapes(hand_made_base(tmp_path / "base", model__layers__0__q_proj=(8, 4)))
+    halves = {"A": torch.ones(2, 4), "B": torch.ones(8, 2)}
+    halves[side][1, 1] = value
+    with pytest.raises(InputError, match="holds what is not a number") as caught:
+        read_factors(hand_made(tmp_path / "adapter", "model.layers.0.q_proj", halves["A"], halves["B"]), base)
+    assert caught.value.hint == "train again, with a lower learning rate"
+
+
+@pytest.mark.parametrize(
+    ("shapes", "targets"),
+    [
+        ({"model__layers__0__q_proj": (8, 4)}, ["q_proj"]),
+        ({"model__layers__0__q_proj": (8, 4), "model__layers__1__q_proj": (8, 4)}, ["model.layers.0.q_proj"]),
+        ({"model__layers__0__q_proj": (8, 4), "vision__layers__0__q_proj": (8, 4)}, ["model.layers.0.q_proj"]),
+    ],
+)
+def test_modules_go_by_their_last_names_only_where_that_names_no_other(
+    shapes: dict[str, tuple[int, ...]], targets: list[str], tmp_path: Path
+) -> None:
+    base = hand_made_base(tmp_path / "base", model__embed_tokens=(9, 4), **shapes)
+    adapter = hand_made(tmp_path / "adapter", "model.layers.0.q_proj", torch.ones(2, 4), torch.ones(8, 2))
+    canonical(adapter, base, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / CONFIG).read_text())["target_modules"] == targets
+
+
+def test_what_is_missing_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"base: \S+empty holds no safetensors") as caught:
+        BaseShapes(tmp_path / "empty")
+    assert caught.value.hint == "`adapt build` prepares the base model first"
+    base = BaseShapes(hand_made_base(tmp_path / "base", model__layers__0__q_proj=(8, 4)))
+    adapter = hand_made(tmp_path / "adapter", "model.layers.0.q_proj", torch.ones(2, 4), torch.ones(8, 2))
+    save_file({}, adapter / WEIGHTS)
+    with pytest.raises(InputError, match=r"holds no tensors, so it is no adapter") as caught:
+        read_factors(adapter, base)
+    assert caught.value.hint == "build the adapter again"
+    (adapter / WEIGHTS).unlink()
+    with pytest.raises(InputError, match="other files of weights are never read") as caught:
+        read_factors(adapter, base)
+    assert caught.value.hint == "build the adapter again"
+    save_file({"model.layers.0.q_proj.lora_magnitude_vector": torch.ones(2)}, adapter / WEIGHTS)
+    with pytest.raises(InputError, match="nothing may be dropped") as caught:
+        read_factors(adapter, base)
+    assert caught.value.hint == "export it as merged"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "read"),
+    [
+        ("init_lora_weights", "orthogonal", True), ("init_lora_weights", False, True), ("bias", None, True), ("bias", "lora_only", False),
+        ("use_dora", False, True), ("use_dora", True, False), ("layer_replication", None, True), ("a_field_of_tomorrow", {}, True),
+        ("a_field_of_tomorrow", 0.5, False), ("modules_to_save", ["lm_head"], False), ("loftq_config", {"loftq_bits": 4}, True),
+        ("ensure_weight_tying", True, True),
+    ],
+)  # fmt: skip
+def test_a_setting_is_read_past_only_where_it_changes_nothing(field: str, value: Any, read: bool, tmp_path: Path) -> None:
+    base = BaseShapes(hand_made_base(tmp_path / "base", model__layers__0__q_proj=(8, 4)))
+    adapter = hand_made(tmp_path / "adapter", "model.layers.0.q_proj", torch.ones(2, 4), torch.ones(8, 2), **{field: value})
+    if read:
+        read_factors(adapter, base)
+        return
+    with pytest.raises(InputError) as caught:
+        read_factors(adapter, base)
+    shown = f"{field} {value!r}" if field == "bias" else field
+    assert str(caught.value) == (
+        f"adapter: an adapter of method LORA cannot become plain LoRA: its {shown} changes what it computes\n"
+        "hint: export it as merged, which vLLM serves as a model of its own"
+    )

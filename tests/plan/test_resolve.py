@@ -297,8 +297,8 @@ def test_a_merge_into_the_dequantized_base_knows_how_training_quantized_it(root:
     exports = {"full": {"format": "merged"}, "seen": {"format": "merged", "onto": "dequantized"}}
     before = sections(root, {"export": exports, "train": {"method": "qlora"}})
     after = sections(root, {"export": exports, "train": {"method": "qlora", "quantization_type": "int8"}})
-    assert before["export"]["seen"]["trained_on"] == {"quantization_type": "nf4", "double_quantization": True, "dtype": "bfloat16"}
-    assert after["export"]["seen"]["trained_on"] == {"quantization_type": "int8", "double_quantization": False, "dtype": "bfloat16"}
+    assert before["export"]["seen"]["trained_on"] == {"quantization_type": "nf4", "double_quantization": True, "dtype": "auto"}
+    assert after["export"]["seen"]["trained_on"] == {"quantization_type": "int8", "double_quantization": False, "dtype": "auto"}
     assert before["export"]["full"] == after["export"]["full"]
     assert before["export"]["full"]["trained_on"] is None
 

@@ -10,6 +10,7 @@ import logging
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -17,9 +18,10 @@ from torch import Tensor
 
 from adapt.adapter.curves import Point
 from adapt.artifact.staging import sync_folder
+from adapt.base.numerics import NumericClass
 
 log = logging.getLogger(__name__)
-_STATE = "state"
+_STATE, _CLASS = "state", "class"
 
 
 @dataclass
@@ -51,6 +53,12 @@ class Checkpoint:
 
     folder: Path
     key: str
+    numerics: NumericClass | None = None
+    """The class of this process; a checkpoint of another one is not gone on from, since the bytes would be those of neither. None takes any."""
+
+    @property
+    def _class(self) -> dict[str, Any]:
+        return {} if self.numerics is None else self.numerics.as_record()
 
     @property
     def path(self) -> Path:
@@ -61,22 +69,28 @@ class Checkpoint:
         self.folder.mkdir(parents=True, exist_ok=True)
         aside = self.path.with_suffix(".partial")
         with aside.open("wb") as file:
-            file.write(save(tensors, metadata={_STATE: json.dumps(asdict(state))}))
+            file.write(save(tensors, metadata={_STATE: json.dumps(asdict(state)), _CLASS: json.dumps(self._class)}))
             file.flush()
             os.fsync(file.fileno())
         aside.replace(self.path)
         sync_folder(self.folder)
 
     def read(self) -> tuple[State, dict[str, Tensor]] | None:
-        """What was written last, or None."""
+        """What was written last; None where there is nothing, or it was computed in another class, which is said."""
         if not self.path.is_file():
             return None
         try:
             with safe_open(self.path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                state = State(**json.loads((file.metadata() or {})[_STATE]))
+                metadata = file.metadata() or {}
+                state = State(**json.loads(metadata[_STATE]))
+                computed = NumericClass.read(json.loads(metadata[_CLASS]))
         except (SafetensorError, KeyError, ValueError, TypeError):
             log.warning("the checkpoint %s cannot be read; training starts anew", self.path.name)
+            return None
+        if self.numerics is not None and computed is not None and not self.numerics.continues(computed):
+            log.warning("training starts anew: its checkpoint at step %d was computed in %s, and this process computes in %s",
+                        state.step, computed, self.numerics)  # fmt: skip
             return None
         state.points = [(step, name, value) for step, name, value in state.points]
         return state, tensors

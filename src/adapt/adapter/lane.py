@@ -84,6 +84,8 @@ class Lane:
         """Told step and validation loss of every measurement after the first; an InputError that it raises ends the training."""
         self.tell: Callable[[Sequence[Point]], None] | None = None
         """Told the points of the curves as they come, a step's all at once, and those of the checkpoint after a resume."""
+        self.note: Callable[[str], None] = lambda text: None
+        """Told in a few words what goes on, when that is something else than steps."""
         self._told = 0
         self._steps: Iterator[Step] = iter(())
 
@@ -208,6 +210,7 @@ class Lane:
         """Validation loss of the weights, or of their average where there is one; the best are kept. The first is only for comparison."""
         if not self.validation:
             return
+        self.note(f"{self.summary()}, measuring the validation loss" if self.state.step else "measuring the validation loss of the base")
         self.model.eval()
         with self._averaged():
             found = self._passes.measure(self.validation)
@@ -232,7 +235,8 @@ class Lane:
     def summary(self) -> str:
         """A few words on how it goes."""
         best = "" if self.state.best_loss is None else f", validation {self.state.best_loss:.3f}"
-        return f"loss {self.state.train_loss:.3f}{best}"
+        speed = f", {self.seconds_tokens / self.seconds:,.0f} tokens/s" if self.seconds else ""
+        return f"loss {self.state.train_loss:.3f}{best}{speed}"
 
     def copy_weights(self) -> dict[str, Tensor]:
         """The trainable weights as they are now, on the CPU."""

@@ -13,6 +13,7 @@ from adapt.adapter.folder import HEAD, TEMPLATE, TRAINING
 from adapt.adapter.prompt import Prompt
 from adapt.artifact.manifest import verify
 from adapt.base.load import load_model, load_tokenizer, resolve_device
+from adapt.base.numerics import NumericClass, forward_dtype, numeric_class
 from adapt.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,7 +33,11 @@ class LoadedAdapter:
     tokenizer: PreTrainedTokenizerBase
     prompt: Prompt
     dtype: str
-    """Name of the base's number format, such as `bfloat16`."""
+    """Name of the number format that it computes in, such as `bfloat16`."""
+    trained_dtype: str
+    """That in which it was trained."""
+    numerics: NumericClass
+    """The class of what it says here."""
     objective: Mapping[str, Any] = field(default_factory=lambda: {"kind": "sft"})
     """What it was trained for, with its settings, as `train.objective` has them; of a classifier also `labels`, with how many records had each."""
     head: Mapping[str, Tensor] = field(default_factory=dict)
@@ -79,7 +84,8 @@ def load_adapter(adapter: Path, base: Path, *, dtype: str | None = None, device:
     """The adapter in folder `adapter` on the prepared base in folder `base`.
 
     The base is loaded unquantized, for a QLoRA adapter too: that is the base that serves it. `dtype` is by default the one
-    that the adapter was trained with. Raises InputError when the folder is not a finished adapter or differs from its manifest.
+    that the adapter was trained with, or float32 where the device has no products in that (`adapt.base.numerics.forward_dtype`).
+    Raises InputError when the folder is not a finished adapter or differs from its manifest.
     """
     from safetensors.torch import load_file
 
@@ -87,14 +93,24 @@ def load_adapter(adapter: Path, base: Path, *, dtype: str | None = None, device:
 
     verify(adapter)
     trained = read_training(adapter)
-    chosen = dtype if dtype is not None else str(trained["dtype"])
+    place, trained_dtype = resolve_device(device), str(trained["dtype"])
+    chosen = dtype if dtype is not None else forward_dtype(trained_dtype, place)
     tokenizer = load_tokenizer(base)
     prompt = Prompt((adapter / TEMPLATE).read_text(encoding="utf-8"), tokenizer)
-    fitted = fit(load_model(base, dtype=chosen, device=resolve_device(device)), adapter)
+    fitted = fit(load_model(base, dtype=chosen, device=place), adapter)
     fitted.model.eval()
     head = load_file(adapter / HEAD) if (adapter / HEAD).is_file() else {}
     objective = trained.get("objective", {"kind": "sft"})
-    return LoadedAdapter(fitted=fitted, tokenizer=tokenizer, prompt=prompt, dtype=chosen, objective=objective, head=head)
+    return LoadedAdapter(
+        fitted=fitted,
+        tokenizer=tokenizer,
+        prompt=prompt,
+        dtype=chosen,
+        trained_dtype=trained_dtype,
+        numerics=numeric_class(chosen, place),
+        objective=objective,
+        head=head,
+    )
 
 
 def read_training(adapter: Path) -> dict[str, Any]:

@@ -38,8 +38,10 @@ class Trainer:
         A lane whose loss is not finite drops out and the others go on.
         """
         with reproducible(), progress.task("training", total=sum(lane.plan.steps for lane in self.lanes)) as task:
+            for lane in self.lanes:
+                lane.note = task.note
             going = [lane for lane in self.lanes if self._goes_on(lane, _failure(lane, Lane.start) or True)]
-            task.advance(sum(lane.state.step for lane in going))
+            task.skip(sum(lane.state.step for lane in going))
             turns = [self._turns(group) for group in grouped(going)]
             while turns:
                 for group in tuple(turns):

@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -27,6 +28,7 @@ from adapt.artifact.manifest import section_digest, verify
 from adapt.artifact.progress import Progress, QuietProgress
 from adapt.artifact.staging import staged
 from adapt.base.load import resolve_device
+from adapt.base.numerics import AUTO, NumericClass, choose_dtype, multiplies_bfloat16, numeric_class
 from adapt.errors import InputError
 from adapt.spec.common_train import CommonTrain
 from adapt.spec.methods import METHODS
@@ -122,6 +124,9 @@ class Course:
     def __init__(self, training: Training, progress: Progress, ranks: Ranks = ALONE) -> None:
         """Of several processes, `ranks`, the first alone writes."""
         self._training, self.section, self._progress, self._ranks = training, training.section, progress, ranks
+        self._computed = training.section
+        """The section with the number format that `auto` means on this device. What is kept is under the section as it was resolved."""
+        self._numerics: NumericClass
         self.out = training.out
         self._unfinished = ExitStack()
         self._trackers: Any = None
@@ -132,13 +137,34 @@ class Course:
     def __enter__(self) -> Self:
         """Raises InputError for an unfinished dataset, and WorkspaceError when another process builds the same folder."""
         self._device = _checked_device(self.section)
+        self._computed = _with_dtype(self.section, choose_dtype(self.section.train.dtype, self._device))
+        self._numerics = numeric_class(self._computed.train.dtype, self._device)
         inputs = self._training.folders
         for folder in inputs.values():
             verify(folder)
         if self._ranks.first:
             output = staged(self._training.out, section=self.section, inputs=inputs, seed=self.section.seed)
             self._staging = self._unfinished.enter_context(output)
+            self._say_class()
         return self
+
+    def _say_class(self) -> None:
+        """Say what is computed in, and what it costs where the device does not compute it natively."""
+        dtype, former = self.section.train.dtype, self._training.former
+        if former is not None and former != self._numerics:
+            self._progress.say(f"the adapter before was trained in {former}; in {self._numerics} the same inputs give other bytes")
+        if self._numerics.device == "cuda" or multiplies_bfloat16(self._device) or dtype not in (AUTO, "bfloat16"):
+            self._progress.say(f"training in {self._numerics}")
+            return
+        from adapt.base.calibration import calibrate
+
+        slowdown = calibrate(self._numerics.device, self._training.calibration).slowdown
+        if dtype == AUTO:
+            self._progress.say(f"training in {self._numerics}: this CPU computes bfloat16 products {slowdown:.1f} times slower")
+        else:
+            log.warning(
+                "train.dtype is bfloat16, whose products take this CPU %.1f times as long as those of float32; `auto` takes float32 here", slowdown
+            )
 
     def __exit__(self, *error: Any) -> None:
         unclosed = InputError("the training did not come to its end")  # told to what is unfinished, so that it is not put in place
@@ -153,14 +179,14 @@ class Course:
         from adapt.adapter.methods.door import attach
         from adapt.adapter.objectives.door import Surroundings, objective_of
 
-        section, ranks = self.section, self._ranks
+        section, ranks = self._computed, self._ranks
         self._prompt = base.prompt(section.prompt)
         around = Surroundings(base, self._prompt, self._training.inputs, self._training.steps, ranks.device(self._device))
         self._objective: Objective[Any] = objective_of(section, around)
         self._intake = read_items(self._training.inputs, self._objective, self._prompt, section.train, self._progress)
         made_from = [verify(folder).model_dump() for folder in (self._training.inputs, *self._training.steps.values())]
-        key = digest_value([section_digest(_in_one_process(section)), *made_from, self._device])
-        self._track(key)
+        key = digest_value([section_digest(_in_one_process(self.section)), *made_from])
+        self._track(digest_value([key, self._numerics.as_record()]))
         attached = attach(base, section, device=ranks.loads_on(self._device), sequences=self._objective.sequences(self._intake.items))
         set_kernels(attached.causal, section.train)
         if section.train.start_from is not None:
@@ -175,7 +201,7 @@ class Course:
             self._intake.validation,
             section.train,
             seed=section.seed,
-            checkpoint=Checkpoint(self._training.work, key[:32]),
+            checkpoint=Checkpoint(self._training.work, key[:32], _class_of(self._numerics, ranks)),
             ranks=ranks,
         )
         self._lane.watch = self._training.watch
@@ -186,7 +212,7 @@ class Course:
         """Begin runs in the trackers that are asked for, or go on in those of a training that was killed."""
         if self._training.tracking is not None and self._ranks.first:
             trackers = import_module("adapt.adapter.trackers")  # by name, so that no adapter depends on it
-            self._trackers = trackers.Trackers(self._training.tracking, self.section, self._training.work / f"trackers-{key[:32]}.json")
+            self._trackers = trackers.Trackers(self._training.tracking, self._computed, self._training.work / f"trackers-{key[:32]}.json")
             self._unfinished.callback(self._end_tracking, finished=False)
 
     def _end_tracking(self, *, finished: bool) -> None:
@@ -199,8 +225,8 @@ class Course:
         from adapt.adapter.curves import write_curves
         from adapt.adapter.objectives.door import save_objective
 
-        lane, section = self._lane, self.section
-        self.report = _report(lane, self._intake, self._trainable)
+        lane, section = self._lane, self._computed
+        self.report = _report(lane, self._intake, self._trainable, self._numerics)
         self._ranks.gather(lane.attached)
         if not self._ranks.first:
             return
@@ -208,7 +234,7 @@ class Course:
         lane.attached.save(self._staging, section.base)
         told = save_objective(self._objective, section, self._staging)
         (self._staging / TEMPLATE).write_text(self._prompt.template, encoding="utf-8", newline="\n")
-        write_json(self._staging / TRAINING, _training(section, lane, self.report, self._intake, self._prompt) | told)
+        write_json(self._staging / TRAINING, _training(section, lane, self.report, self._numerics, self._intake, self._prompt) | told)
         write_curves(self._training.curves, lane.state.points)
         self._end_tracking(finished=True)
         self._unfinished.close()
@@ -222,12 +248,22 @@ def _in_one_process(section: TrainSection) -> TrainSection:
     return section.model_copy(update={"train": section.train.model_copy(update={"distributed": None})})
 
 
+def _with_dtype(section: TrainSection, dtype: str) -> TrainSection:
+    """The section as it is computed, in the number format that was chosen."""
+    return section.model_copy(update={"train": section.train.model_copy(update={"dtype": dtype})})
+
+
+def _class_of(numerics: NumericClass, ranks: Ranks) -> NumericClass:
+    """The class that a checkpoint belongs to; of several processes, whose sums vary with their number anyhow, without threads."""
+    return numerics if ranks.size == 1 else replace(numerics, threads=None)
+
+
 def _checked_device(section: TrainSection) -> str:
     device = resolve_device(section.train.device)
     if device == "cpu" and section.train.dtype == "float16":
         raise InputError(
             "train.dtype is float16, and training runs on a CPU, where half precision has no loss scaling",
-            hint="set train.dtype to bfloat16 or float32",
+            hint="set train.dtype to auto, bfloat16 or float32",
         )
     if device == "cpu" and section.train.offload_activations:
         raise InputError("train.offload_activations is set, and training runs on a CPU, where activations are already", hint="set it to false")
@@ -248,7 +284,7 @@ def _warn_of_outcome(lane: Lane, prompt: Prompt) -> None:
         log.warning("answers end with %r, at which the base model's own settings do not stop", prompt.tokenizer.decode([prompt.end_ids[0]]))
 
 
-def _report(lane: Lane, intake: Intake, trainable: int) -> TrainReport:
+def _report(lane: Lane, intake: Intake, trainable: int, numerics: NumericClass) -> TrainReport:
     state = lane.state
     return TrainReport(
         steps=state.step,
@@ -262,18 +298,17 @@ def _report(lane: Lane, intake: Intake, trainable: int) -> TrainReport:
         tokens=state.tokens,
         tokens_per_second=lane.seconds_tokens / lane.seconds if lane.seconds else 0.0,
         trainable_parameters=trainable,
-        device=lane.device,
         resumed_at_step=lane.resumed_at,
+        **numerics.as_record(),
     )
 
 
-def _training(section: TrainSection, lane: Lane, report: TrainReport, intake: Intake, prompt: Prompt) -> dict[str, Any]:
+def _training(section: TrainSection, lane: Lane, report: TrainReport, numerics: NumericClass, intake: Intake, prompt: Prompt) -> dict[str, Any]:
     """Contents of training.json: nothing that depends on the time or on whether the training was interrupted."""
     return {
         "base": {"kind": section.base.source.kind, "model": base_name(section.base), "digest": section.base.digest},
         "method": section.train.method,
-        "dtype": section.train.dtype,
-        "device": report.device,
+        **numerics.as_record(),
         "packing": "packed" if lane.packed else "padded",
         "steps": {"planned": report.planned_steps, "taken": report.steps, "best": report.best_step},
         "losses": {"train": report.train_loss, "validation_before": report.validation_loss_before, "validation": report.validation_loss},

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from adapt.base.numerics import NumericClass
 from adapt.errors import InputError
 from adapt.spec.resolved.train import TrainSection
 
@@ -34,6 +35,11 @@ class TrainReport:
     trainable_parameters: int
     device: str
     resumed_at_step: int
+    dtype: str
+    """Number format that was computed in."""
+    instruction_set: str
+    """With `device`, `dtype` and `threads` the numeric class, see `adapt.base.numerics`."""
+    threads: int | None
     ahead: bool = False
     """Whether it was trained before its stage asked for it, so that the stage's own time and memory are not those of the training."""
 
@@ -78,6 +84,10 @@ class Training:
     """Adapter folders of the steps that the section names: what it starts from, and its reward model."""
     tracking: Tracking | None = None
     """None sends no points."""
+    former: NumericClass | None = None
+    """Class of the adapter that this one takes the place of, where that is known."""
+    calibration: Path | None = None
+    """Where measurements of this machine are kept; None measures it when a factor is to be said."""
     watch: Callable[[int, float], None] | None = None
     """Told step and validation loss of every measurement; an InputError that it raises ends the training. Not told of one in several processes."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from adapt.advice.machine import Device
 from adapt.advice.method import Choice, choose_method
 from adapt.advice.situation import Candidate, Situation, tried
 from adapt.spec.methods import METHODS
@@ -63,7 +64,7 @@ def advise(situation: Situation) -> Advice:
     method = choose_method(situation, rank=rank.value)
     reads_rank = "r" in METHODS[method.name].reads
     batch, candidate = _batch(situation, method.name, rank.value if reads_rank else None)
-    found = [_method(method), *([rank] if reads_rank else []), *_quantization(situation, method.name), _dtype(), *batch]
+    found = [_method(method), *([rank] if reads_rank else []), *_quantization(situation, method.name), _dtype(situation.device), *batch]
     found += [_steps(situation, candidate), _epochs(situation), _rate(situation, method.name)]
     if situation.longest_tokens > situation.max_length_tokens:
         found.append(_longest(situation))
@@ -100,9 +101,14 @@ def _quantization(situation: Situation, method: str) -> list[Recommendation]:
     return [Recommendation("train.quantization_type", "nf4", reason, "arXiv:2305.14314", rejected)]
 
 
-def _dtype() -> Recommendation:
-    reason = "half the memory of float32, and its range, so that no loss is scaled"
-    return Recommendation("train.dtype", "bfloat16", reason, None, ("float16: overflows", "float32: twice the memory"))
+def _dtype(device: Device) -> Recommendation:
+    known = device.calibration
+    if known is None or known.native == "bfloat16":
+        reason = "bfloat16 here: half the memory of float32, and its range, so that no loss is scaled"
+        return Recommendation("train.dtype", "auto", reason, None, ("float16: overflows", "float32: twice the memory"))
+    reason = f"float32 here: this device has no instructions for bfloat16 ({known.instruction_set})"
+    rejected = f"bfloat16: products take {known.slowdown:.1f} times as long"
+    return Recommendation("train.dtype", "auto", reason, None, (rejected, "float16: overflows"))
 
 
 def _batch(situation: Situation, method: str, rank: int | None) -> tuple[list[Recommendation], Candidate]:

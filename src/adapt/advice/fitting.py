@@ -121,7 +121,8 @@ def _changes(found: Training) -> Iterator[dict[str, Any]]:
         yield recomputed
         yield from ({**recomputed, **passes} for passes in smaller)
     least: dict[str, Any] = {**recomputed, **(smaller[-1] if smaller else {})}
-    if train.dtype == "float32":
+    slow = found.device.calibration is not None and found.device.calibration.native == "float32"
+    if train.dtype == "float32" and not slow:
         yield {"train.dtype": "bfloat16"}
         yield {"train.dtype": "bfloat16", **least}
         least["train.dtype"] = "bfloat16"
@@ -132,6 +133,9 @@ def _changes(found: Training) -> Iterator[dict[str, Any]]:
     while shorter >= _FEWEST_TOKENS:
         yield {**least, "train.batch_tokens": shorter, "train.max_length_tokens": shorter}
         shorter //= 2
+    if train.dtype == "float32" and slow:
+        yield {"train.dtype": "bfloat16"}
+        yield {**least, "train.dtype": "bfloat16"}
 
 
 def _recomputation(section: TrainSection) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from adapt.advice.history import Correction, correction_for, folder_bytes, past_stage
-from adapt.advice.machine import ACHIEVED, Device, Kind, device_for, matrix_rate
+from adapt.advice.machine import Device, Kind, device_for
 from adapt.advice.memory import Memory, forecast_memory
 from adapt.advice.shape import ModelShape, shape_of
-from adapt.advice.work import forecast_work
+from adapt.advice.work import forecast_work, training_rate
 from adapt.advice.workload import Workload, assumed, measured
 from adapt.base.prepare import base_folder
 from adapt.errors import InputError
@@ -74,14 +74,17 @@ class Training:
             return None
         rate, apart = self.correction.rate, self.correction.apart_seconds
         if rate is None:
-            rate, apart = matrix_rate(self.section.train.dtype, self.device.kind) * ACHIEVED[self.device.kind], _LOADING_SECONDS
+            if self.device.calibration is None:
+                return None
+            rate, apart = training_rate(self.device.calibration, self.section.train.dtype), _LOADING_SECONDS
         return (work.training + work.validation) / rate + apart
 
     @property
     def basis(self) -> str:
         records = "records are not made yet: those of usual length" if self.workload.assumed else f"{self.workload.records} records"
-        past = f", corrected by {', '.join(self.correction.runs)}" if self.correction.runs else ", no past training"
-        return f"formula, {records}{past}"
+        past = f", corrected by {', '.join(self.correction.runs)}" if self.correction.runs else ", no past training of this class"
+        numerics = self.device.numerics(self.section.train.dtype)
+        return f"formula, {records}{past}" + (f", {numerics}" if numerics else "")
 
 
 def forecasts(
@@ -89,7 +92,7 @@ def forecasts(
 ) -> Iterator[StageForecast]:
     """A forecast for every stage of `found` that is not up to date, in their order."""
     raw = {name: folder_bytes(workspace.raw(name, spec.corpus.path)) for name, spec in specs.items()}
-    stages = {stage.name: stage for name, spec in specs.items() for stage in (*stages_of(name, spec), SERVING)}
+    stages = {SERVING.name: SERVING} | {stage.name: stage for name, spec in specs.items() for stage in stages_of(name, spec)}
     for one in found:
         if one.state == "up to date":
             continue
@@ -110,9 +113,10 @@ def training(workspace: Workspace, name: str, section: TrainSection, names: Sequ
     several processes, whose memory the formula does not know."""
     if section.train.distributed is not None:
         raise InputError(f"no forecast for {section.train.distributed.processes} processes")
-    device = device_for(section.train.device)
+    device = device_for(section.train.device, calibrations=workspace.calibration)
+    section = section.model_copy(update={"train": device.computed(section.train)})
     shape = shape_of(section.base, workspace)
-    correction = correction_for(section, workspace, names, device=device.kind)
+    correction = correction_for(section, workspace, names, device=device)
     return Training(section, shape, _workload(workspace, name, section, device.kind), device, correction)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from adapt.advice.machine import Kind
+from adapt.advice.machine import Device, Kind
 from adapt.advice.memory import MIB, forecast_memory
 from adapt.advice.shape import shape_of
 from adapt.advice.trained import method_of
@@ -23,6 +23,7 @@ from adapt.advice.work import forecast_work
 from adapt.advice.workload import measured
 from adapt.artifact.digest import digest_folder
 from adapt.artifact.manifest import read_manifest
+from adapt.base.numerics import NumericClass
 from adapt.base.prepare import base_folder
 from adapt.errors import AdaptError
 from adapt.plan.repro import read_lock_file
@@ -71,14 +72,19 @@ class _Training:
     record: Mapping[str, Any]
 
 
-def correction_for(section: TrainSection, workspace: Workspace, names: Sequence[str], *, device: Kind) -> Correction:
-    """The correction for a training of `section` on `device`, from past ones of the adapters `names`; none where there is no past."""
-    past = [run for run in _trainings(workspace, names) if run.record["figures"].get("device") == device]
+def correction_for(section: TrainSection, workspace: Workspace, names: Sequence[str], *, device: Device) -> Correction:
+    """The correction for a training of `section` on `device`, from past ones of the adapters `names`; none where there is no past.
+
+    Only trainings of the same numeric class count: another number format or number of threads has another rate.
+    """
+    runs = list(_trainings(workspace, names))
+    numerics = device.numerics(section.train.dtype) if runs else None
+    past = [run for run in runs if numerics is not None and numerics == NumericClass.read(run.record["figures"])]
 
     def likeness(run: _Training) -> tuple[bool, bool, str]:
         return run.section.base != section.base, method_of(run.section.train) != method_of(section.train), run.stage
 
-    found = [(run.stage, compared) for run in sorted(past, key=likeness)[:MOST_RUNS] if (compared := _compare(run, workspace, device))]
+    found = [(run.stage, compared) for run in sorted(past, key=likeness)[:MOST_RUNS] if (compared := _compare(run, workspace, device.kind))]
     if not found:
         return Correction()
     low, high = _FACTOR_BOUNDS
@@ -86,7 +92,7 @@ def correction_for(section: TrainSection, workspace: Workspace, names: Sequence[
     rates = [rate for _, (_, rate, _) in found]
     return Correction(
         runs=tuple(stage for stage, _ in found),
-        memory=math.exp(math.fsum(map(math.log, factors)) / len(factors)) if device == "cpu" else 1.0,
+        memory=math.exp(math.fsum(map(math.log, factors)) / len(factors)) if device.kind == "cpu" else 1.0,
         rate=math.exp(math.fsum(map(math.log, rates)) / len(rates)),
         apart_seconds=math.fsum(apart for _, (_, _, apart) in found) / len(found),
     )
@@ -145,7 +151,9 @@ def _trainings(workspace: Workspace, names: Sequence[str]) -> Iterator[_Training
         sections = [content["train"] for content in params.values() if isinstance(content, dict) and "train" in content]
         if sections and record is not None:
             try:
-                yield _Training(stage.name, TrainSection.model_validate(sections[0]), record)
+                section = TrainSection.model_validate(sections[0])
+                train = section.train.model_copy(update={"dtype": record["figures"].get("dtype", section.train.dtype)})
+                yield _Training(stage.name, section.model_copy(update={"train": train}), record)
             except ValidationError:  # of a version whose sections were others
                 continue
 

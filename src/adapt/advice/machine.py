@@ -1,26 +1,29 @@
 """What the machine has: memory that a build may take, and how fast it multiplies.
 
-A container's limit counts as well as the machine's memory. torch is loaded only where there is a GPU to ask, or a rate to measure.
+A container's limit counts as well as the machine's memory. torch is loaded only where there is a GPU to ask, or rates to measure
+that no process measured before.
 """
 
 from __future__ import annotations
 
 import re
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
+from adapt.base.calibration import Calibration, calibrate
+from adapt.base.numerics import AUTO, NumericClass
 from adapt.errors import InputError
+from adapt.spec.common_train import CommonTrain
 
 Kind = Literal["cpu", "cuda"]
+TrainT = TypeVar("TrainT", bound=CommonTrain)
 USABLE = {"cpu": 0.95, "cuda": 0.9}
 """Share of the memory that a forecast may take: the rest is for what other programs come to need, and what the formula does not know."""
-ACHIEVED = {"cpu": 0.3, "cuda": 0.4}
-"""Share of the rate of large matrix products that training reaches where no past training tells (CPU: docs/benchmarks.md)."""
 _SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[KMGT]i?B?)", re.IGNORECASE)
 _POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
-_PROBE_SIZE, _PROBE_SECONDS = 1024, 0.3
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,29 @@ class Device:
     kind: Kind
     memory: int
     """Bytes that are there for it."""
+    measure: Callable[[], Calibration] | None = None
+    """Gives its calibration, which may take a second; None for a device that is not there."""
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """How fast it multiplies; None for a device that is not there."""
+        return None if self.measure is None else self.measure()
 
     @property
     def usable(self) -> float:
         """Bytes that a forecast may take."""
         return self.memory * USABLE[self.kind]
+
+    def computed(self, train: TrainT) -> TrainT:
+        """Section `train` with the number format that `auto` means on this device; on one that is not there, bfloat16."""
+        if train.dtype != AUTO:
+            return train
+        return train.model_copy(update={"dtype": "bfloat16" if self.calibration is None else self.calibration.native})
+
+    def numerics(self, dtype: str) -> NumericClass | None:
+        """The class of results in `dtype`; None for a device that is not there."""
+        known = self.calibration
+        return None if known is None else NumericClass(dtype, self.kind, known.instruction_set, known.threads)
 
 
 def parse_memory(text: str) -> int:
@@ -47,16 +68,19 @@ def parse_memory(text: str) -> int:
     return int(float(found["number"]) * power)
 
 
-def device_for(wanted: str, *, root: Path = Path("/")) -> Device:
-    """The device that `train.device` means here: `auto` takes a GPU when there is one. Raises InputError for a GPU that is not there."""
+def device_for(wanted: str, *, calibrations: Path | None = None, root: Path = Path("/")) -> Device:
+    """The device that `train.device` means here: `auto` takes a GPU when there is one. Raises InputError for a GPU that is not there.
+
+    `calibrations`: a folder in which measurements of this machine are kept.
+    """
     gpu = _gpu_memory(root) if wanted != "cpu" else None
     if gpu is not None:
-        return Device("cuda", gpu)
+        return Device("cuda", gpu, partial(calibrate, "cuda", calibrations))
     if wanted == "cuda":
         raise InputError(
             "train.device is cuda, and this machine has no GPU that torch can use", hint="set it to auto or cpu, or say which: --gpu 24GiB"
         )
-    return Device("cpu", available_memory(root))
+    return Device("cpu", available_memory(root), partial(calibrate, "cpu", calibrations))
 
 
 def available_memory(root: Path = Path("/")) -> int:
@@ -115,19 +139,3 @@ def _gpu_memory(root: Path) -> int | None:
     import torch
 
     return int(torch.cuda.mem_get_info()[1]) if torch.cuda.is_available() else None
-
-
-def matrix_rate(dtype: str, kind: Kind) -> float:
-    """Floating-point operations per second of products of large matrices, measured in less than a second."""
-    import torch
-
-    left = torch.ones(_PROBE_SIZE, _PROBE_SIZE, dtype=getattr(torch, dtype), device=kind)
-    products = 0
-    _ = left @ left
-    begun = time.perf_counter()
-    while (taken := time.perf_counter() - begun) < _PROBE_SECONDS:
-        _ = left @ left
-        if kind == "cuda":
-            torch.cuda.synchronize()
-        products += 1
-    return 2 * _PROBE_SIZE**3 * products / taken

@@ -74,7 +74,7 @@ def tried(situation: Situation, method: str, *, rank: int | None = None, **setti
         "max_length_tokens": max(16, situation.longest_tokens),
         **settings,
     }
-    train: CommonTrain = TypeAdapter[CommonTrain](TrainSpec).validate_python(whole)
+    train = situation.device.computed(TypeAdapter[CommonTrain](TrainSpec).validate_python(whole))
     lora = LoraSpec(**settled_lora(method, {"r": rank} if rank else {}))
     workload = assumed(
         train, device=situation.device.kind, records=situation.records, longest=situation.longest_tokens, median=situation.median_tokens

@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
@@ -26,13 +28,15 @@ def fill_once(folder: Path, fill: Callable[[Path], None], *, label: str, progres
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
         if not _is_complete(folder):
-            with progress.task(label):
+            progress.say(f"{label}, once for this cache: {folder.parent}")
+            with progress.task(label) as task:
+                task.note(partial(_show_size, _staging(folder)))
                 _fill(folder, fill, label)
 
 
 def _fill(folder: Path, fill: Callable[[Path], None], label: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    staging = folder.with_name(f".{folder.name}.staging")
+    staging = _staging(folder)
     staging.mkdir(exist_ok=True)
     try:
         fill(staging)
@@ -49,6 +53,19 @@ def _fill(folder: Path, fill: Callable[[Path], None], label: str) -> None:
             raise
         shutil.rmtree(staging, ignore_errors=True)
         raise WorkspaceError(f"no space left on the disk while {label} in {folder.parent}", hint="free some space and try again") from None
+
+
+def _staging(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.staging")
+
+
+def _show_size(folder: Path) -> str:
+    """How much lies in a folder that is being written."""
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # renamed since it was listed
+            size += path.stat().st_size if path.is_file() else 0
+    return f"{size / (1 << 20):,.0f} MiB written"
 
 
 def _is_complete(folder: Path) -> bool:

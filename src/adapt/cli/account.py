@@ -1,40 +1,103 @@
-"""Prints what is known of one adapter: one line a stage, tables where there is something to compare."""
+"""What is known of one adapter: one line a stage, tables where there is something to compare.
 
-from collections.abc import Iterator
+A figure of an output that is stale, or of a run whose output is gone, is marked so: it does not belong to what the spec says now.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
 from adapt.cli.context import print_table
+from adapt.evaluate.judge import Verdict, compare
+from adapt.evaluate.metrics import Metrics
+from adapt.plan.stages import SERVING, Stage
+from adapt.plan.status import StageStatus
+from adapt.plan.summary import summarize
+from adapt.plan.workspace import Workspace
+from adapt.spec.adapter import AdapterSpec
 
 _NOT_BUILT = "not built"
 _EXPORTS = ("export", "format", "MiB", "top-1 agreement", "mean KL", "worst KL", "effect", "perplexity", "load s", "tokens/s")
 
 
+_SHOWN_REASON = 60
+
+
+def account_of(workspace: Workspace, name: str, spec: AdapterSpec, stages: Sequence[StageStatus]) -> dict[str, Any]:
+    """What `adapt.plan.summary` knows of adapter `name`, with the state of each of its stages, and figures against bounds.
+
+    Bounds are compared here where no gate stands, since a gate that failed leaves no output.
+    """
+    account = summarize(workspace, name, spec)
+    if "gates" not in account and "metrics" in account:
+        verdicts = compare(spec.evaluate.gates, Metrics.model_validate(account["metrics"]))
+        account["gates"] = {"gates": [verdict.model_dump() for verdict in verdicts]}
+    own = [one for one in stages if one.stage == SERVING.name or _belongs(one.stage, name, spec)]
+    account["states"] = {one.stage: {"state": one.state, "reasons": list(one.reasons)} for one in own}
+    return account
+
+
+def _belongs(stage: str, name: str, spec: AdapterSpec) -> bool:
+    item = stage.partition("@")[2]
+    return item == name or item in {f"{name}-{part}" for part in (*spec.export, *spec.steps)}
+
+
+def staleness(account: Mapping[str, Any], *stages: str) -> str:
+    """What must stand behind a figure of the first of `stages` that is not up to date; empty where all are."""
+    for stage in stages:
+        found = account.get("states", {}).get(stage, {"state": "up to date"})
+        if found["state"] in ("missing", "failed"):
+            return "  [of an earlier run]"
+        if found["state"] != "up to date":
+            first, *more = found["reasons"] or ["see `adapt status`"]
+            reason = first if len(first) <= _SHOWN_REASON else first[: _SHOWN_REASON - 1] + "…"
+            return f"  [stale: {reason}" + (f", and {len(more)} more]" if more else "]")
+    return ""
+
+
+def gate_lines(account: Mapping[str, Any]) -> list[str]:
+    """Each bound with the figure that is held against it."""
+    lines = []
+    for gate in account.get("gates", {}).get("gates", ()):
+        verdict = Verdict.model_validate(gate)
+        lines.append(f"{verdict.sentence}: {'passed' if verdict.passed else 'FAILED'}")
+    return lines
+
+
 def print_account(account: dict[str, Any]) -> None:
-    """Print an account as `adapt.plan.summary` gives it."""
+    """Print an account as `account_of` gives it."""
     click.echo(f"{account['name']}: {account['description']}" if account["description"] else account["name"])
     click.echo()
     for label, text in _lines(account):
         click.echo(f"{label:<10}{text}")
     if metrics := account.get("metrics"):
         click.echo()
+        if mark := staleness(account, f"evaluate@{account['name']}"):
+            click.echo(f"test split{mark}")
         rows = [(metric, str(metrics["base"].get(metric, "-")), str(value)) for metric, value in metrics["adapter"].items()]
         print_table(("test split", "base", "adapter"), rows)
     if account["exports"]:
         click.echo()
         print_table(_EXPORTS, [_export(*item) for item in account["exports"].items()])
+        for name, about in account["exports"].items():
+            if about and (mark := staleness(account, Stage("export", account["name"], name).name)):
+                click.echo(f"{name}{mark}")
 
 
 def _lines(account: dict[str, Any]) -> Iterator[tuple[str, str]]:
     base = account["base"]
     yield "base", str(base.get("model") or base.get("path") or base["kind"])
-    yield "corpus", _corpus(account.get("corpus"))
-    yield "dataset", _dataset(account.get("dataset"))
-    yield "training", _training(account.get("training"))
-    yield "adapter", account.get("adapter") or _NOT_BUILT
+    for label, kind, text in (
+        ("corpus", "corpus", _corpus(account.get("corpus"))),
+        ("dataset", "dataset", _dataset(account.get("dataset"))),
+        ("training", "train", _training(account.get("training"))),
+        ("adapter", "train", account.get("adapter") or _NOT_BUILT),
+    ):
+        yield label, text if text == _NOT_BUILT else text + staleness(account, f"{kind}@{account['name']}")
     yield from _gates(account)
-    yield "serving", _serving(account)
+    serving = _serving(account)
+    yield "serving", serving if serving == _NOT_BUILT else serving + staleness(account, SERVING.name)
 
 
 def _corpus(report: dict[str, Any] | None) -> str:
@@ -65,12 +128,13 @@ def _training(report: dict[str, Any] | None) -> str:
 
 
 def _gates(account: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    verdict = account.get("gates")
-    if verdict is None:
-        yield "gates", "failed or not judged, see `adapt status`" if "metrics" in account else _NOT_BUILT
-        return
-    for gate in verdict["gates"]:
-        yield "gate", f"{gate['metric']} {gate['rule'].replace('_', ' ')} {gate['bound']}: {gate['found']}, passed"
+    lines = gate_lines(account)
+    if not lines:
+        yield "gates", "none" if "gates" in account else _NOT_BUILT
+    # a gate that failed has no output, and what it judged is as fresh as the evaluation
+    name, failed = account["name"], account.get("states", {}).get(f"gate@{account['name']}", {}).get("state") == "failed"
+    for line in lines:
+        yield "gate", line + staleness(account, f"evaluate@{name}" if failed else f"gate@{name}")
 
 
 def _export(name: str, about: dict[str, Any] | None) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """`adapt advise`: which settings to train with, why, and what was rejected; shows the change to the spec, and makes it when asked."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ from adapt.advice.gather import situation_of
 from adapt.advice.machine import Device, device_for, parse_memory
 from adapt.advice.rewrite import difference, differing, rewritten
 from adapt.advice.situation import Situation
-from adapt.cli.context import all_specs, complete_names, json_option, open_workspace, print_json, spec_names
+from adapt.base.calibration import calibrate
+from adapt.cli.context import complete_names, json_option, open_workspace, print_json, spec_names, synced_specs
 from adapt.errors import SpecError
-from adapt.plan.index import check_index
 from adapt.plan.resolve import resolve
 from adapt.plan.workspace import Workspace
 from adapt.spec.load import load_params, load_specs
@@ -30,11 +31,10 @@ def advise_command(spec: str, gpu: str | None, memory: str | None, records: int 
     if gpu and memory:
         raise click.UsageError("--gpu and --memory are two machines: give one")
     workspace = open_workspace()
-    loaded = all_specs(workspace)
-    check_index(workspace, loaded)
+    loaded = synced_specs(workspace)
     name = spec_names(workspace, [spec], loaded)[0]
     sections, _ = resolve(workspace, loaded, load_params(workspace.root))
-    device = _device(gpu, memory, loaded[name].train.device)
+    device = _device(workspace, gpu, memory, loaded[name].train.device)
     situation = situation_of(name, loaded, sections[name].train, workspace, device=device, records=records)
     advice = advise(situation)
     changes = differing(advice.settings, loaded[name])
@@ -52,10 +52,12 @@ def advise_command(spec: str, gpu: str | None, memory: str | None, records: int 
         click.echo(f"changed {workspace.shown(path)}", err=True)
 
 
-def _device(gpu: str | None, memory: str | None, wanted: str) -> Device:
+def _device(workspace: Workspace, gpu: str | None, memory: str | None, wanted: str) -> Device:
     if gpu:
         return Device("cuda", parse_memory(gpu))
-    return Device("cpu", parse_memory(memory)) if memory else device_for(wanted)
+    if memory:
+        return Device("cpu", parse_memory(memory), partial(calibrate, "cpu", workspace.calibration))
+    return device_for(wanted, calibrations=workspace.calibration)
 
 
 def _write(workspace: Workspace, path: Path, before: str, after: str) -> None:

@@ -4,13 +4,22 @@ from typing import Any
 
 import click
 
-from adapt.cli.context import all_specs, complete_names, json_option, open_workspace, print_json, print_table, spec_names
+from adapt.cli.account import account_of, gate_lines, staleness
+from adapt.cli.context import (
+    complete_names,
+    json_option,
+    judge_stages,
+    open_workspace,
+    print_json,
+    print_table,
+    spec_names,
+    synced_specs,
+    warn_of_idle_defaults,
+)
 from adapt.dataset.rules import remedy
-from adapt.errors import StageError
+from adapt.errors import StageError, WorkspaceError
 from adapt.plan.build import Built, build
-from adapt.plan.index import check_index
-from adapt.plan.stages import ORDER
-from adapt.plan.summary import summarize
+from adapt.plan.stages import ORDER, SERVING, Stage
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
 
@@ -20,32 +29,38 @@ GREAT_LOSS = 0.25
 
 @click.command("build")
 @click.argument("specs", nargs=-1, shell_complete=complete_names)
-@click.option("--all", "everything", is_flag=True, help="Build every spec of the workspace.")
+@click.option("--all", "everything", is_flag=True, help="Build every spec of the workspace, as without SPECS.")
 @click.option("--to", type=click.Choice(ORDER), default=ORDER[-1], help="Stop after stages of this kind: `dataset` trains nothing.")
 @click.option("--at-once", type=click.IntRange(min=1), default=8, show_default=True, help="Stale adapters on one base that are trained together.")
 @click.option("--force", is_flag=True, help="Train even what is forecast not to fit the memory that is there.")
 @json_option
 def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: int, force: bool, as_json: bool) -> None:
-    """Build the adapters of SPECS (names or spec files): every stage that is stale, and no other.
+    """Build the adapters of SPECS (names or spec files; all by default): every stage that is stale, and no other.
 
     Then the server's configuration is rendered from all adapters that stand and passed their gates.
     """
-    if bool(specs) == everything:
-        raise click.UsageError("name the specs to build, or give --all")
+    if specs and everything:
+        raise click.UsageError("--all builds every spec: leave the names out, or --all")
     workspace = open_workspace()
-    loaded = all_specs(workspace)
-    check_index(workspace, loaded)
-    names = list(loaded) if everything else spec_names(workspace, specs, loaded)
+    loaded = synced_specs(workspace)
+    if not loaded:
+        raise WorkspaceError("there is no spec to build", hint="write specs/NAME.yaml; docs/how-to/add-a-task.md shows one")
+    names = spec_names(workspace, specs, loaded) if specs else list(loaded)
+    warn_of_idle_defaults(workspace, names)
     if not force and ORDER.index(to) >= ORDER.index("train"):
         _check_memory(workspace, names, loaded, at_once)
     built = build(workspace, {name: loaded[name] for name in names}, to=to, at_once=at_once)
-    accounts = [summarize(workspace, name, loaded[name]) for name in names]
-    if as_json:
-        print_json({"stages": [_plain(workspace, one) for one in built], "adapters": accounts})
-    else:
-        _print_summary(workspace, built, accounts, loaded)
-    if failed := [one.stage for one in built if one.outcome == "failed"]:
-        raise StageError(f"{len(failed)} of {len(built)} stages failed: {', '.join(failed)}")
+    stages = judge_stages(workspace, loaded, names)
+    accounts = [account_of(workspace, name, loaded[name], stages) for name in names]
+    outcome = {"stages": [_plain(workspace, one) for one in built], "adapters": accounts}
+    failed = [one.stage for one in built if one.outcome == "failed"]
+    if not as_json:
+        _print_summary(workspace, built, accounts, to)
+    elif not failed:
+        print_json(outcome)
+    if failed:
+        hint = "each said why above, and `adapt status` says it again"
+        raise StageError(f"{len(failed)} of {len(built)} stages failed: {', '.join(failed)}", hint=hint, details=outcome)
 
 
 def _check_memory(workspace: Workspace, names: list[str], loaded: dict[str, AdapterSpec], at_once: int) -> None:
@@ -62,9 +77,10 @@ def _plain(workspace: Workspace, one: Built) -> dict[str, Any]:
     return {**vars(one), "out": one.out.relative_to(workspace.root).as_posix()}
 
 
-def _print_summary(workspace: Workspace, built: list[Built], accounts: list[dict[str, Any]], specs: dict[str, AdapterSpec]) -> None:
+def _print_summary(workspace: Workspace, built: list[Built], accounts: list[dict[str, Any]], to: str) -> None:
     if all(one.outcome == "unchanged" for one in built):
-        click.echo("all up to date")
+        kinds = ORDER[: ORDER.index(to) + 1]
+        click.echo("all up to date" if kinds == ORDER else f"up to date as far as {to}; `adapt status` tells of the rest")
         return
     rows = []
     for one in built:
@@ -99,19 +115,24 @@ def _great_losses(report: dict[str, Any]) -> list[str]:
 
 
 def account_lines(account: dict[str, Any]) -> list[str]:
-    """What came of one adapter, a line each: its data set, metrics, exports, and whether it is served."""
-    said = [_dataset_line(account["dataset"]), *_great_losses(account["dataset"])] if "dataset" in account else []
-    lines = [f"{account['name']}: {line}" for line in said]
+    """What came of one adapter, a line each: its data set, metrics, bounds, exports, and whether it is served; stale figures are marked."""
+    name = account["name"]
+    lines = []
+    if "dataset" in account:
+        lines = [_dataset_line(account["dataset"]) + staleness(account, f"dataset@{name}"), *_great_losses(account["dataset"])]
     if metrics := account.get("metrics"):
         base, adapter = metrics["base"], metrics["adapter"]
-        figures = ", ".join(f"{name} {base[name]} -> {adapter[name]}" for name in adapter if name in base)
-        lines.append(f"{account['name']}: base -> adapter: {figures}")
-    for name, export in account["exports"].items():
-        if export and (parity := export.get("parity")):
-            lines.append(f"{account['name']}: export {name}: top-1 agreement {parity.get('top1_agreement')}, mean KL {parity.get('mean_kl')} nats")
+        figures = ", ".join(f"{metric} {base[metric]} -> {adapter[metric]}" for metric in adapter if metric in base)
+        mark = staleness(account, f"evaluate@{name}")
+        lines.append(f"base -> adapter: {figures}{mark}")
+        lines += [f"gate: {line}{mark}" for line in gate_lines(account) if line.endswith("FAILED")]
+    for export, about in account["exports"].items():
+        if about and (parity := about.get("parity")):
+            agreement = f"top-1 agreement {parity.get('top1_agreement')}, mean KL {parity.get('mean_kl')} nats"
+            lines.append(f"export {export}: {agreement}{staleness(account, Stage('export', name, export).name)}")
     served = account.get("serving")
     if isinstance(served, dict):
-        lines.append(f"{account['name']}: served as {served.get('served_name')}; `adapt serve` starts the server")
+        lines.append(f"served as {served.get('served_name')}; `adapt serve` starts the server{staleness(account, SERVING.name)}")
     elif reason := account.get("not_served_because"):
-        lines.append(f"{account['name']}: not served: {reason}")
-    return lines
+        lines.append(f"not served: {reason}")
+    return [f"{name}: {line}" for line in lines]

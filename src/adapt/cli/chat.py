@@ -15,6 +15,9 @@ from adapt.spec.adapter import AdapterSpec
 if TYPE_CHECKING:
     from adapt.adapter.load import LoadedAdapter
 
+_LEAVE, _RESET, _HELP = ("/quit", "/exit"), "/reset", "/help"
+_COMMANDS = "/reset forgets what was said, /help shows this, /quit or /exit (or Ctrl-D) leaves; everything else is asked"
+
 
 @click.command("chat")
 @click.argument("name", shell_complete=complete_names)
@@ -23,7 +26,10 @@ if TYPE_CHECKING:
 @click.option("--max-new-tokens", default=256, show_default=True, type=click.IntRange(1), help="Longest answer, in tokens.")
 @json_option
 def chat_command(name: str, prompt: str | None, use_base: bool, max_new_tokens: int, as_json: bool) -> None:
-    """Talk to adapter NAME. Answers are greedy, so the same question gets the same answer. /reset forgets, /exit or Ctrl-D leaves."""
+    """Talk to adapter NAME. Answers are greedy, so the same question gets the same answer.
+
+    In a conversation, /reset forgets what was said, /help lists the commands, and /quit, /exit or Ctrl-D leaves.
+    """
     if as_json and prompt is None:
         raise click.UsageError("--json needs --prompt")
     workspace = open_workspace()
@@ -53,11 +59,14 @@ def _load(workspace: Workspace, name: str, spec: AdapterSpec) -> "LoadedAdapter"
     if read_training(folder)["base"]["digest"] != pinned.digest:
         raise WorkspaceError(f"adapter '{name}' was trained on another base than its spec names now", hint=f"run `adapt build {name}`")
     base = prepare(pinned, root=workspace.root, cache=workspace.cache, progress=progress_for_terminal())
-    return load_adapter(folder, base)
+    loaded = load_adapter(folder, base)
+    if loaded.dtype != loaded.trained_dtype:
+        click.echo(f"answers are computed in {loaded.numerics}; the adapter was trained in {loaded.trained_dtype}", err=True)
+    return loaded
 
 
 def _converse(loaded: "LoadedAdapter", name: str, use_base: bool, max_new_tokens: int) -> None:
-    click.echo(f"{'base of ' if use_base else ''}{name}; /reset forgets, /exit leaves", err=True)
+    click.echo(f"{'base of ' if use_base else ''}{name}; /help lists the commands, /quit or Ctrl-D leaves", err=True)
     turns: list[Message] = []
     while True:
         try:
@@ -65,10 +74,17 @@ def _converse(loaded: "LoadedAdapter", name: str, use_base: bool, max_new_tokens
         except (click.Abort, EOFError):
             click.echo(err=True)
             return
-        if question == "/exit":
+        if question in _LEAVE:
             return
-        if question == "/reset":
+        if question == _RESET:
             turns = []
+            click.echo("forgotten", err=True)
+            continue
+        if question.startswith("/") and question[1:].isalpha():
+            known = question == _HELP
+            click.echo(_COMMANDS if known else f"{question} is no command; {_COMMANDS}", err=True)
+            continue
+        if not question:
             continue
         turns.append(Message(role="user", content=question))
         answer = _answer(loaded, turns, use_base, max_new_tokens)

@@ -1,13 +1,15 @@
 """What commands share: the workspace, its specs, and how tables and JSON are printed."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from adapt.errors import WorkspaceError
+from adapt.artifact.process import BUILDER
+from adapt.errors import AdaptError, WorkspaceError
 from adapt.plan.workspace import Workspace, find_workspace
 from adapt.spec.adapter import AdapterSpec
 from adapt.spec.load import load_params, load_specs
@@ -30,6 +32,16 @@ def all_specs(workspace: Workspace) -> dict[str, AdapterSpec]:
     return load_specs(workspace.root, workspace.spec_paths())
 
 
+def synced_specs(workspace: Workspace) -> dict[str, AdapterSpec]:
+    """Every spec of the workspace, validated, with the index that DVC reads up to date; says so when it was not."""
+    from adapt.plan.index import write_index
+
+    specs = all_specs(workspace)
+    if changes := write_index(workspace, specs):
+        click.echo(f"{workspace.shown(workspace.index)} was written anew: {', '.join(changes)}", err=True)
+    return specs
+
+
 def spec_names(workspace: Workspace, given: Sequence[str], specs: dict[str, AdapterSpec]) -> list[str]:
     """The adapter names that arguments mean: names, or paths of specs in this workspace."""
     names = []
@@ -46,7 +58,8 @@ def spec_names(workspace: Workspace, given: Sequence[str], specs: dict[str, Adap
         if name not in specs:
             guess = nearest(name, specs)
             known = ", ".join(specs) or "none"
-            raise WorkspaceError(f"no spec is called '{name}'; there are: {known}", hint=f"did you mean '{guess}'?" if guess else None)
+            hint = f"did you mean '{guess}'?" if guess else f"name one that is there, or write specs/{name}.yaml"
+            raise WorkspaceError(f"no spec is called '{name}'; there are: {known}", hint=hint)
         names.append(name)
     return list(dict.fromkeys(names))
 
@@ -64,16 +77,47 @@ class Standing(NamedTuple):
 
 def look(given: Sequence[str]) -> Standing:
     """How the stages of the adapters `given` stand, of all where none is named. Runs nothing."""
-    from adapt.plan.index import check_index
     from adapt.plan.resolve import resolve
     from adapt.plan.status import status
 
     workspace = open_workspace()
-    specs = all_specs(workspace)
-    check_index(workspace, specs)
+    specs = synced_specs(workspace)
     names = spec_names(workspace, given, specs) if given else list(specs)
+    warn_of_idle_defaults(workspace, names)
     resolved, serving = resolve(workspace, specs, load_params(workspace.root))
     return Standing(workspace, specs, resolved, list(status(workspace, {name: specs[name] for name in names}, resolved, serving)))
+
+
+def judge_stages(workspace: Workspace, specs: dict[str, AdapterSpec], names: Sequence[str]) -> "list[StageStatus]":
+    """How the stages of the adapters `names` stand, for figures to be marked by; where that cannot be told, says why and gives none."""
+    from adapt.plan.resolve import resolve
+    from adapt.plan.status import status
+
+    try:
+        resolved, serving = resolve(workspace, specs, load_params(workspace.root))
+        return list(status(workspace, {name: specs[name] for name in names}, resolved, serving))
+    except AdaptError as error:
+        click.echo(f"warning: which figures are stale cannot be told: {error}", err=True)
+        return []
+
+
+def warn_of_idle_defaults(workspace: Workspace, names: Sequence[str]) -> None:
+    """Say which changed defaults of params.yaml have no effect on the specs `names`."""
+    from adapt.plan.defaults import idle_defaults
+
+    for sentence in idle_defaults(workspace, names):
+        click.echo(f"warning: {sentence}", err=True)
+
+
+def inside_build() -> bool:
+    """Whether `adapt build` started this process; what it has said is not said again."""
+    return BUILDER in os.environ
+
+
+def say_outside_builds(text: str) -> None:
+    """Tell a person, or DVC's log; `adapt build` has a summary of its own."""
+    if not inside_build():
+        click.echo(text)
 
 
 def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

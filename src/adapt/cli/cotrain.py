@@ -1,8 +1,10 @@
 """Trainings of stages: one when DVC asks for it, several together before it does."""
 
+import json
 import os
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ import click
 
 from adapt.artifact.process import die_with_parent
 from adapt.artifact.progress import Progress, progress_for_terminal
-from adapt.cli.context import open_workspace
+from adapt.cli.context import open_workspace, say_outside_builds
 from adapt.cli.sections import prepared_base, read_section, read_yaml, spin_briefly
 from adapt.errors import AdaptError, InputError, StageError
 from adapt.plan.stages import TRAINING, Stage, split_item
@@ -38,13 +40,16 @@ def cotrain_command(stages: tuple[str, ...], at_once: int) -> None:
     if wrong := [name for name in stages if name.partition("@")[0] not in TRAINING or not name.partition("@")[2]]:
         raise click.UsageError(f"{wrong[0]} trains nothing; name stages such as train@finance")
     failed: list[AdaptError] = []
+    progress = progress_for_terminal()
     for group in _groups(workspace, [split_item(*name.split("@", 1)) for name in stages], at_once):
         try:
-            _train_ahead(workspace, group, progress_for_terminal())
+            with progress.alive("training together"):
+                _train_ahead(workspace, group, progress)
         except AdaptError as error:
             failed.append(error)
     if failed:
         raise StageError("; ".join(map(str, failed)))
+    say_outside_builds(f"trained {', '.join(stages)}; `adapt build` and `dvc repro` take the adapters from here")
 
 
 def train_stage(workspace: Workspace, stage: Stage, section: TrainSection, progress: Progress) -> "TrainReport":
@@ -66,6 +71,7 @@ def train_stage(workspace: Workspace, stage: Stage, section: TrainSection, progr
         raise SystemExit(DEFERRED)
     from adapt.adapter.train import train_together
 
+    training = _with_former(workspace, stage, training)
     return train_together([training], base=prepared_base(workspace, section.base, progress), progress=progress)[0]
 
 
@@ -82,7 +88,18 @@ def training_of(workspace: Workspace, stage: Stage, section: TrainSection) -> "T
         work=workspace.work(stage.name),
         steps={step: workspace.step(name, step) for step in named_steps(section.train)},
         tracking=_tracking(workspace, stage),
+        calibration=workspace.calibration,
     )
+
+
+def _with_former(workspace: Workspace, stage: Stage, training: "Training") -> "Training":
+    """The training with the numeric class of the adapter that it replaces: DVC has removed that by now, and its cache may be that of others too."""
+    from adapt.adapter.folder import TRAINING as RECORD
+    from adapt.base.numerics import NumericClass
+    from adapt.plan.former import read_former
+
+    content = read_former(workspace, stage, RECORD)
+    return training if content is None else replace(training, former=NumericClass.read(json.loads(content)))
 
 
 def _tracking(workspace: Workspace, stage: Stage) -> "Tracking | None":
@@ -108,4 +125,5 @@ def _train_ahead(workspace: Workspace, group: Sequence[tuple[Stage, TrainSection
     from adapt.adapter.ahead import train_ahead
 
     base = prepared_base(workspace, group[0][1].base, progress)
-    train_ahead([training_of(workspace, stage, section) for stage, section in group], base=base, progress=progress)
+    trainings = [_with_former(workspace, stage, training_of(workspace, stage, section)) for stage, section in group]
+    train_ahead(trainings, base=base, progress=progress)

@@ -46,8 +46,6 @@ def why_command(record: str, spec: str | None, as_json: bool) -> None:
     workspace = open_workspace()
     specs = all_specs(workspace)
     built = [_outputs(workspace, spec, specs)] if spec else _all_built(workspace, specs)
-    if not built:
-        raise InputError("no data set is built", hint="adapt build --all --to dataset")
     answers = why(built, record)
     if as_json:
         print_json([_plain(answer) for answer in answers])
@@ -124,11 +122,13 @@ def _outputs(workspace: Workspace, given: str, specs: dict[str, AdapterSpec] | N
 
 
 def _all_built(workspace: Workspace, specs: dict[str, AdapterSpec]) -> list[Outputs]:
-    """The data sets that there are."""
+    """The data sets that there are. Raises InputError when there is none."""
     found = []
     for name in specs:
         with suppress(InputError):
             found.append(_outputs(workspace, name, specs))
+    if not found:
+        raise InputError("no data set is built", hint="build them with `adapt build --to dataset`")
     return found
 
 

@@ -4,10 +4,9 @@ from collections import Counter
 
 import click
 
-from adapt.cli.account import print_account
-from adapt.cli.context import all_specs, complete_names, json_option, look, open_workspace, print_json, print_table, spec_names
+from adapt.cli.account import account_of, print_account
+from adapt.cli.context import complete_names, json_option, judge_stages, look, open_workspace, print_json, print_table, spec_names, synced_specs
 from adapt.plan.status import StageStatus
-from adapt.plan.summary import summarize
 
 
 @click.command("status")
@@ -36,9 +35,9 @@ def _tally(found: list[StageStatus]) -> str:
 def show_command(name: str, as_json: bool) -> None:
     """Show adapter NAME at a glance: its spec, data, training, metrics, gates, exports and place in serving."""
     workspace = open_workspace()
-    loaded = all_specs(workspace)
+    loaded = synced_specs(workspace)
     name = spec_names(workspace, [name], loaded)[0]
-    account = summarize(workspace, name, loaded[name])
+    account = account_of(workspace, name, loaded[name], judge_stages(workspace, loaded, [name]))
     if as_json:
         print_json(account)
     else:

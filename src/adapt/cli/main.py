@@ -4,8 +4,11 @@ Exit codes: 0 done; 1 something that the user can mend, said in one message; 2 w
 """
 
 import importlib
+import json
 import logging
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +16,7 @@ import click
 from adapt.errors import AdaptError
 
 TRACEBACK = "--traceback"
+JSON = "--json"
 _COMMANDS = {
     "advise": ("adapt.cli.advise", "Which settings to train with, and why."),
     "build": ("adapt.cli.build", "Build adapters: what is stale, and nothing else."),
@@ -95,18 +99,37 @@ def main(arguments: list[str] | None = None) -> Any:
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it asks for a package that would fetch code from a hub
     try:
         code = adapt.main(args=arguments, prog_name="adapt", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a reader that is gone is met
     except click.ClickException as error:
         error.show()
+        _print_json_error(arguments, {"error": error.format_message(), "hint": None})
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("aborted", err=True)
+        sys.exit(1)
+    except BrokenPipeError:  # `adapt status | head -n 1`: nobody reads on
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - Python flushes it at exit
         sys.exit(1)
     except (AdaptError, OSError) as error:
         if TRACEBACK in given:
             raise
         click.echo(f"error: {_sentence(error)}", err=True)
+        _print_json_error(arguments, _facts(error))
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _print_json_error(arguments: list[str], facts: dict[str, Any]) -> None:
+    """What a script that asked for JSON reads in place of what it asked for."""
+    if JSON in arguments:
+        click.echo(json.dumps(facts, indent=2, ensure_ascii=False, default=str))
+
+
+def _facts(error: AdaptError | OSError) -> dict[str, Any]:
+    if isinstance(error, AdaptError):
+        return {"error": error.message, "hint": error.hint, **error.details}
+    return {"error": _sentence(error), "hint": None}
 
 
 def _sentence(error: AdaptError | OSError) -> str:

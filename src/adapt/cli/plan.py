@@ -3,6 +3,7 @@
 import click
 
 from adapt.advice.forecast import StageForecast, forecasts
+from adapt.artifact.progress import duration
 from adapt.cli.context import complete_names, json_option, look, print_json, print_table
 
 
@@ -19,7 +20,7 @@ def plan_command(specs: tuple[str, ...], as_json: bool) -> None:
     if not to_come:
         click.echo("all up to date")
         return
-    rows = [(one.stage, one.state, _memory(one), duration(one.seconds), one.basis, "; ".join(one.reasons)) for one in to_come]
+    rows = [(one.stage, one.state, _memory(one), _time(one.seconds), one.basis, "; ".join(one.reasons)) for one in to_come]
     print_table(("stage", "state", "peak MiB", "time", "forecast from", "why"), rows)
     known = [one.seconds for one in to_come if one.seconds is not None]
     unknown = len(to_come) - len(known)
@@ -30,14 +31,9 @@ def plan_command(specs: tuple[str, ...], as_json: bool) -> None:
             click.echo(f"{one.stage} does not fit the memory that is there; `adapt build` refuses it and says what would", err=True)
 
 
-def duration(seconds: float | None) -> str:
+def _time(seconds: float | None) -> str:
     """A time as people say it; `-` where it is not known."""
-    if seconds is None:
-        return "-"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+    return "-" if seconds is None else duration(seconds)
 
 
 def _memory(one: StageForecast) -> str:

@@ -130,9 +130,19 @@ def _speaker(workspace: Workspace, live: "Live", server: ServerSpec, engine: str
         precision: Precision = "fp32" if server.dtype == "float32" else "int4"
         graph = cached_graph(base, pinned.digest, precision=precision, cache=workspace.cache, progress=progress)
         return OnnxSpeaker(base, graph, encoder, live.store())
+    from adapt.base.calibration import calibrate
+    from adapt.base.load import resolve_device
+    from adapt.base.numerics import choose_dtype, multiplies_bfloat16, numeric_class
+    from adapt.cli.deployed import say
     from adapt.cli.speaker import TransformersSpeaker
 
-    return TransformersSpeaker(base, encoder, live.store(), dtype="bfloat16" if server.dtype == "auto" else server.dtype)
+    device = resolve_device("auto")
+    if server.dtype == "bfloat16" and not multiplies_bfloat16(device):
+        slowdown = calibrate("cpu", workspace.calibration).slowdown
+        say(f"server.dtype is bfloat16, whose products take this CPU {slowdown:.1f} times as long as those of float32; `auto` takes float32 here")
+    numerics = numeric_class(choose_dtype(server.dtype, device), device)
+    say(f"answers are computed in {numerics}")
+    return TransformersSpeaker(base, encoder, live.store(), dtype=numerics.dtype)
 
 
 def _python(workspace: Workspace) -> Path:

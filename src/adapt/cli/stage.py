@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from adapt.artifact.process import die_with_parent
 from adapt.artifact.progress import Progress, progress_for_terminal
-from adapt.cli.context import all_specs, open_workspace
+from adapt.cli.context import all_specs, inside_build, open_workspace, say_outside_builds, warn_of_idle_defaults
 from adapt.cli.cotrain import train_stage
 from adapt.cli.sections import SECTIONS, prepared_base, read_section, read_yaml, spin_briefly
 from adapt.plan.runs import recorded
@@ -49,24 +49,31 @@ def stage_command(kind: str, item: str) -> None:
     spin_briefly()
     workspace = open_workspace()
     if kind == "resolve":
-        _resolve(workspace)
+        say_outside_builds(f"resolved {len(_resolve(workspace))} specs into {workspace.shown(workspace.resolved)}")
         return
     stage = SERVING if kind == "serving" else split_item(kind, item)
     section = read_section(workspace, stage)
     with recorded(workspace, stage.name) as figures:
-        figures.update(_figures(_run(workspace, stage, section, progress_for_terminal())))
+        progress = progress_for_terminal()
+        with progress.alive(stage.name):
+            figures.update(_figures(_run(workspace, stage, section, progress)))
+    say_outside_builds(f"built {workspace.shown(stage.out(workspace))}")
 
 
-def _resolve(workspace: Workspace) -> None:
+def _resolve(workspace: Workspace) -> list[str]:
+    """Write build/resolved/; the names of the specs in it."""
     from adapt.plan.index import check_index
     from adapt.plan.resolve import resolve, write_resolved
     from adapt.spec.load import load_params
 
     specs = all_specs(workspace)
     check_index(workspace, specs)
+    if not inside_build():  # `adapt build` has said it, for the specs that it builds
+        warn_of_idle_defaults(workspace, list(specs))
     params = load_params(workspace.root)
     adapters, serving = resolve(workspace, specs, params)
     write_resolved(workspace.resolved, adapters, serving, params.engine, params.trackers)
+    return list(specs)
 
 
 def _run(workspace: Workspace, stage: Stage, section: StageSection, progress: Progress) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from adapt.artifact.progress import progress_for_terminal
-from adapt.cli.context import all_specs, complete_names, json_option, open_workspace, print_json, print_table, spec_names
+from adapt.cli.context import complete_names, json_option, open_workspace, print_json, print_table, spec_names, synced_specs
 from adapt.cli.sections import spin_briefly
 from adapt.errors import StageError
 from adapt.plan.build import build
@@ -49,7 +49,7 @@ def sweep_command(  # noqa: PLR0913
 
     spin_briefly()
     workspace = open_workspace()
-    specs, space = all_specs(workspace), parse(assignments)
+    specs, space = synced_specs(workspace), parse(assignments)
     check_end(space, trials)
     [name] = spec_names(workspace, [spec], specs)
     before = "step" if specs[name].steps else "dataset"

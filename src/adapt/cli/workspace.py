@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from adapt.cli.context import all_specs, json_option, open_workspace, print_json, spec_names
+from adapt.cli.context import all_specs, json_option, open_workspace, print_json, spec_names, synced_specs
 from adapt.errors import StageError, WorkspaceError
 from adapt.plan.index import check_index, write_index
 from adapt.plan.prune import leftovers, remove
@@ -23,7 +23,7 @@ def init_command(folder: Path, bare: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     created = scaffold(folder.resolve(), examples=not bare)
     click.echo(f"created {len(created)} files in {folder}")
-    click.echo(f"next: cd {folder} && " + ("write specs/<name>.yaml, then adapt sync" if bare else "adapt build specs/finance.yaml"))
+    click.echo(f"next: cd {folder} && " + ("write specs/<name>.yaml, then adapt build" if bare else "adapt build specs/finance.yaml"))
 
 
 @click.command("sync")
@@ -40,7 +40,8 @@ def sync_command(check: bool) -> None:
             raise WorkspaceError(f"{', '.join(path.name for path in stale)}: out of date", hint="run `adapt sync`")
         click.echo("in sync")
         return
-    changed = ["_index.yaml"] if write_index(workspace, specs) else []
+    entries = write_index(workspace, specs)
+    changed = [f"_index.yaml ({', '.join(entries)})"] if entries else []
     for path in stale:
         path.write_text(schemas[path], encoding="utf-8")
     changed += [path.name for path in stale]
@@ -93,8 +94,7 @@ def prune_command(dry_run: bool, as_json: bool) -> None:
     from adapt.plan.repro import one_build_at_a_time
 
     workspace = open_workspace()
-    specs = all_specs(workspace)
-    check_index(workspace, specs)
+    specs = synced_specs(workspace)
     with one_build_at_a_time(workspace):
         paths = leftovers(workspace, specs)
         if not dry_run:

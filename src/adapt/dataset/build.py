@@ -24,7 +24,7 @@ from adapt.dataset.leakage import Crossing, Searched, measure_leakage, search_si
 from adapt.dataset.ledger import Ledger
 from adapt.dataset.mixing import Mix, mix
 from adapt.dataset.output import Splits, write_output
-from adapt.dataset.partition import Partition, partition
+from adapt.dataset.partition import Partition, partition, warn_of_shares
 from adapt.dataset.prepare import Prepared, Settings, prepare
 from adapt.dataset.report import Augmented, DatasetReport
 from adapt.dataset.rules import CONTAMINATION, TEST_CONTAMINATION, declare_rules
@@ -166,6 +166,7 @@ def _divide(work: _Build, selection: Selection) -> tuple[Partition, Crossing]:
         crossing = search_sides(shingles, parts.members, parts.splits, work.settings.near.threshold)
         if not len(crossing.pairs):
             break
+    warn_of_shares(parts, work.spec.split)
     return parts, crossing
 
 

@@ -1,5 +1,6 @@
 """The records that are kept divided among the splits, group by group."""
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Numbers = NDArray[np.int64]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def partition(facts: "Facts", labels: Numbers, shares: Split, seed: int) -> Part
     _, first, groups = np.unique(labels[members], return_index=True, return_inverse=True)
     sizes = np.bincount(groups, minlength=len(first)).tolist()
     smallest = facts.ids.take(first).to_pylist()
-    strata = _common_strata(facts.strata, groups, len(first)) if shares.by != "time" else [""] * len(first)
+    strata = _common_strata(facts.strata, groups, len(first))
     newest = np.full(len(first), UNDATED, dtype=np.int64)
     np.maximum.at(newest, groups, facts.dates)
     described = [
@@ -77,6 +79,24 @@ def partition(facts: "Facts", labels: Numbers, shares: Split, seed: int) -> Part
     assigned = assign_splits(described, shares, seed)
     splits = np.array([SPLITS.index(name) for name in assigned], dtype=np.int64)[groups]
     return Partition(members, groups, splits, facts.documents, facts.tokens)
+
+
+def warn_of_shares(parts: Partition, shares: Split) -> None:
+    """Warn where whole groups leave a held-out split with less than half, or more than one and a half times, of its share.
+
+    One record more or less is no reason: small data sets have no finer shares.
+    """
+    records = len(parts.members)
+    wanted: dict[SplitName, float] = {"validation": shares.validation, "test": shares.test}
+    for split, share in wanted.items():
+        count = len(parts.records(split))
+        if abs(count - share * records) > max(1, share * records / 2):
+            _, sizes = np.unique(parts.groups, return_counts=True)
+            log.warning(
+                "dataset.split.%s: %s of %s records (%.1f%%), where the spec asks for %.1f%%: the records form %s groups "
+                "that must stay whole, the largest of %s records; add sources, or divide long files into several",
+                split, f"{count:,}", f"{records:,}", 100 * count / records, 100 * share, f"{len(sizes):,}", f"{sizes.max():,}",
+            )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,7 +119,7 @@ def encode(names: "pa.ChunkedArray") -> tuple[list[str], Numbers]:
     """The different names, ascending, and the place of each name among them."""
     encoded: Any = names.combine_chunks().dictionary_encode()
     found = encoded.dictionary.to_pylist()
-    order = sorted(range(len(found)), key=lambda place: str(found[place]))
+    order = sorted(range(len(found)), key=found.__getitem__)
     places = np.empty(len(found), dtype=np.int64)
     places[order] = np.arange(len(found))
     return [found[place] for place in order], places[encoded.indices.to_numpy()]

@@ -27,6 +27,8 @@ Embed = Callable[[Sequence[str]], NDArray[np.float32]]
 _BATCH = 64
 _BLOCK = 2048
 _DIGITS = 4
+_READ = {"use_safetensors": True, "dtype": "float32"}
+"""How a model is read: in float32 whatever it is stored in, since in sixteen bits the digits that count would depend on the processor."""
 _PIECE, _PIECE_UNSPACED = 800, 240
 """Characters that stay below 256 word pieces, which is all that small models read."""
 _UNSPACED = re.compile(UNSPACED_CLASS)
@@ -63,9 +65,7 @@ def load_embedder(spec: SemanticDuplicates, root: Path | None = None) -> Embed:
         raise InputError("semantic duplicates need sentence-transformers, which is not installed", hint=_HINT) from None
     folder = embedding_folder(spec, root=root or Path())
     try:
-        encoder = library.SentenceTransformer(
-            str(folder), device="cpu", local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
-        )
+        encoder = library.SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=False, model_kwargs=_READ)
     except (OSError, ValueError) as error:
         problem = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"the embedding model {spec.model!r} cannot be loaded: {problem}", hint="name another sentence-transformers model") from None

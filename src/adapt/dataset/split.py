@@ -39,7 +39,8 @@ def assign_splits(groups: Sequence[Group], shares: Split, seed: int) -> list[Spl
         raise InputError(
             f"the records form {len(groups)} group{'s' if len(groups) != 1 else ''} that must stay whole, "
             "and train, validation and test need one each",
-            hint="records of one document, of one question and near-duplicates stay together: add sources, or divide long files into several",
+            hint="records of one document, of one question, near-duplicates and, with `dataset.split.by: group`, those of one "
+            "`fields.group` stay together: add sources, or divide long files into several",
         )
     if shares.by == "time":
         return _assign_by_time(groups, shares)

@@ -10,6 +10,7 @@ import heapq
 import json
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from adapt.adapter.load import LoadedAdapter, load_adapter, read_training
 from adapt.artifact.lines import read_lines, write_lines
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
+from adapt.base.numerics import NumericClass
 from adapt.errors import InputError
 from adapt.evaluate.answers import SIDES, Checked, Side, answer
 from adapt.evaluate.metrics import METRICS, Figures, Metrics, rounded, write_metrics
@@ -66,6 +68,8 @@ class EvaluateReport:
     answered: int
     """Test records that both models answered."""
     checks: int
+    numerics: NumericClass
+    """What it was computed in."""
 
 
 def build(section: EvaluateSection, *, inputs: EvaluateInputs, out: Path, progress: Progress, figures: Path | None = None) -> EvaluateReport:
@@ -82,7 +86,7 @@ def build(section: EvaluateSection, *, inputs: EvaluateInputs, out: Path, progre
         if OBJECTIVES[objective["kind"]].answers:
             report = _evaluate_answers(section.evaluate, inputs, steps, folder, progress)
         else:
-            report = _evaluate_outputs(section.evaluate, inputs, folder)
+            report = _evaluate_outputs(section.evaluate, inputs, folder, progress)
     if figures is not None:
         figures.parent.mkdir(exist_ok=True)
         figures.write_bytes((out / METRICS).read_bytes())
@@ -101,7 +105,7 @@ def _evaluate_answers(spec: EvaluateSpec, inputs: EvaluateInputs, steps: Mapping
     """Likelihood and answers of a model that answers, and what its objective is measured by."""
     test = inputs.dataset / TEST
     chosen, total = _choose(test, spec.generate_records)
-    loaded = load_adapter(inputs.adapter, inputs.base)
+    loaded = _load(inputs, progress)
     if loaded.objective["kind"] == "pretrain":
         chosen = []  # running text asks nothing
     answers, checks = _ask(loaded, chosen, spec, progress)
@@ -110,30 +114,46 @@ def _evaluate_answers(spec: EvaluateSpec, inputs: EvaluateInputs, steps: Mapping
     write_lines(folder / PREDICTIONS, _counted(predictions, tally, samples, sampled=[record.id for record in chosen[:_SAMPLES]]))
     measured = Measured()
     family = OBJECTIVES[loaded.objective["kind"]].family
-    if family == "preference":
-        measured = measure_preferences(loaded, list(_read(test)), batch_tokens=spec.batch_tokens)
-    elif family == "rollout":
-        measured = measure_answers(loaded, chosen, answers, base=inputs.base, steps=steps, batch_tokens=spec.batch_tokens)
+    with progress.task("measure") if family in ("preference", "rollout") else nullcontext():
+        if family == "preference":
+            measured = measure_preferences(loaded, list(_read(test)), batch_tokens=spec.batch_tokens)
+        elif family == "rollout":
+            measured = measure_answers(loaded, chosen, answers, base=inputs.base, steps=steps, batch_tokens=spec.batch_tokens)
     _write_measurements(folder, measured)
-    metrics = _metrics(tally, checks, measured.figures)
+    metrics, computed = _metrics(tally, checks, measured.figures), _computed(loaded)
     write_metrics(folder, metrics)
-    report = render(metrics, tally, checks, [samples[key] for key in sorted(samples)], answered=len(chosen), further=measured.report)
+    report = render(
+        metrics, tally, checks, [samples[key] for key in sorted(samples)], answered=len(chosen), further=measured.report, computed=computed
+    )
     (folder / REPORT).write_text(report, encoding="utf-8")
-    return EvaluateReport(metrics=metrics, answered=len(chosen), checks=len(checks))
+    return EvaluateReport(metrics=metrics, answered=len(chosen), checks=len(checks), numerics=loaded.numerics)
 
 
-def _evaluate_outputs(spec: EvaluateSpec, inputs: EvaluateInputs, folder: Path) -> EvaluateReport:
+def _evaluate_outputs(spec: EvaluateSpec, inputs: EvaluateInputs, folder: Path, progress: Progress) -> EvaluateReport:
     """What a head or embeddings say of the test records."""
     _choose(inputs.dataset / TEST, 0)
-    loaded, records = load_adapter(inputs.adapter, inputs.base), list(_read(inputs.dataset / TEST))
+    loaded, records = _load(inputs, progress), list(_read(inputs.dataset / TEST))
     measure = {"reward": measure_rewards, "classification": measure_labels, "contrastive": measure_retrieval}[loaded.objective["kind"]]
-    measured = measure(loaded, records, batch_tokens=spec.batch_tokens)
+    with progress.task("measure"):
+        measured = measure(loaded, records, batch_tokens=spec.batch_tokens)
     _write_measurements(folder, measured)
     base, adapter = (rounded(dict(measured.figures[side])) for side in SIDES)
     metrics = Metrics(base=base, adapter=adapter, records=len(records), tokens=0)
     write_metrics(folder, metrics)
-    (folder / REPORT).write_text(render_figures(metrics, measured.report), encoding="utf-8")
-    return EvaluateReport(metrics=metrics, answered=0, checks=0)
+    (folder / REPORT).write_text(render_figures(metrics, measured.report, computed=_computed(loaded)), encoding="utf-8")
+    return EvaluateReport(metrics=metrics, answered=0, checks=0, numerics=loaded.numerics)
+
+
+def _load(inputs: EvaluateInputs, progress: Progress) -> LoadedAdapter:
+    loaded = load_adapter(inputs.adapter, inputs.base)
+    progress.say(_computed(loaded))
+    return loaded
+
+
+def _computed(loaded: LoadedAdapter) -> str:
+    """A sentence on the class of the figures, and on that of the training where its number format was another."""
+    other = f", of an adapter trained in {loaded.trained_dtype}" if loaded.trained_dtype != loaded.dtype else ""
+    return f"Measured in {loaded.numerics}{other}."
 
 
 def _write_measurements(folder: Path, measured: Measured) -> None:

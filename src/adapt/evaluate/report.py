@@ -16,15 +16,22 @@ _NOTE = (
 
 
 def render(
-    metrics: Metrics, tally: Tally, checks: Sequence[Checked], samples: Sequence[Prediction], *, answered: int, further: Sequence[str] = ()
+    metrics: Metrics,
+    tally: Tally,
+    checks: Sequence[Checked],
+    samples: Sequence[Prediction],
+    *,
+    answered: int,
+    further: Sequence[str] = (),
+    computed: str = "",
 ) -> str:
     """The report as Markdown. `samples` are predictions with answers; `answered` says how many records have one; `further` are lines on what the
-    objective is measured by."""
+    objective is measured by; `computed` says in what."""
     counts = ", ".join(f"{tally.records[language]} {language}" for language in tally.languages)
     lines = [
         "# Base against adapter",
         "",
-        f"Test records: {metrics.records} ({counts}), with {metrics.tokens} answer tokens. Answered by both models: {answered}.",
+        f"Test records: {metrics.records} ({counts}), with {metrics.tokens} answer tokens. Answered by both models: {answered}. {computed}".rstrip(),
         "",
         *_table(metrics, tally),
         "",
@@ -38,11 +45,11 @@ def render(
     return "\n".join(lines) + "\n"
 
 
-def render_figures(metrics: Metrics, further: Sequence[str]) -> str:
-    """The report on a model that does not answer; `further` are lines on what its objective is measured by."""
+def render_figures(metrics: Metrics, further: Sequence[str], *, computed: str = "") -> str:
+    """The report on a model that does not answer; `further` are lines on what its objective is measured by, `computed` says in what."""
     figures: Mapping[Side, Figures] = {"base": metrics.base, "adapter": metrics.adapter}
     rows = [_row(name, "all", figures) for name in NAMES if any(name in figures[side] for side in SIDES)]
-    return "\n".join(["# Base against adapter", "", f"Test records: {metrics.records}.", "", *_HEAD, *rows, *further]) + "\n"
+    return "\n".join(["# Base against adapter", "", f"Test records: {metrics.records}. {computed}".rstrip(), "", *_HEAD, *rows, *further]) + "\n"
 
 
 def _table(metrics: Metrics, tally: Tally) -> list[str]:

@@ -20,11 +20,12 @@ def is_folder(root: Path, revision: str) -> bool:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc.scm import resolve_rev
+    from scmrepo.exceptions import SCMError
 
     try:
         with Repo(str(root)) as repository:
             resolve_rev(repository.scm, revision)
-    except DvcException:
+    except (DvcException, SCMError):  # the latter where there is no commit yet
         return True
     return False
 
@@ -52,14 +53,16 @@ def _fetch(root: Path, dataset: Path, revision: str, target: Path) -> None:
     from dvc.exceptions import DvcException
     from dvc.scm import SCMError
     from dvc_data.index.index import DataIndexError
+    from scmrepo.exceptions import SCMError as GitError
 
     try:
         files = DVCFileSystem(str(root), rev=revision)
         for name in FILES:
             with files.open((dataset / name).as_posix(), "rb") as source:
                 (target / name).write_bytes(source.read())
-    except SCMError as error:
-        raise InputError(f"'{revision}' is no revision: {error}", hint=f"give a git revision, an experiment, a folder, or '{WORKSPACE}'") from None
+    except (SCMError, GitError) as error:
+        hint = f"give a git revision, an experiment, a folder, or '{WORKSPACE}'; a revision needs a commit"
+        raise InputError(f"'{revision}' is no revision: {error}", hint=hint) from None
     except (DvcException, DataIndexError, OSError) as error:
         hint = "the revision must hold dvc.lock, and its outputs must be in the cache: try `dvc fetch --all-commits`"
         raise InputError(f"{dataset.as_posix()} cannot be had at '{revision}': {error}", hint=hint) from None

@@ -19,9 +19,10 @@ from adapt.adapter.load import LoadedAdapter, load_adapter
 from adapt.adapter.prompt import Prompt
 from adapt.artifact.progress import Progress
 from adapt.artifact.staging import staged
+from adapt.base.numerics import AUTO
 from adapt.errors import InputError
 from adapt.export.dequantized import dequantize_base
-from adapt.export.forms import ONE_SHARD, ExportInputs, Source, check_tools, merged_dtype, open_form, write_form
+from adapt.export.forms import ONE_SHARD, ExportInputs, Source, check_tools, computed_dtype, merged_dtype, open_form, write_form
 from adapt.export.golden import TOKENS, Golden, choose_goldens
 from adapt.export.logprobs import read_reference, write_reference
 from adapt.export.merge import merge, save_merged
@@ -29,7 +30,7 @@ from adapt.export.onnx import warn_of_other_ids
 from adapt.export.parity import Comparison, Figures, judge, write_parity
 from adapt.export.quantize import quiet_int8
 from adapt.spec.export import MergedExport, OnnxExport, gates_of
-from adapt.spec.resolved.export import ExportSection
+from adapt.spec.resolved.export import ExportSection, QuantizedBase
 
 EXPORT, TEST = "export.json", "test.jsonl"
 _WORK = ".work"
@@ -69,8 +70,8 @@ def export(section: ExportSection, *, inputs: ExportInputs, out: Path, progress:
         judge(run.figures, gates_of(spec))
         shutil.rmtree(work)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        write_parity(folder, run.figures, gates_of(spec))
-        _describe(folder, section, told, size=size)
+        write_parity(folder, run.figures, gates_of(spec), computed=computed_dtype(spec))
+        _describe(folder, section, source.trained_on, told, size=size)
     return ExportReport(
         format=spec.format, bytes=size, parity=run.figures, load_seconds=round(run.load_seconds, 3), tokens_per_second=round(run.tokens_per_second, 1)
     )
@@ -88,11 +89,12 @@ def _prepare(section: ExportSection, inputs: ExportInputs, folder: Path, work: P
     goldens = choose_goldens(inputs.dataset / TEST, loaded.prompt, count=spec.parity.prompts, context=_context(loaded))
     write_reference(loaded, goldens, work / "reference", progress)
     merged = folder if isinstance(spec, MergedExport) else work / "merged"
-    parameters = None
+    parameters, trained_on = None, None
     if dtype := merged_dtype(spec):
         with progress.task("merging"):
             if section.trained_on is not None:
-                dequantize_base(loaded, section.trained_on)
+                trained_on = _as_trained(section.trained_on, loaded)
+                dequantize_base(loaded, trained_on)
             size = spec.max_shard_size if isinstance(spec, MergedExport) else ONE_SHARD
             model = merge(loaded)
             parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -105,9 +107,15 @@ def _prepare(section: ExportSection, inputs: ExportInputs, folder: Path, work: P
         goldens=goldens,
         merged=merged,
         parameters=parameters,
+        trained_on=trained_on,
         work=work,
         progress=progress,
     )
+
+
+def _as_trained(quantized: QuantizedBase, loaded: LoadedAdapter) -> QuantizedBase:
+    """With the number format that training took where the spec left it to the device."""
+    return quantized.model_copy(update={"dtype": loaded.trained_dtype}) if quantized.dtype == AUTO else quantized
 
 
 def _context(loaded: LoadedAdapter) -> int:
@@ -146,9 +154,9 @@ def _compare(section: ExportSection, source: Source, folder: Path) -> _Run:
     return _Run(comparison.figures(), runner.load_seconds, speed)
 
 
-def _describe(folder: Path, section: ExportSection, told: Mapping[str, Any], *, size: int) -> None:
-    """Write export.json: the form's settings, what its making told, and the base that it belongs to."""
-    trained_on = {} if section.trained_on is None else {"trained_on": section.trained_on.model_dump()}
+def _describe(folder: Path, section: ExportSection, quantized: QuantizedBase | None, told: Mapping[str, Any], *, size: int) -> None:
+    """Write export.json: the form's settings, the base that it was merged into if not the plain one, what its making told, and its base."""
+    trained_on = {} if quantized is None else {"trained_on": quantized.model_dump()}
     settings = section.export.model_dump(exclude={"parity", "max_shard_size"}, exclude_none=True)
     contents = {**settings, **trained_on, **told, "base_digest": section.base.digest, "bytes": size}
     (folder / EXPORT).write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")

@@ -14,6 +14,7 @@ from typing import Any
 from adapt.adapter.prompt import Prompt
 from adapt.artifact.progress import Progress
 from adapt.base.load import load_model, resolve_device
+from adapt.base.numerics import forward_dtype, multiplies_bfloat16
 from adapt.export.canonical import canonicalise
 from adapt.export.compressed import CompressedRunner, calibration, check_compressor, compress
 from adapt.export.gguf_file import write_gguf, write_gguf_adapter
@@ -25,6 +26,7 @@ from adapt.export.onnx_adapters import open_onnx_adapters, write_onnx_adapters
 from adapt.export.quantize import DTYPE, load_quantized, quantize
 from adapt.export.runner import Runner, TorchRunner
 from adapt.spec.export import AdapterExport, ExportSpec, GgufAdapterExport, GgufExport, MergedExport, OnnxAdaptersExport, OnnxExport, QuantizedExport
+from adapt.spec.resolved.export import QuantizedBase
 
 ONE_SHARD = "1000GB"
 
@@ -53,6 +55,8 @@ class Source:
     """Folder of the merged model, for a form that starts from one."""
     parameters: int | None
     """Weights of the merged model; tied ones count once."""
+    trained_on: QuantizedBase | None
+    """How the base was quantized and widened again before the merge; None for the plain base."""
     work: Path
     """Folder for what is needed on the way."""
     progress: Progress
@@ -79,10 +83,13 @@ def write_form(spec: ExportSpec, source: Source, folder: Path) -> Mapping[str, A
     """Write the form's files into `folder`, where a merged export lies already; gives what export.json tells of it beside its settings."""
     inputs, progress = source.inputs, source.progress
     if isinstance(spec, AdapterExport):
-        made = canonicalise(inputs.adapter, inputs.base, folder)
+        with progress.task("writing plain LoRA"):
+            made = canonicalise(inputs.adapter, inputs.base, folder)
         return {"rank": made.rank, "modules": len(made.modules)}
     if isinstance(spec, QuantizedExport) and spec.compressed:
         samples = calibration(spec, inputs.dataset, source.prompt)
+        if not multiplies_bfloat16(resolve_device("auto")):
+            progress.say("llm-compressor computes in bfloat16, the number format of this form, for which this CPU has no instructions: it takes long")
         made_there = compress(
             source.merged, folder, scheme=spec.scheme, samples=samples, python=inputs.quantize_python, work=source.work, progress=progress
         )
@@ -96,14 +103,17 @@ def write_form(spec: ExportSpec, source: Source, folder: Path) -> Mapping[str, A
         return write_onnx_adapters(inputs.adapter, inputs.base, folder, precision=spec.precision, base_digest=source.base_digest,
                                    prompt=source.prompt, work=source.work, progress=progress)  # fmt: skip
     elif isinstance(spec, GgufExport):
-        return write_gguf(source.merged, folder, number_type=spec.type, prompt=source.prompt)
+        with progress.task("writing GGUF"):
+            return write_gguf(source.merged, folder, number_type=spec.type, prompt=source.prompt)
     elif isinstance(spec, GgufAdapterExport):
-        return write_gguf_adapter(inputs.adapter, inputs.base, folder, number_type=spec.type, prompt=source.prompt)
+        with progress.task("writing GGUF"):
+            return write_gguf_adapter(inputs.adapter, inputs.base, folder, number_type=spec.type, prompt=source.prompt)
     return {"parameters": source.parameters}
 
 
 def open_form(spec: ExportSpec, source: Source, folder: Path) -> Runner:
-    """The finished form in `folder`, loaded as its users will load it."""
+    """The finished form in `folder`, loaded as its users will load it; but in float32 where its own number format is not native to this device,
+    which rounds nothing and takes a fraction of the time."""
     inputs = source.inputs
     device = resolve_device("auto")
     if isinstance(spec, AdapterExport):
@@ -122,7 +132,13 @@ def open_form(spec: ExportSpec, source: Source, folder: Path) -> Runner:
         if spec.checked_by == "llama.cpp":
             return run_gguf_adapter(folder, inputs.base, prompt=source.prompt, work=source.work)
         return open_gguf_adapter(folder, inputs.base, device=device)
-    return TorchRunner.open(partial(load_model, folder, dtype=spec.dtype, device=device))
+    return TorchRunner.open(partial(load_model, folder, dtype=forward_dtype(spec.dtype, device), device=device))
+
+
+def computed_dtype(spec: ExportSpec) -> str | None:
+    """The number format in which torch runs a form that a sixteen-bit one was chosen for; None for others."""
+    stored = spec.dtype if isinstance(spec, MergedExport) else DTYPE if isinstance(spec, QuantizedExport) and not spec.compressed else None
+    return None if stored is None else forward_dtype(stored, resolve_device("auto"))
 
 
 def _with_adapter(folder: Path, base: Path, device: str) -> Any:

@@ -214,12 +214,13 @@ def _furthest(prompts: Sequence[PromptFigures]) -> str:
     )
 
 
-def write_parity(folder: Path, figures: Figures, gates: Gates) -> None:
-    """Write parity.json into `folder`."""
+def write_parity(folder: Path, figures: Figures, gates: Gates, *, computed: str | None = None) -> None:
+    """Write parity.json into `folder`; `computed` is the number format in which torch ran the export, where it did."""
     contents = {
         **figures.model_dump(),
         "perplexity_increase": _rounded(figures.perplexity_increase),
         "reference_dtype": "float32",
+        **({"computed_dtype": computed} if computed else {}),
         "gates": gates._asdict(),
     }
     (folder / PARITY).write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")

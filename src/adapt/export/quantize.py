@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from adapt.base.load import load_model, quiet_loading, resolve_device
+from adapt.base.numerics import forward_dtype
 from adapt.export.merge import copy_tokenizer, open_to_read
 
 if TYPE_CHECKING:
@@ -33,13 +34,22 @@ def quantize(merged: Path, folder: Path, *, scheme: Literal["nf4", "int8"]) -> N
 
 
 def load_quantized(folder: Path) -> PreTrainedModel:
-    """The quantized model in `folder`, as its users load it: its config says how, and bitsandbytes where."""
+    """The quantized model in `folder`, as its users load it: its config says how, and bitsandbytes where.
+
+    It computes in DTYPE where the device has products in that, else in float32.
+    """
+    import torch
+    from bitsandbytes.nn.modules import Linear4bit
     from transformers import AutoModelForCausalLM
 
+    compute = getattr(torch, forward_dtype(DTYPE, resolve_device("auto")))
     with quiet_loading():
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            str(folder), use_safetensors=True, local_files_only=True, trust_remote_code=False
+            str(folder), dtype=compute, use_safetensors=True, local_files_only=True, trust_remote_code=False
         )
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.compute_dtype = compute
     model.train(False)
     return model
 

@@ -1,8 +1,9 @@
 """specs/_index.yaml: the list of adapters and exports that dvc.yaml loops over, since DVC cannot list a folder itself.
 
-Written by `adapt sync`, committed with the specs.
+Written by `adapt sync`, and by every command that needs it; committed with the specs.
 """
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,13 +48,22 @@ def index_text(specs: Mapping[str, AdapterSpec]) -> str:
     return _HEADER + yaml.safe_dump(index_of(specs), sort_keys=True, allow_unicode=True, width=1000)
 
 
-def write_index(workspace: Workspace, specs: Mapping[str, AdapterSpec]) -> bool:
-    """Bring the index up to date; says whether it changed."""
-    text = index_text(specs)
-    if _read(workspace) == text:
-        return False
-    workspace.index.write_text(text, encoding="utf-8")
-    return True
+def write_index(workspace: Workspace, specs: Mapping[str, AdapterSpec]) -> list[str]:
+    """Bring the index up to date; what changed in it, such as `+ support`, empty where nothing did.
+
+    Raises WorkspaceError when it cannot be written.
+    """
+    text, former = index_text(specs), _read(workspace)
+    if former == text:
+        return []
+    aside = workspace.index.with_name(f".{workspace.index.name}.{os.getpid()}")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(workspace.index)  # in one step: a build may be reading it
+    except OSError as error:
+        hint = "make the folder writable, or run `adapt sync` where it is and commit the index"
+        raise WorkspaceError(f"{workspace.shown(workspace.index)} cannot be written: {error.strerror}", hint=hint) from None
+    return _changes(former, index_of(specs))
 
 
 def check_index(workspace: Workspace, specs: Mapping[str, AdapterSpec]) -> None:
@@ -72,6 +82,21 @@ def _read(workspace: Workspace) -> str | None:
         return workspace.index.read_text(encoding="utf-8")
     except (FileNotFoundError, UnicodeDecodeError):
         return None
+
+
+def _changes(former: str | None, wanted: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Entries that came (+), went (-) and changed (~); those of exports and steps under their kind."""
+    try:
+        old = {group: yaml.safe_load(former or "{}").get(group) or {} for group in wanted}
+        changes = []
+        for group, entries in wanted.items():
+            kind = "" if group == "adapters" else f"{group.removesuffix('s')} "
+            changes += [f"+ {kind}{name}" for name in entries if name not in old[group]]
+            changes += [f"- {kind}{name}" for name in old[group] if name not in entries]
+            changes += [f"~ {kind}{name}" for name in entries if name in old[group] and old[group][name] != entries[name]]
+    except (yaml.YAMLError, AttributeError, TypeError):
+        return ["it could not be read"]
+    return changes or ["its text alone"]
 
 
 def _difference(written: str, wanted: Mapping[str, Mapping[str, Any]]) -> str:

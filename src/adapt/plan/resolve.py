@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from adapt.artifact.digest import digest_file
 from adapt.base.embedding import pin_embedding
 from adapt.base.pin import pin
-from adapt.errors import InputError, SpecError
+from adapt.errors import InputError, Problem, SpecError
 from adapt.plan.fingerprint import code_digest, library_versions, package_versions, remembered
 from adapt.plan.stages import ENTRIES, OPTIONAL
 from adapt.plan.workspace import Workspace
@@ -42,14 +42,14 @@ _HEADER = "# Written by `adapt stage resolve` from specs/ and params.yaml; do no
 
 def resolve(workspace: Workspace, specs: Mapping[str, AdapterSpec], params: Params) -> tuple[dict[str, ResolvedAdapter], ServingSection]:
     """Every stage's section. Raises SpecError with every base or template that cannot be pinned."""
-    problems: list[str] = []
+    problems: list[Problem] = []
     adapters = {}
     with remembered(workspace.fingerprints):
         for name, spec in specs.items():
             try:
                 adapters[name] = resolve_adapter(workspace, name, spec)
             except InputError as error:
-                problems.append(f"specs/{name}.yaml: {error}")
+                problems.append(Problem.of_text(f"specs/{name}.yaml", str(error)))
         if problems:
             raise SpecError(problems)
         return adapters, _resolve_serving(workspace, specs, params)

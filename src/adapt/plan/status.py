@@ -111,11 +111,11 @@ def _differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[tup
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             yield from _differences(old.get(key), new.get(key), (*path, key))
-    elif old != new and not _is_same_number(old, new):
+    elif old != new and not is_same_number(old, new):
         yield path, old, new
 
 
-def _is_same_number(old: Any, new: Any) -> bool:
+def is_same_number(old: Any, new: Any) -> bool:
     """dvc.lock writes 0.00001 as `1e-05`, which YAML 1.1 reads as text."""
     try:
         return isinstance(old, str) and isinstance(new, float) and float(old) == new

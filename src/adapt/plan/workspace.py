@@ -76,6 +76,11 @@ class Workspace:
         return self.private / "cache"
 
     @property
+    def calibration(self) -> Path:
+        """How fast machines that build here were measured to multiply."""
+        return self.private / "calibration"
+
+    @property
     def tracked(self) -> Path:
         """Runs of trackers that have no server."""
         return self.private / "trackers"

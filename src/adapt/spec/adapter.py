@@ -13,6 +13,7 @@ from adapt.spec.export import ExportSpec
 from adapt.spec.lora import LoraSpec, with_settled_lora
 from adapt.spec.low_rank_train import LoraTrain
 from adapt.spec.objective import StepName
+from adapt.spec.patterns import PART_NAME
 from adapt.spec.prompt import ModelPrompt, PromptSpec
 from adapt.spec.section import Section
 from adapt.spec.serving import RolloutSpec, ServerSpec, ServingSpec
@@ -21,7 +22,7 @@ from adapt.spec.trackers import TrackersSpec
 from adapt.spec.train import TrainSpec
 
 ADAPTER_NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
-ExportName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+ExportName = Annotated[str, StringConstraints(pattern=PART_NAME)]
 
 
 class AdapterSpec(Section):

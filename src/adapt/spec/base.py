@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from adapt.spec.patterns import COMMIT, HUB_NAME
 from adapt.spec.section import Section
 
 
@@ -28,9 +29,9 @@ class HubBase(Section):
 
     kind: Literal["hub"]
     """Where the model comes from."""
-    model: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    model: str = Field(pattern=HUB_NAME)
     """Repository of the model, such as `Qwen/Qwen3-0.6B`."""
-    revision: str = Field(pattern=r"^[0-9a-f]{40}$")
+    revision: str = Field(pattern=COMMIT)
     """Commit of the repository, 40 hex digits: a branch or tag can move, a commit cannot."""
 
 

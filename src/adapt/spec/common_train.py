@@ -70,8 +70,9 @@ class CommonTrain(Section):
     attention: Literal["auto", "flex"] = "auto"
     """Attention of packed records on CUDA; `auto` takes FlashAttention 2 where it is installed, `flex` the FlexAttention of torch (Dong et al. 2024,
     arXiv:2412.05496)."""
-    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"
-    """Number format of the frozen base and of the computation; trained weights are held in float32."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Number format of the frozen base and of the computation; trained weights are held in float32. `auto` takes bfloat16 where the device has
+    instructions for it, else float32; training.json records which."""
     cotraining: Literal["interleaved", "fused"] = "interleaved"
     """Beside other adapters of one build: `interleaved` steps give the bytes of training alone; `fused` lets steps share forward passes with others
     where that is faster, and rounding differ."""

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from adapt.spec.patterns import COMMIT, LANGUAGE, MODULE
 from adapt.spec.pii import Pii
 from adapt.spec.section import Section
 
@@ -110,7 +111,7 @@ class HubSource(CommonSource):
     """What kind of source it is."""
     dataset: str = Field(min_length=1)
     """Name on the hub, or path of a folder relative to the workspace."""
-    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    revision: str | None = Field(default=None, pattern=COMMIT)
     """Commit on the hub; required for a name on the hub, so that the build can be repeated."""
     config: str | None = None
     """Configuration of the data set."""
@@ -123,7 +124,7 @@ class PythonDocsSource(CommonSource):
 
     kind: Literal["python_docs"]
     """What kind of source it is."""
-    package: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")
+    package: str = Field(pattern=MODULE)
     """Import name of the package; its installed version belongs to the stage's inputs."""
     private: bool = False
     """Also read names that begin with an underscore."""
@@ -178,7 +179,7 @@ class CorpusSpec(Section):
     """Removal of lines repeated across files; null keeps them."""
     adverts: Literal["drop", "keep"] = "drop"
     """What becomes of advert and sponsor blocks in pages."""
-    language: str = Field(default="identify", pattern=r"^(identify|[a-z]{2})$")
+    language: str = Field(default="identify", pattern=LANGUAGE)
     """`identify` tells the language of each document; an ISO 639-1 code is taken for that of all, which costs nothing."""
     measure_quality: bool = True
     """Whether the signals are measured that `dataset.quality` bounds and `dataset.prefer: [quality]` compares; false is for specs without either."""

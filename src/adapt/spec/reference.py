@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from adapt.spec.adapter import AdapterSpec, Params
 from adapt.spec.docstrings import documented_fields
+from adapt.spec.patterns import FORMS
 from adapt.spec.problems import DISCRIMINATORS, bare, members, models_in
 
 _HEAD = """\
@@ -135,7 +136,7 @@ def _bounds(item: Any) -> Iterator[str]:
         if (value := getattr(item, name, None)) is not None:
             yield f"{word} {value}"
     if pattern := getattr(item, "pattern", None):
-        yield f"form `{pattern}`".replace("|", "\\|")
+        yield FORMS[pattern].expected
 
 
 def _default(field: FieldInfo) -> str:

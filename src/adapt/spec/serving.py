@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from adapt.spec.patterns import REPLICA_NAME, URL
 from adapt.spec.section import Section
 
 NAME_OF_BASE = "base"
@@ -47,9 +48,9 @@ class ServerSpec(Section):
 class ReplicaSpec(Section):
     """One running server among several that serve the same adapters."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    name: str = Field(pattern=REPLICA_NAME)
     """What messages and tables call it."""
-    url: str = Field(pattern=r"^https?://\S+$")
+    url: str = Field(pattern=URL)
     """Where it answers, such as `http://10.0.0.5:8000`."""
     folder: str = Field(min_length=1)
     """Its folder of signed adapters, aliases and keys as seen from here, absolute or relative to the workspace."""

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from adapt.spec.patterns import URL, VARIABLE
 from adapt.spec.section import Section
 
 
@@ -12,11 +13,11 @@ class OpenAITeacher(Section):
 
     kind: Literal["openai"]
     """What kind of teacher."""
-    url: str = Field(pattern=r"^https?://\S+$")
+    url: str = Field(pattern=URL)
     """Base URL, such as `http://127.0.0.1:8000/v1`."""
     model: str = Field(min_length=1)
     """Name of the model there."""
-    key_variable: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*$")
+    key_variable: str | None = Field(default=None, pattern=VARIABLE)
     """Environment variable that holds the API key; null: none is sent."""
     temperature: float = Field(default=0.0, ge=0, le=2)
     """Sampling temperature."""

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
+from adapt.spec.patterns import PROJECT_NAME
 from adapt.spec.section import Section
 
 TrackerName = Literal["tensorboard", "wandb", "mlflow", "swanlab"]
@@ -15,5 +16,5 @@ class TrackersSpec(Section):
     use: tuple[TrackerName, ...] = ()
     """Which ones. Without a key or a server in the environment they write below `.adapt/trackers/` and send nothing. They are told figures and
     settings, never texts."""
-    project: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = "adapt"
+    project: Annotated[str, StringConstraints(pattern=PROJECT_NAME)] = "adapt"
     """What they file the runs under."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from adapt.errors import SpecError
+from adapt.errors import Problem, SpecError
 
 MAX_BYTES = 1 << 20
 
@@ -85,26 +85,32 @@ def read_yaml(path: Path, *, shown: str) -> dict[str, Any]:
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise SpecError([f"{shown}: no such file"]) from None
+        raise SpecError([Problem(shown, "no such file")]) from None
     except OSError as error:
-        raise SpecError([f"{shown}: cannot be read: {error.strerror}"]) from None
+        raise SpecError([Problem(shown, f"cannot be read: {error.strerror}")]) from None
+    return parse_yaml(raw, shown=shown)
+
+
+def parse_yaml(raw: bytes, *, shown: str) -> dict[str, Any]:
+    """As `read_yaml`, of the bytes of a file."""
     if len(raw) > MAX_BYTES:
-        raise SpecError([f"{shown}: {len(raw)} bytes; a spec has at most {MAX_BYTES}"])
+        raise SpecError([Problem(shown, f"{len(raw)} bytes; a spec has at most {MAX_BYTES}")])
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise SpecError([f"{shown}: line {line}: byte 0x{raw[error.start]:02x} is not UTF-8\nhint: save the file as UTF-8"]) from None
+        message = f"line {line}: byte 0x{raw[error.start]:02x} is not UTF-8"
+        raise SpecError([Problem(shown, message, hint="save the file as UTF-8")]) from None
     try:
         value = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
-        raise SpecError([f"{shown}: {where}{', '.join(part for part in _parts(error) if part)}"]) from None
+        raise SpecError([Problem(shown, where + ", ".join(part for part in _parts(error) if part))]) from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise SpecError([f"{shown}: not valid YAML: {str(error).splitlines()[0]}"]) from None
+        raise SpecError([Problem(shown, f"not valid YAML: {str(error).splitlines()[0]}")]) from None
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise SpecError([f"{shown}: a mapping of sections is expected, found {type(value).__name__}"])
+        raise SpecError([Problem(shown, f"a mapping of sections is expected, found {type(value).__name__}")])
     return value

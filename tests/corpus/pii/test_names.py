@@ -1,4 +1,3 @@
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +9,6 @@ from adapt.corpus.pii.guard import Guard
 from adapt.corpus.pii.names import language_for
 from adapt.errors import InputError
 from adapt.spec.pii import Names, Pii
-
-PRESIDIO = all(importlib.util.find_spec(name) for name in ("presidio_analyzer", "spacy"))
 
 
 @pytest.mark.parametrize(
@@ -40,20 +37,22 @@ def test_the_module_of_names_is_loaded_only_when_names_are_looked_for() -> None:
     assert done.stdout == "False\n"
 
 
-@pytest.mark.skipif(PRESIDIO, reason="Presidio is installed")
-def test_a_missing_presidio_is_said_with_what_to_install() -> None:
+def test_a_missing_presidio_is_said_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "presidio_analyzer", None)
     with pytest.raises(InputError, match=r"names of persons need Microsoft Presidio[\s\S]*adapt-build\[presidio\]"):
         Guard(Pii(person="mask", names=Names()))
 
 
-@pytest.mark.skipif(not PRESIDIO, reason="needs the extra presidio")
+@pytest.mark.slow
 def test_a_missing_model_is_named() -> None:
+    pytest.importorskip("presidio_analyzer", reason="needs the extra presidio")
     with pytest.raises(InputError, match="spaCy model 'no_such_model' for 'en' is not installed"):
         Guard(Pii(person="mask", names=Names(models={"en": "no_such_model"})))
 
 
-@pytest.mark.skipif(not PRESIDIO, reason="needs the extra presidio")
+@pytest.mark.slow
 def test_persons_and_places_are_found_by_the_models_that_the_spec_names(tmp_path: Path) -> None:
+    pytest.importorskip("presidio_analyzer", reason="needs the extra presidio")
     import spacy
 
     models = {}

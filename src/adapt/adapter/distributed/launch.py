@@ -21,8 +21,9 @@ from typing import Any
 
 from adapt.adapter.distributed.group import check_devices, check_strategy
 from adapt.adapter.training import Tracking, Training, TrainReport
-from adapt.artifact.progress import FORCED, BarProgress, Progress
+from adapt.artifact.progress import FORCED, Progress, progress_kind
 from adapt.base.load import resolve_device
+from adapt.base.numerics import NumericClass
 from adapt.errors import InputError, WorkspaceError
 from adapt.spec.resolved.train import TrainSection
 
@@ -48,7 +49,7 @@ def launch(training: Training, *, base: Path, progress: Progress) -> TrainReport
     with tempfile.TemporaryDirectory(prefix="adapt-ranks-") as name:
         folder = Path(name)
         write_job(folder / JOB, training, base)
-        environment = _environment(spec.processes, store.port, shown=isinstance(progress, BarProgress))
+        environment = _environment(spec.processes, store.port, shown=progress_kind(progress))
         command = [sys.executable, "-P", "-m", "adapt.adapter.distributed.worker", str(folder)]
         processes = [
             _start(command, {**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}, folder / f"{rank}.log") for rank in range(spec.processes)
@@ -61,14 +62,14 @@ def launch(training: Training, *, base: Path, progress: Progress) -> TrainReport
         return TrainReport(**_told(folder, 0)["report"])
 
 
-def _environment(processes: int, port: int, *, shown: bool) -> dict[str, str]:
+def _environment(processes: int, port: int, *, shown: str) -> dict[str, str]:
     own = {
         "WORLD_SIZE": str(processes),
         "LOCAL_WORLD_SIZE": str(processes),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
         "TORCHELASTIC_USE_AGENT_STORE": "True",  # torch's word for: this store runs elsewhere
-        FORCED: "1" if shown else "0",
+        FORCED: shown,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
     }
     return {"OMP_NUM_THREADS": str(max(1, _cores() // processes)), **os.environ, **own}
@@ -151,6 +152,8 @@ def read_job(path: Path) -> tuple[Training, Path]:
         curves=Path(fields["curves"]),
         work=Path(fields["work"]),
         steps={name: Path(folder) for name, folder in fields["steps"].items()},
+        former=fields["former"] and NumericClass(**fields["former"]),
+        calibration=fields["calibration"] and Path(fields["calibration"]),
         tracking=tracking and Tracking(**{**tracking, "trackers": tuple(tracking["trackers"]), "folder": Path(tracking["folder"])}),
     )
     return training, Path(fields["base"])

@@ -14,6 +14,7 @@ from adapt.adapter.methods.frozen import Base
 from adapt.adapter.objectives.objective import Objective
 from adapt.adapter.prompt import Prompt
 from adapt.artifact.lines import read_lines
+from adapt.base.numerics import forward_dtype
 from adapt.errors import InputError
 from adapt.records import AlpacaRecord
 from adapt.spec.methods import METHODS
@@ -121,7 +122,7 @@ def open_rewards(source: RewardSource, around: Surroundings, *, batch_tokens: in
         if trained.get("objective", {}).get("kind") != "reward":
             raise InputError(f"step {source.step} trained no reward model", hint="name a step with objective reward")
         base = around.base if METHODS[trained["method"]].shares_base else Base(around.base.folder)
-        fitted = fit(base.load(dtype=trained["dtype"], device=around.device), folder)
+        fitted = fit(base.load(dtype=forward_dtype(trained["dtype"], around.device), device=around.device), folder)
         fitted.model.eval()
         model = RewardModel(fitted.model, load_file(folder / HEAD)["reward"])
     return Rewards(source.functions, around.prompt, model, batch_tokens=batch_tokens)

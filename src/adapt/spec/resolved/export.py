@@ -14,7 +14,7 @@ class QuantizedBase(Section):
     quantization_type: Literal["nf4", "fp4", "int8"]
     double_quantization: bool
     dtype: str
-    """Number format that the weights had when they were quantized."""
+    """Number format that the weights had when they were quantized; `auto` where training chose it, and the adapter's training.json says what."""
 
 
 class ExportSection(StageSection):
