@@ -26,9 +26,12 @@ def write_formulas(tree: Any) -> None:
                 drawn.drop_tree()
     for script in scripts:
         _replace(script, _tex(script.text or ""))
+    written: set[Any] = set()
     for formula in list(tree.iter("math", "mjx-container")):
-        if formula.getparent() is not None:
-            _replace(_outermost(formula), _source(formula))
+        if written.isdisjoint((formula, *formula.iterancestors())):
+            outermost = _outermost(formula)
+            written.add(outermost)
+            _replace(outermost, _source(formula))
 
 
 def _replace(element: Any, text: str) -> None:

@@ -15,7 +15,8 @@ _LINK_LENGTH = 200
 _POINTER_LENGTH = 160
 _POINTER_SHARE = 0.4
 _ITEM_LENGTH = 80
-"""Below a heading such as "Most read", a block with fewer letters than this, or of links by half, belongs to it."""
+"""Below a heading such as "Most read", a label with fewer letters than this, or a block of links by half, belongs to it."""
+_SENTENCE_ENDS = (".", "!", "?", "。", "！", "？", "…", ":", "：")
 
 _POINTER = (
     r"read more|read also|see more|see also|related(?: (?:articles?|stories|posts|topics|content|links))?|don.?t miss|more from"
@@ -62,7 +63,9 @@ def is_furniture_label(text: str) -> bool:
 
 
 def _belongs(block: TextBlock) -> bool:
-    return block.size < _ITEM_LENGTH or block.linked * 2 >= block.size
+    if block.linked * 2 >= block.size:
+        return True
+    return block.size < _ITEM_LENGTH and not block.text.endswith(_SENTENCE_ENDS)
 
 
 def _points_elsewhere(block: TextBlock) -> bool:
