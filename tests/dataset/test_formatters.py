@@ -96,9 +96,23 @@ def test_titled_text_without_headings_is_one_record() -> None:
     assert record.instruction == "Explain Escrow."
 
 
-def test_text_before_the_first_section_is_ledgered_as_preamble() -> None:
-    document = text("# Bonds\n\nWelcome to this page.\n\n## Yield\n\nThe return.")
-    assert rules(document) == [("preamble", "Bonds > before the first section")]
+@pytest.mark.parametrize(
+    ("document", "asked"),
+    [
+        (text("# Bonds\n\nA bond is a loan.\n\n## Yield\n\nThe return."), ["Explain Bonds.", "Explain Yield (Bonds)."]),
+        (text("A bond is a loan.\n\n## Yield\n\nThe return.", title="Bonds"), ["Explain Bonds.", "Explain Yield (Bonds)."]),
+        (text("A bond is a loan.\n\n# Yield\n\nThe return.", title="Bonds"), ["Explain Bonds.", "Explain Yield."]),
+    ],
+)
+def test_text_before_the_first_section_is_asked_for_by_the_title(document: Document, asked: list[str]) -> None:
+    found = records(document)
+    assert [(record.instruction, record.output) for record in found] == list(zip(asked, ["A bond is a loan.", "The return."], strict=True))
+    assert rules(document) == []
+
+
+def test_text_before_the_first_section_of_an_untitled_document_is_ledgered() -> None:
+    document = text("A bond is a loan.\n\n## Yield\n\nThe return.")
+    assert rules(document) == [("no_heading", "before the first section")]
     assert [record.output for record in records(document)] == ["The return."]
 
 

@@ -7,13 +7,19 @@ advert, `ad-hoc-arbitration` is not; `share-bar` is clutter, `share-capital` is 
 
 import re
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from lxml import etree, html
 
+from adapt.corpus.extraction.blocks import TextBlock, find_blocks
 from adapt.corpus.extraction.density import densest
+from adapt.corpus.extraction.formulas import write_formulas
+from adapt.corpus.extraction.hidden import is_hidden
+from adapt.corpus.extraction.main_text import choose_blocks
+from adapt.corpus.extraction.marks import Marks
 from adapt.corpus.extraction.rendering import inline_text, render
 
 _NEVER = {
@@ -45,6 +51,7 @@ _PLAIN_WORDS = {
 _SPONSORED = re.compile(r"\s*(sponsored( content| post)?\s*[:：]|paid content\s*[:：]|[\[【(（](广告|推广|赞助)[\]】)）])", re.IGNORECASE)
 _SPONSORED_LENGTH = 300
 """Longest block, in characters other than white space, that a leading label such as "Sponsored:" makes an advert."""
+_LABELS_BEGIN = "sSpP[【(（"
 _LONGEST_LABEL = 40
 """Characters that hold every such label."""
 _WORD = re.compile(r"[a-z]+|[0-9]+")
@@ -74,14 +81,34 @@ def extract(source: str, *, keep_adverts: bool) -> Page:
     except etree.ParserError:  # nothing in it
         return Page("", "", 0)
     title = _title(tree)
+    write_formulas(tree)
     etree.strip_elements(tree, *_NEVER, with_tail=False)
+    _drop(tree, is_hidden)
     holders = _holders(tree)
     adverts = 0 if keep_adverts else _drop(tree, lambda element: element not in holders and _is_advert(element))
-    _drop(tree, lambda element: _is_frame(element, holders) and not (keep_adverts and _is_advert(element)))
-    roots = _roots(tree, holders)
-    text = "\n\n".join(filter(None, (render(root) for root in roots)))
-    heading = next((inline_text(element) for root in roots for element in root.iter("h1")), "")
-    return Page(heading or title, text, adverts)
+    blocks = find_blocks(tree)
+    marks = Marks(source)
+    with marks.on(blocks):
+        chosen = set(choose_blocks(tree, blocks, marks.read(_text_by_elements(tree, keep_adverts)), marks))
+    heading = _own_heading(blocks, chosen)
+    for number, block in enumerate(blocks):
+        if number not in chosen:
+            block.remove()
+    return Page(heading or title, render(tree), adverts)
+
+
+def _text_by_elements(tree: Any, keep_adverts: bool) -> str:
+    """The text that our reading of elements, roles and class names takes for content."""
+    copy = deepcopy(tree)
+    holders = _holders(copy)
+    _drop(copy, lambda element: _is_frame(element, holders) and not (keep_adverts and _is_advert(element)))
+    return "\n".join(root.text_content() for root in _roots(copy, holders))
+
+
+def _own_heading(blocks: list[TextBlock], chosen: set[int]) -> str:
+    """The first `h1` of the chosen content."""
+    headings = (blocks[number].element for number in sorted(chosen))
+    return next((inline_text(element) for element in headings if element.tag == "h1"), "")
 
 
 def _title(tree: Any) -> str:
@@ -92,28 +119,15 @@ def _title(tree: Any) -> str:
 
 def _drop(tree: Any, condition: Callable[[Any], bool]) -> int:
     """Remove the outermost elements that meet the condition; returns how many."""
-    dropped = 0
-    element = tree
-    while element is not None:
-        following = _next(element, into=True)
+    walk = etree.iterwalk(tree, events=("start",))
+    doomed = []
+    for _, element in walk:
         if element is not tree and condition(element):
-            following = _next(element, into=False)
-            element.drop_tree()
-            dropped += 1
-        element = following
-    return dropped
-
-
-def _next(element: Any, *, into: bool) -> Any:
-    """The element after this one in document order; without `into`, after its content."""
-    if into and len(element):
-        return element[0]
-    while element is not None:
-        following = element.getnext()
-        if following is not None:
-            return following
-        element = element.getparent()
-    return None
+            doomed.append(element)
+            walk.skip_subtree()
+    for element in doomed:
+        element.drop_tree()
+    return len(doomed)
 
 
 def _holders(tree: Any) -> set[Any]:
@@ -135,7 +149,10 @@ def _is_advert(element: Any) -> bool:
 
 
 def _opening(element: Any) -> str:
-    """The first words of an element."""
+    """The first words of an element; none where they begin as no label does."""
+    own = (element.text or "").lstrip()
+    if own and own[0] not in _LABELS_BEGIN:
+        return ""
     text = ""
     for piece in element.itertext():
         text += piece if text else piece.lstrip()
@@ -155,10 +172,15 @@ def _is_frame(element: Any, holders: set[Any]) -> bool:
     return "clutter" in _names(element)
 
 
-def _names(element: Any) -> set[str]:
+def _names(element: Any) -> frozenset[str]:
     """What the classes and the id name: `advert`, `clutter` or neither."""
-    names = element.get("class", "").split()
-    return {kind for name in (*names, element.get("id")) if name for kind in _named(name)}
+    named, own = element.get("class"), element.get("id")
+    return _all_named(named or "", own or "") if named or own else frozenset()
+
+
+@lru_cache(maxsize=4096)
+def _all_named(classes: str, own: str) -> frozenset[str]:
+    return frozenset(kind for name in (*classes.split(), own) for kind in _named(name))
 
 
 @lru_cache(maxsize=4096)

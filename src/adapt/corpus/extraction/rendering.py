@@ -5,15 +5,13 @@ answer is learned for what it says. Exponents and indices keep their sense as `x
 """
 
 import re
+from itertools import pairwise
 from typing import Any
 
 from lxml import html
 
-_BLOCKS = {
-    "address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dialog", "dir", "div", "dl", "dt", "fieldset",
-    "figcaption", "figure", "form", "h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hgroup", "hr", "html", "legend", "li", "main", "ol", "p",
-    "pre", "section", "summary", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul",
-}  # fmt: skip
+from adapt.corpus.extraction.blocks import BLOCK_TAGS
+
 _HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _BREAK = "\x00"
@@ -41,10 +39,10 @@ class _Renderer:
         done: list[str] = []
         loose = _loose(element.text)
         for child in element:
-            if child.tag in _BLOCKS:
+            if child.tag in BLOCK_TAGS:
                 done += _paragraph(loose) + self._block(child)
                 loose = ""
-            elif any(inner.tag in _BLOCKS for inner in child.iterdescendants()):
+            elif any(inner.tag in BLOCK_TAGS for inner in child.iterdescendants()):
                 done += _paragraph(loose) + self.blocks(child)
                 loose = ""
             else:
@@ -59,7 +57,7 @@ class _Renderer:
         if tag == "summary":
             return self.heading(element, min(self._level + 1, 6), folded=True)
         if tag == "pre":
-            return [_fenced(element)]
+            return _fenced(_code_text(element))
         if tag in ("ul", "ol", "dir"):
             return [text] if (text := self._list(element)) else []
         if tag == "dl":
@@ -94,17 +92,41 @@ class _Renderer:
         return "\n".join(items)
 
     def _table(self, element: Any) -> list[str]:
-        """A table of data becomes pipe rows; one that lays out the page becomes the blocks of its cells."""
+        """A table of data becomes pipe rows, one of numbered lines code; one that lays out the page the blocks of its cells."""
         rows = [row for row in element.iter("tr") if next(row.iterancestors("table")) is element]
+        code = _code_of_table(rows)
+        if code is not None:
+            return _fenced(code)
         grid = _grid(rows)
-        layout = element.get("role") == "presentation" or any(True for _ in element.iter(*_HEADINGS, "ul", "ol", "pre"))
-        if layout or any(inner is not element for inner in element.iter("table")) or max(map(len, grid), default=0) < 2:
+        if _lays_out_page(element, rows) or max(map(len, grid), default=0) < 2:
             return [block for row in rows for cell in row for block in self.blocks(cell)]
         width = max(map(len, grid))
         padded = [row + [""] * (width - len(row)) for row in grid]
         lines = [f"| {' | '.join(row)} |" for row in padded]
         captions = [text for caption in element.iterchildren("caption") if (text := inline_text(caption))]
         return [*captions, "\n".join([lines[0], "|" + " --- |" * width, *lines[1:]])]
+
+
+def _lays_out_page(table: Any, rows: list[Any]) -> bool:
+    """Whether the cells hold parts of a page: headings, lists, code, or tables without headed columns around them."""
+    if table.get("role") == "presentation" or any(True for _ in table.iter(*_HEADINGS, "ul", "ol", "pre")):
+        return True
+    nested = any(inner is not table for inner in table.iter("table"))
+    return nested and not any(cell.tag == "th" for row in rows for cell in row)
+
+
+def _cell_text(cell: Any) -> str:
+    """A cell on one line; the rows of a table inside it are divided by semicolons, their cells by commas."""
+    inner = [table for table in cell.iter("table") if table is not cell]
+    if not inner:
+        return inline_text(cell)
+    parts = [_loose(cell.text)]
+    for child in cell:
+        tables = [child] if child.tag == "table" else list(child.iter("table"))
+        grids = [_grid(list(table.iter("tr"))) for table in tables[:1]]
+        rows = "; ".join(", ".join(filter(None, row)) for grid in grids for row in grid)
+        parts += [f" {rows} " if tables else f" {inline_text(child)} ", _loose(child.tail)]
+    return _SPACE.sub(" ", "".join(parts)).strip()
 
 
 def _grid(rows: list[Any]) -> list[list[str]]:
@@ -120,7 +142,7 @@ def _grid(rows: list[Any]) -> list[list[str]]:
                 carried = (left, text)
             else:
                 cell = cells.pop(0)
-                carried = (_span(cell, "rowspan"), inline_text(cell).replace("|", "\\|"))
+                carried = (_span(cell, "rowspan"), _cell_text(cell).replace("|", "\\|"))
                 extra = _span(cell, "colspan") - 1
                 cells = [*[html.Element("td") for _ in range(extra)], *cells]
             if carried[0] > 1:
@@ -148,21 +170,63 @@ def _definitions(element: Any) -> str:
     return "\n".join(lines)
 
 
-def _fenced(element: Any) -> str:
-    text = (element.text or "") + "".join(_raw(child) + (child.tail or "") for child in element)
+_GUTTERS = {"gutter", "lineno", "linenos", "line-number", "line-numbers", "linenumber", "ln", "hljs-ln-numbers", "blob-num"}
+"""Class names that highlighters give to the numbers beside lines of code."""
+_CODE_CELLS = {"code", "hljs-ln-code", "blob-code", "highlight"}
+_NUMBERS = re.compile(r"[\d\s]*")
+
+
+def _fenced(text: str) -> list[str]:
+    """A fenced block; none of white space."""
     text = text.replace("\r\n", "\n").strip("\n").rstrip()
     fence = "~~~" if "```" in text else "```"
-    return f"{fence}\n{text}\n{fence}"
+    return [f"{fence}\n{text}\n{fence}"] if text else []
 
 
-def _raw(element: Any) -> str:
-    return "\n" if element.tag == "br" else (element.text or "") + "".join(_raw(child) + (child.tail or "") for child in element)
+def _code_of_table(rows: list[Any]) -> str | None:
+    """The code of a table whose cells are line numbers and code; none for other tables."""
+    lines = []
+    for row in rows:
+        code = [cell for cell in row if cell.tag in ("td", "th") and not _is_gutter(cell)]
+        if len(code) != 1 or not (_classes(code[0]) & _CODE_CELLS or next(code[0].iter("pre"), None) is not None):
+            return None
+        lines.append(_code_text(code[0]).strip("\n"))
+    numbered = any(_is_gutter(cell) for row in rows for cell in row)
+    return "\n".join(lines) if numbered else None
+
+
+def _is_gutter(element: Any) -> bool:
+    """Line numbers: named so and nothing but numbers, or a cell whose numbers count up from line to line."""
+    text = element.text_content()
+    if not _NUMBERS.fullmatch(text):
+        return False
+    numbers = [int(number) for number in text.split()]
+    counts_up = len(numbers) > 1 and all(after == before + 1 for before, after in pairwise(numbers))
+    return bool(_classes(element) & _GUTTERS) or element.get("data-line-number") is not None or counts_up
+
+
+def _classes(element: Any) -> set[str]:
+    return set(element.get("class", "").lower().split())
+
+
+def _code_text(element: Any) -> str:
+    """Its text as it stands, without line numbers; a line break for each `br`, and for each element that is a line."""
+    parts = [element.text or ""]
+    for child in element:
+        if child.tag == "br":
+            parts.append("\n")
+        elif not (_classes(child) & _GUTTERS and _is_gutter(child)):
+            parts.append(_code_text(child))
+            if child.tag in ("div", "p", "li", "tr") and not parts[-1].endswith("\n"):
+                parts.append("\n")
+        parts.append(child.tail or "")
+    return "".join(parts)
 
 
 def _inline(element: Any) -> str:
     parts = [_loose(element.text)]
     for child in element:
-        parts += [f" {_inline(child)} " if child.tag in _BLOCKS else _inline_element(child), _loose(child.tail)]
+        parts += [f" {_inline(child)} " if child.tag in BLOCK_TAGS else _inline_element(child), _loose(child.tail)]
     return "".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 What a section is: below an `#` heading (or in a text without one) the shallowest headings found there open sections, and
 deeper ones stay in the body. An `#` heading with nothing below it is a section itself, as is a whole text that has a title and
-no heading. Text before the first section introduces the page and answers nothing: it is dropped as `preamble`. Tables, lists and code stay in the
+no heading. Text before the first section is a section too, which the title asks for. Tables, lists and code stay in the
 body where they stand: a table answers as a whole, and its rows say little without the words around it. Duplicates are known by the heading
 and the body, since the title that an instruction may add differs between two pages that carry the same section.
 """
@@ -23,7 +23,7 @@ class _Section(NamedTuple):
     title: str
     """Heading of the `#` that it stands under."""
     heading: str
-    """Empty for a preamble."""
+    """Empty for text before the first heading of a document that has no title."""
     body: str
 
 
@@ -33,13 +33,14 @@ def format_headed(document: Document, headings: Headings) -> Formatted:
     blocks = read_outline(document.text)
     if len(blocks) == 1 and not title:
         return Formatted([], [drop_part(document, "no_heading", "Running text with neither a title nor a heading: nothing asks for it.")])
-    sections = [_Section(title, title, blocks[0].body)] if len(blocks) == 1 else list(_sections(blocks))
+    sections = [_Section(title, title, blocks[0].body)] if len(blocks) == 1 else list(_sections(blocks, title))
     result = Formatted([], [])
     seen: Counter[str] = Counter()
     for section in sections:
         part = _part(section, seen)
         if not section.heading:
-            result.dropped.append(drop_part(document, "preamble", "Text before the first section.", part=part))
+            reason = "Running text before the first heading, and no title: nothing asks for it."
+            result.dropped.append(drop_part(document, "no_heading", reason, part=part))
         elif not section.body.strip():
             result.dropped.append(drop_part(document, "empty_section", "A heading with no text under it.", part=part))
         else:
@@ -49,26 +50,26 @@ def format_headed(document: Document, headings: Headings) -> Formatted:
     return result
 
 
-def _sections(blocks: list[Block]) -> Iterator[_Section]:
-    """Sections in their order, those of each `#` heading found apart."""
+def _sections(blocks: list[Block], title: str) -> Iterator[_Section]:
+    """Sections in their order, those of each `#` heading found apart; `title` is the document's."""
     starts = [0, *(number for number, block in enumerate(blocks) if block.level == 1), len(blocks)]
     for start, end in pairwise(starts):
         if start < end:
-            yield from _sections_below(blocks[start], blocks[start + 1 : end])
+            yield from _sections_below(blocks[start], blocks[start + 1 : end], title)
 
 
-def _sections_below(top: Block, below: list[Block]) -> Iterator[_Section]:
+def _sections_below(top: Block, below: list[Block], named: str) -> Iterator[_Section]:
     """Sections under one `#` heading, or of the text before the first one."""
     title = top.heading
     if not below:
         if top.level or top.body.strip():
-            yield _Section(title, title, top.body)
+            yield _Section(title, title or named, top.body)
         return
     level = min(block.level for block in below)
     first = next(number for number, block in enumerate(below) if block.level == level)
-    preamble = "\n\n".join(text for text in (top.body, *(block.text for block in below[:first])) if text.strip())
-    if preamble:
-        yield _Section(title, "", preamble)
+    opening = "\n\n".join(text for text in (top.body, *(block.text for block in below[:first])) if text.strip())
+    if opening:
+        yield _Section(title, title or named, opening)
     number = first
     while number < len(below):
         end = next((later for later in range(number + 1, len(below)) if below[later].level == level), len(below))

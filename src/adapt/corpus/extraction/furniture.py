@@ -1,0 +1,75 @@
+"""Recognises what a site puts between and below the paragraphs of its articles: pointers to other pages, sharing, sign-ups.
+
+Enters: the blocks that were chosen as main text. Leaves: those that are not furniture.
+"""
+
+import re
+from collections.abc import Sequence
+
+from adapt.corpus.extraction.blocks import TextBlock
+
+_HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
+_LINK_SHARE = 0.8
+"""A paragraph whose letters are links by this share points to another page and says nothing itself."""
+_LINK_LENGTH = 200
+_POINTER_LENGTH = 160
+_POINTER_SHARE = 0.4
+_ITEM_LENGTH = 80
+"""Below a heading such as "Most read", a label with fewer letters than this, or a block of links by half, belongs to it."""
+_SENTENCE_ENDS = (".", "!", "?", "。", "！", "？", "…", ":", "：")
+
+_POINTER = (
+    r"read more|read also|see more|see also|related(?: (?:articles?|stories|posts|topics|content|links))?|don.?t miss|more from"
+    r"|more on|you (?:may|might) also (?:like|enjoy)|also on|also read|recommended(?: for you)?|sign up|subscribe|follow us"
+    r"|like this story|click here"
+    r"|lea (?:también|más)|lea|mire|vea (?:también|más)|le puede interesar|te puede interesar"
+    r"|leggi anche|potrebbe interessarti|lire aussi|à lire aussi|voir aussi|sur le même sujet"
+    r"|mehr zum thema|das könnte (?:sie|dich) auch interessieren|weitere themen|weitere artikel|passend dazu|lesen sie (?:auch|mehr)"
+    r"|auch interessant|czytaj (?:też|także|więcej)|zobacz (?:też|także)|leia (?:também|mais)|veja (?:também|mais)"
+    r"|lees ook|läs också|читайте также|по теме|関連記事|あわせて読みたい|相关阅读|相关文章|推荐阅读|延伸阅读|更多阅读|관련 ?기사"
+)
+_LABEL = (
+    r"most (?:read|popular|viewed|shared)(?: today| this week| now)?|trending(?: now)?|popular (?:posts|articles|stories|now)"
+    r"|latest (?:news|posts|articles|stories)|recent (?:posts|articles|comments)|top stories|share(?: this| this article| this page)?"
+    r"|share (?:on|via|with) [\w ,]+|tell your friends|tags?|categories|archives?|comments?|\d+ comments?|leave a (?:comment|reply)"
+    r"|newsletter|join our newsletter|about the author|advertisement|sponsored|print(?: this)?(?: article)?"
+    r"|meistgelesen|beliebte artikel|teilen|kommentare?|schlagworte|más leídas|compartir|comentarios|les plus lus|partager"
+    r"|commentaires|i più letti|condividi|mais lidas|compartilhe|热门文章|热门|分享|评论|标签|热门排行|人気記事|共有|コメント"
+)
+_POINTS = re.compile(rf"\W*(?:{_POINTER})\b", re.IGNORECASE)
+_LABELS = re.compile(rf"\W*(?:{_POINTER}|{_LABEL})\W*", re.IGNORECASE)
+
+
+def without_furniture(blocks: Sequence[TextBlock], chosen: Sequence[int]) -> list[int]:
+    """The numbers of `chosen`, in order, less those of furniture."""
+    kept = []
+    inside = False
+    for number in chosen:
+        block = blocks[number]
+        if is_furniture_label(block.text):
+            inside = True
+            continue
+        heading = block.element.tag in _HEADINGS
+        if inside and (heading or not _belongs(block)):
+            inside = False
+        if not inside and not _points_elsewhere(block):
+            kept.append(number)
+    return kept
+
+
+def is_furniture_label(text: str) -> bool:
+    """Whether the text is nothing but the heading of such a part: "Most read today", "Share this", "Related"."""
+    return len(text) <= 60 and _LABELS.fullmatch(text) is not None
+
+
+def _belongs(block: TextBlock) -> bool:
+    if block.linked * 2 >= block.size:
+        return True
+    return block.size < _ITEM_LENGTH and not block.text.endswith(_SENTENCE_ENDS)
+
+
+def _points_elsewhere(block: TextBlock) -> bool:
+    share = block.linked / block.size if block.size else 0
+    if block.size < _POINTER_LENGTH and share >= _POINTER_SHARE and _POINTS.match(block.text):
+        return True
+    return share >= _LINK_SHARE and block.size < _LINK_LENGTH and block.element.tag not in ("li", "td", "th", "dt", "dd")
