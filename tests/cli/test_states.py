@@ -17,7 +17,7 @@ COMMANDS = [
     "advise alpha", "advise nobody", "build nobody", "chat alpha --prompt hi", "chat nobody", "completion bash", "cotrain train@alpha",
     "cotrain train@nobody", "data why 123456", "data why x --spec alpha", "data funnel alpha", "data sample alpha --dropped-by x",
     "data diff HEAD", "data diff nowhere", "data diff workspace", "data diff . --spec alpha", "deploy alpha", "deployments", "drift",
-    "env serving --kind tpu", "init .", "keys make", "keys client x", "plan", "plan nobody", "plots", "plots nobody", "prune --dry-run",
+    "env serving --kind tpu", "init --bare .", "keys make", "keys client x", "plan", "plan nobody", "plots", "plots nobody", "prune --dry-run",
     "retire alpha",
     "rollback alpha", "schema", "serve", "serve --prepare", "serve --engine transformers", "show alpha", "show nobody", "stage corpus nobody",
     "stage evaluate alpha", "stage export alpha-merged", "stage gate alpha", "stage resolve", "stage serving", "stage train alpha", "status",

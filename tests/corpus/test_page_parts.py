@@ -35,7 +35,7 @@ def text_of(part: str, *, after: str = "") -> str:
             "So $\\sum_i x_i$ holds.",
         ),
         (
-            '<p>So <mjx-container><svg><text>drawn</text></svg><mjx-assistive-mml><math><msqrt><mi>x</mi></msqrt></math>'
+            "<p>So <mjx-container><svg><text>drawn</text></svg><mjx-assistive-mml><math><msqrt><mi>x</mi></msqrt></math>"
             "</mjx-assistive-mml></mjx-container> holds.</p>",
             "So $\\sqrt{x}$ holds.",
         ),
@@ -137,7 +137,7 @@ def test_pointers_to_other_pages_inside_the_article_go(part: str) -> None:
 @pytest.mark.parametrize(
     ("part", "text"),
     [
-        ('<h2>Share capital</h2><p>It is paid in by members.</p>', "## Share capital\n\nIt is paid in by members."),
+        ("<h2>Share capital</h2><p>It is paid in by members.</p>", "## Share capital\n\nIt is paid in by members."),
         ("<h2>Related parties</h2><p>They are named in the notes.</p>", "## Related parties\n\nThey are named in the notes."),
         ('<h2><a href="#fees">Fees</a></h2><p>They fall.</p>', "## Fees\n\nThey fall."),
         (f"<h2>Sources</h2><ul>{LINKS}</ul>", "## Sources\n\n" + "\n".join(f"- Another story, number {n}" for n in range(5))),

@@ -135,7 +135,7 @@ def test_a_killed_dvc_leaves_no_stage_writing(tmp_path: Path) -> None:
     build = start(root)
     stage = wait_for(root, "train alpha", build)
     assert stage is not None
-    [dvc] = [pid for pid, command in processes(root).items() if "dvc.cli" in command]
+    [dvc] = [pid for pid, command in processes(root).items() if "adapt.plan.dvc_process" in command]
     os.kill(dvc, signal.SIGKILL)
     build.wait()
     wait_until_gone(root)

@@ -12,7 +12,7 @@ import pytest
 from adapt.adapter.load import load_adapter
 from adapt.adapter.scoring import response_logprobs
 from adapt.artifact.digest import digest_file, digest_files, digest_folder
-from adapt.artifact.manifest import read_provenance, verify
+from adapt.artifact.manifest import MANIFEST, read_provenance, verify
 from adapt.artifact.progress import QuietProgress
 from adapt.base.numerics import numeric_class
 from adapt.errors import InputError
@@ -277,14 +277,25 @@ def test_an_empty_test_split_is_an_input_error_and_leaves_nothing(tmp_path: Path
 
 def test_a_missing_or_broken_test_split_is_an_input_error(tmp_path: Path, adapter: Path, dataset: Path, base: Path) -> None:
     (dataset / "test.jsonl").write_bytes(b'{"id": "1"}\n')
+    with pytest.raises(InputError, match=r"differs from its manifest: test\.jsonl"):
+        evaluated(tmp_path / "out", adapter, dataset, base)
+    list_again(dataset)
     with pytest.raises(InputError, match=r"test\.jsonl holds a line that is not an Alpaca record"):
         evaluated(tmp_path / "out", adapter, dataset, base)
     (dataset / "test.jsonl").write_bytes("利率\n".encode("gb18030") + b"\xff")
+    list_again(dataset)
     with pytest.raises(InputError, match="it is not UTF-8"):
         evaluated(tmp_path / "out", adapter, dataset, base)
     (dataset / "test.jsonl").unlink()
-    with pytest.raises(InputError, match=r"test\.jsonl does not exist\nhint: build the stage before"):
+    with pytest.raises(InputError, match=r"differs from its manifest: test\.jsonl|test\.jsonl does not exist"):
         evaluated(tmp_path / "out", adapter, dataset, base)
+
+
+def list_again(dataset: Path) -> None:
+    """Let the manifest say what the test split is now, as if the stage had written it."""
+    manifest = json.loads((dataset / MANIFEST).read_bytes())
+    manifest["files"]["test.jsonl"] = digest_file(dataset / "test.jsonl")
+    (dataset / MANIFEST).write_text(json.dumps(manifest))
 
 
 def test_missing_folders_are_input_errors(tmp_path: Path, adapter: Path, dataset: Path, base: Path) -> None:
