@@ -47,6 +47,7 @@ def test_adapters_trained_together_have_the_bytes_of_those_trained_one_after_ano
     assert tree(workspace) == together
 
 
+@pytest.mark.slow
 def test_what_was_trained_before_a_kill_is_used_and_the_rest_is_trained(workspace: Path) -> None:
     longer = (workspace / "specs" / "beta.yaml").read_text(encoding="utf-8") + "train: {epochs: 60, patience: null}\n"
     (workspace / "specs" / "beta.yaml").write_text(longer, encoding="utf-8")

@@ -111,6 +111,7 @@ def test_losses_that_settings_define_are_not_ranked(bare: Path, objective: str, 
     assert f"--metric {metric}" in found
 
 
+@pytest.mark.slow
 def test_another_metric_ranks_by_the_records_that_every_trial_reads(made: Path) -> None:
     """Held against transformers' own loss of the merged adapters."""
     lines = (made / "data" / "dataset" / "alpha" / "validation.jsonl").read_text().splitlines()
