@@ -297,6 +297,7 @@ def test_forged_adapters_are_not_served_and_the_log_says_why_once(bundled: Runni
     linked.symlink_to(adapters / second)
     cases[linked.name] = "there is no folder of that name"
     for name, reason in cases.items():
+        bundled.server.begin(name)  # else that no roll-out leads to it would be the reason
         for _ in range(2):
             status, _ = bundled.server.post("/v1/completions", {"model": name, "prompt": "a", "max_tokens": 1}, admin=True)
             assert status == 404, name

@@ -1,9 +1,11 @@
 """`adapt build`: brings adapters up to date and says what ran, what was restored, and what came out."""
 
+import os
 from typing import Any
 
 import click
 
+from adapt.artifact.losses import GREAT_LOSS, Loss
 from adapt.cli.account import account_of, gate_lines, staleness
 from adapt.cli.context import (
     check_inputs,
@@ -25,8 +27,8 @@ from adapt.plan.stages import ORDER, SERVING, Stage
 from adapt.plan.workspace import Workspace
 from adapt.spec.adapter import AdapterSpec
 
-GREAT_LOSS = 0.25
-"""Share of the records made by which one rule stands out."""
+_TOLD = 3
+"""Losses of sources that an error names."""
 
 
 @click.command("build")
@@ -61,13 +63,19 @@ def build_command(specs: tuple[str, ...], everything: bool, to: str, at_once: in
     accounts = [account_of(workspace, name, loaded[name], stages) for name in names]
     outcome = {"stages": [_plain(workspace, one) for one in built], "adapters": accounts}
     failed = [one.stage for one in built if one.outcome == "failed"]
+    strict = [account for account in accounts if _is_strict(loaded[account["name"]])]
+    lossy = [f"{account['name']}: {sentence}" for account in strict for sentence in _source_losses(account)]
     if not as_json:
         _print_summary(workspace, built, accounts, to)
-    elif not failed:
+    elif not failed and not lossy:
         print_json(outcome)
     if failed:
         hint = "each said why above, and `adapt status` says it again"
         raise StageError(f"{len(failed)} of {len(built)} stages failed: {', '.join(failed)}", hint=hint, details=outcome)
+    if lossy:
+        hint = "what was built stands; mend the sources or what the rule asks, or set strict: false in the spec"
+        told = "; ".join(lossy[:_TOLD]) + (f"; and {len(lossy) - _TOLD} more" if len(lossy) > _TOLD else "")
+        raise StageError(f"a quarter or more was lost to one rule: {told}", hint=hint, details=outcome)
 
 
 def _check_trainings(workspace: Workspace, names: list[str], loaded: dict[str, AdapterSpec], at_once: int, *, force: bool) -> None:
@@ -81,6 +89,10 @@ def _check_trainings(workspace: Workspace, names: list[str], loaded: dict[str, A
     check_trainable(workspace, adapters)
     if not force:
         check_fits(workspace, adapters, at_once=at_once)
+
+
+def _is_strict(spec: AdapterSpec) -> bool:
+    return spec.strict if spec.strict is not None else os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
 def _plain(workspace: Workspace, one: Built) -> dict[str, Any]:
@@ -124,13 +136,24 @@ def _great_losses(report: dict[str, Any]) -> list[str]:
     return [f"{count} of them went as {rule}; to keep more: {remedy(rule)}" for rule, count in great]
 
 
+def _source_losses(account: dict[str, Any]) -> list[str]:
+    """Sources of which one rule took much: in the corpus, then in the data set."""
+    lines = []
+    for kind in ("corpus", "dataset"):
+        report = account.get(kind) or {}
+        lines += [Loss.model_validate(loss).sentence for loss in report.get("losses", ())]
+        if beyond := report.get("losses_beyond"):
+            lines.append(f"{beyond} more losses of sources are not listed")
+    return lines
+
+
 def account_lines(account: dict[str, Any]) -> list[str]:
     """What came of one adapter, a line each: its data set, metrics, bounds, exports, and whether it is
     served; stale figures are marked."""
     name = account["name"]
-    lines = []
+    lines = _source_losses(account)
     if "dataset" in account:
-        lines = [_dataset_line(account["dataset"]) + staleness(account, f"dataset@{name}"), *_great_losses(account["dataset"])]
+        lines += [_dataset_line(account["dataset"]) + staleness(account, f"dataset@{name}"), *_great_losses(account["dataset"])]
     if metrics := account.get("metrics"):
         base, adapter = metrics["base"], metrics["adapter"]
         figures = ", ".join(f"{metric} {base[metric]} -> {adapter[metric]}" for metric in adapter if metric in base)

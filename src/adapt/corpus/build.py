@@ -6,6 +6,7 @@ file, running texts are finished. Memory holds a few batches, the counters, and 
 """
 
 import json
+import logging
 import shutil
 from itertools import groupby
 from operator import attrgetter
@@ -35,6 +36,7 @@ from adapt.engine.local import Inline
 from adapt.errors import InputError
 from adapt.spec.resolved.corpus import CorpusSection
 
+log = logging.getLogger(__name__)
 _INLINE = Inline()
 
 
@@ -90,6 +92,8 @@ def _build(found: Found, job: Job, raw: Path, folder: Path, progress: Progress) 
         if not report.documents:
             problem = f"corpus folder {raw}: no usable document; {report.summary()}"
             raise InputError(problem, hint="see corpus.sources in the spec, and the files themselves")
+    for loss in report.losses:
+        log.warning("%s", loss.sentence)
     if job.cache:
         job.listings.write(job.spool)
         keeper.write_index(spools)

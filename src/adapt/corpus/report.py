@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from adapt.artifact.losses import MOST_LOSSES, Loss, Losses
 from adapt.corpus.pieces import DOCUMENT, NOTE
 from adapt.corpus.sources.inputs import Found
 from adapt.records import Shape
@@ -43,6 +44,10 @@ class CorpusReport(Shape):
     """Documents by licence; empty: not known."""
     ledger: dict[str, dict[str, int]]
     """Ledger rows by action and rule."""
+    losses: tuple[Loss, ...]
+    """Sources of which one rule took a quarter or more, largest first; at most `adapt.artifact.losses.MOST_LOSSES`."""
+    losses_beyond: int
+    """Such losses that are not listed."""
 
     def summary(self) -> str:
         """One line that says what became of the files."""
@@ -64,6 +69,10 @@ class Tally:
         self._documents: Counter[tuple[Any, ...]] = Counter()
         self._licences: Counter[tuple[Any, ...]] = Counter()
         self._rows: Counter[tuple[Any, ...]] = Counter()
+        self._losses = Losses(whole_from=2)
+        self._source = ""
+        self._source_rows = 0
+        self._source_lost: Counter[str] = Counter()
 
     def add(self, batch: "pa.RecordBatch", sources: "NDArray[np.int64]") -> None:
         """Count a batch of finished pieces; `sources` are the places of the sources that they are from."""
@@ -76,13 +85,46 @@ class Tally:
         documents = batch.select(["kind", "language", "licence"]).filter(pa.array(states == DOCUMENT))
         self._documents += _counted(documents, ["kind", "language"])
         self._licences += _counted(documents, ["licence"])
+        self._count_losses(batch.filter(pa.array(states != NOTE)))
 
     def add_ledger(self, rows: "pa.RecordBatch") -> None:
         """Count ledger rows."""
         self._rows += _counted(rows, ["action", "rule"])
 
+    def _count_losses(self, batch: "pa.RecordBatch") -> None:
+        """Count what rules took of each source; the pieces of a source follow each other."""
+        import numpy as np
+        import pyarrow.compute as pc
+
+        if not len(batch):
+            return
+        column = batch.column("source").dictionary_encode()
+        codes, names = column.indices.to_numpy(), column.dictionary.to_pylist()
+        starts = np.flatnonzero(np.diff(codes, prepend=-1))
+        rows, parts = batch.column("rows"), batch.column("rows").flatten()
+        taken = pc.equal(parts.field("action"), "quarantined")
+        owners = pc.list_parent_indices(rows).filter(taken).to_numpy()
+        rules = parts.field("rule").filter(taken).to_pylist()
+        runs = np.searchsorted(starts, owners, side="right") - 1
+        lost: dict[int, Counter[str]] = {}
+        for run, rule in zip(runs.tolist(), rules, strict=True):
+            lost.setdefault(run, Counter())[rule] += 1
+        for run, (start, size) in enumerate(zip(starts.tolist(), np.diff(starts, append=len(codes)).tolist(), strict=True)):
+            if names[codes[start]] != self._source:
+                self._close_source()
+                self._source = names[codes[start]]
+            self._source_rows += size
+            self._source_lost.update(lost.get(run, {}))
+
+    def _close_source(self) -> None:
+        if self._source_rows:
+            self._losses.add(self._source, self._source_rows, self._source_lost)
+        self._source_rows, self._source_lost = 0, Counter()
+
     def report(self) -> CorpusReport:
-        """The counts so far."""
+        """The counts so far; nothing is added after it."""
+        self._close_source()
+        losses = self._losses.find()
         inputs = Counter(found.source for found in self._found.inputs)
         return CorpusReport(
             files=dict(sorted(Counter(found.reader for found in self._found.inputs).items())),
@@ -95,6 +137,8 @@ class Tally:
             ),
             licences={licence: count for (licence,), count in sorted(self._licences.items())},
             ledger=_nested(self._rows),
+            losses=losses[:MOST_LOSSES],
+            losses_beyond=max(0, len(losses) - MOST_LOSSES),
         )
 
 

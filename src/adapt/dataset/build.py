@@ -4,6 +4,7 @@ Workers turn batches of documents into records that are measured, judged and fin
 while duplicates and groups are found on fingerprints alone, and the splits are written from that file, sorted by record id.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ from adapt.spec.synthesis import Synthesis
 if TYPE_CHECKING:
     from adapt.dataset.synthesis.teacher import Teacher
     from adapt.dataset.training import Copies
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,8 @@ def build(  # noqa: PLR0913 (what a stage may touch is named one by one)
         splits = Splits(parts, mixed.repeats if mixed else None, copies)
         finished = Finished(splits, mixed, augmented, leakage)
         report = measure_build(selection, counts, finished)
+        for loss in report.losses:
+            log.warning("%s", loss.sentence)
         write_output(staging, selection, splits, report, progress)
     return report
 

@@ -22,6 +22,7 @@ def render_card(report: DatasetReport) -> str:
         _image("funnel"),
         _table(("step", "count"), [(step.step, signed(step)) for step in funnel(report)], right=(1,)),
         "Every row dropped is in `ledger.parquet` with rule, score and reason; what every rule measured of every record is in `verdicts.parquet`.",
+        *_losses(report),
         "## Splits",
         _splits(report),
         *_mixing(report),
@@ -65,6 +66,14 @@ def render_plots(report: DatasetReport) -> dict[str, str]:
         "licences.svg": _plot_shares("Records by licence", report.licences),
         "duplicates.svg": draw_bars("Families of duplicates by size", families),
     }
+
+
+def _losses(report: DatasetReport) -> list[str]:
+    if not report.losses:
+        return []
+    rows = [(loss.source, loss.rule, f"{loss.count:,}", f"{loss.count / loss.rows:.0%}") for loss in report.losses]
+    beyond = f"{report.losses_beyond:,} more are not listed." if report.losses_beyond else ""
+    return ["## Sources that lost a quarter or more to one rule", _table(("source", "rule", "records", "share"), rows, right=(2, 3)), beyond]
 
 
 def _splits(report: DatasetReport) -> str:

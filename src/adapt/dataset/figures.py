@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from adapt.artifact.losses import MOST_LOSSES
 from adapt.dataset.funnel import funnel, signed
 from adapt.dataset.intake import Made
 from adapt.dataset.mixing import Mix
@@ -43,7 +44,7 @@ def measure_build(selection: Selection, counts: Counts, finished: Finished | Non
     verdicts, parts = selection.verdicts, finished.splits.parts if finished else None
     if finished:
         verdicts.check()
-    made = counts.synthesised
+    made, losses = counts.synthesised, verdicts.losses() if finished else ()
     return DatasetReport(
         form=selection.form,
         documents=counts.formatted.documents,
@@ -52,6 +53,8 @@ def measure_build(selection: Selection, counts: Counts, finished: Finished | Non
         candidates=len(verdicts),
         rules=verdicts.rules,
         dropped=verdicts.counts(),
+        losses=losses[:MOST_LOSSES],
+        losses_beyond=max(0, len(losses) - MOST_LOSSES),
         edited=dict(sorted(selection.edited.items())),
         records=len(selection.kept),
         lines=finished.splits.lines() if finished else {},

@@ -1,5 +1,6 @@
 """The figures of a dataset build: what came in, what went and why, what each split holds, how training was mixed, and that nothing leaks."""
 
+from adapt.artifact.losses import Loss
 from adapt.dataset.mixing import Share
 from adapt.dataset.rules import Rule
 from adapt.records import Shape
@@ -87,6 +88,10 @@ class DatasetReport(Shape):
     """What each rule asks, in their order."""
     dropped: dict[str, int]
     """Records by the first rule that they broke, in the order of the rules."""
+    losses: tuple[Loss, ...]
+    """Sources of which one rule took a quarter or more of the records, largest first; at most `adapt.artifact.losses.MOST_LOSSES`."""
+    losses_beyond: int
+    """Such losses that are not listed."""
     edited: dict[str, int]
     """Rows of the ledger for records that were changed, by rule."""
     records: int

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from adapt.artifact.losses import Loss, Losses
 from adapt.dataset.filters import PASSES, explain
 from adapt.dataset.order import ascending_order
 from adapt.dataset.rules import Rule, early_columns, late_columns
@@ -166,6 +167,23 @@ class Verdicts:
         """Records dropped by each rule, in the order of the rules."""
         found = np.bincount(self.first[self.first != PASSES], minlength=len(self.rules))
         return {rule.rule: int(count) for rule, count in zip(self.rules, found, strict=True)}
+
+    def losses(self) -> tuple[Loss, ...]:
+        """Sources of which one rule took much, largest first."""
+        column = self._table["source"].combine_chunks().dictionary_encode()
+        column = column.chunk(0) if hasattr(column, "chunk") else column
+        codes, names = column.indices.to_numpy(), column.dictionary.to_pylist()
+        self._give_back()
+        rows = np.bincount(codes, minlength=len(names))
+        dropped = self.first != PASSES
+        lost: dict[int, dict[str, int]] = {}
+        pairs, counts = np.unique(codes[dropped].astype(np.int64) * len(self.rules) + self.first[dropped], return_counts=True)
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+            lost.setdefault(pair // len(self.rules), {})[self.rules[pair % len(self.rules)].rule] = count
+        found = Losses()
+        for code, name in enumerate(names):
+            found.add(name, int(rows[code]), lost.get(code, {}))
+        return found.find()
 
     def check(self) -> None:
         """Raises AssertionError unless every record was either dropped by a rule or put into a split."""

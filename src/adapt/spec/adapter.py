@@ -50,6 +50,9 @@ class AdapterSpec(Section):
     """Forms in which the adapter leaves, by a name of your choice; null takes one away that params.yaml declares."""
     serving: ServingSpec = ServingSpec()
     """Whether the adapter is served."""
+    strict: bool | None = None
+    """Whether a build ends with exit status 1, its outputs kept, when a source lost a quarter or more of its rows to one rule. Null: where
+    the environment variable `CI` is set. Read by no stage."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of every random choice: split, initial weights, order of the records, dropout."""
 
