@@ -85,7 +85,7 @@ def test_every_record_made_has_one_verdict_and_the_funnel_adds_up(tmp_path: Path
     outcomes = Counter(verdict.outcome for verdict in built.verdicts)
     assert report.candidates == len(built.verdicts) == sum(report.dropped.values()) + sum(split.records for split in report.splits.values())
     assert {name: outcomes[name] for name in built.splits} == {name: len(records) for name, records in built.splits.items()}
-    assert {rule: count for rule, count in report.dropped.items() if count} == {"too_short": 15, "exact_duplicate": 2}
+    assert {rule: count for rule, count in report.dropped.items() if count} == {"too_short": 29, "exact_duplicate": 2}
     assert len(built.ledger) == sum(report.parts.values()) + sum(report.dropped.values())
     assert {(row.record, row.source) for row in built.ledger if row.rule in report.dropped} == {
         (verdict.record, verdict.source) for verdict in built.verdicts if verdict.rule
