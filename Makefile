@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 MUTANTS ?=
 
-.PHONY: build test test-slow test-vllm mutate lint generate check-generated serve serving-env quantize-env bench-env lock clean help
+.PHONY: build test test-slow test-vllm mutate lint generate check-generated serve serving-env quantize-env bench-env world lock clean help
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
@@ -57,6 +57,9 @@ bench-env: ## make .venv-peers with the peers of bench/dataset.py and bench/trai
 		echo "installing $$peer into .venv-peers/$$peer" >&2; \
 		"$(PYTHON)" -m venv .venv-peers/$$peer && .venv-peers/$$peer/bin/python -m pip install --disable-pip-version-check --quiet -r bench/peers/$$peer.txt || exit 1; \
 	done
+
+world: $(VENV)/.core ## build public data sets from specs alone, and print what became of every row: make world DATA=DIR
+	$(BIN)/python bench/world.py --data "$(DATA)"
 
 serve: $(VENV)/.core ## start vLLM on loopback with every adapter that passed
 	@$(BIN)/adapt serve
