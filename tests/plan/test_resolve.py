@@ -229,6 +229,7 @@ def test_every_field_is_in_the_table(root: Path) -> None:
     listed = {path for path, _ in CHANGES}
     aside = {
         "description",
+        "strict",
         "corpus.measure_quality",
         "train.method",
         "train.decay_ratio",
@@ -253,8 +254,9 @@ def test_the_fall_of_a_wsd_schedule_changes_the_training_alone(root: Path) -> No
     assert {name for name in before if before[name] != after[name]} == {"train"}
 
 
-def test_a_description_changes_nothing(root: Path) -> None:
-    assert sections(root) == sections(root, {"description": "new"})
+@pytest.mark.parametrize("fields", [{"description": "new"}, {"strict": True}])
+def test_what_no_stage_reads_changes_nothing(root: Path, fields: dict[str, Any]) -> None:
+    assert sections(root) == sections(root, fields)
 
 
 @pytest.mark.parametrize("kind", [kind for kind, known in OBJECTIVES.items() if known.metrics[0] != "perplexity"])
