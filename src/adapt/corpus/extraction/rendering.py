@@ -93,7 +93,7 @@ class _Renderer:
 
     def _table(self, element: Any) -> list[str]:
         """A table of data becomes pipe rows, one of numbered lines code; one that lays out the page the blocks of its cells."""
-        rows = [row for row in element.iter("tr") if next(row.iterancestors("table")) is element]
+        rows = _own_rows(element)
         code = _code_of_table(rows)
         if code is not None:
             return _fenced(code)
@@ -117,16 +117,27 @@ def _lays_out_page(table: Any, rows: list[Any]) -> bool:
 
 def _cell_text(cell: Any) -> str:
     """A cell on one line; the rows of a table inside it are divided by semicolons, their cells by commas."""
-    inner = [table for table in cell.iter("table") if table is not cell]
-    if not inner:
+    if next(cell.iter("table"), None) is None:
         return inline_text(cell)
     parts = [_loose(cell.text)]
     for child in cell:
-        tables = [child] if child.tag == "table" else list(child.iter("table"))
-        grids = [_grid(list(table.iter("tr"))) for table in tables[:1]]
+        tables = _outermost_tables(child)
+        grids = [_grid(_own_rows(table)) for table in tables]
         rows = "; ".join(", ".join(filter(None, row)) for grid in grids for row in grid)
         parts += [f" {rows} " if tables else f" {inline_text(child)} ", _loose(child.tail)]
     return _SPACE.sub(" ", "".join(parts)).strip()
+
+
+def _outermost_tables(element: Any) -> list[Any]:
+    """Tables in `element`, or itself, that stand in no other table within it."""
+    if element.tag == "table":
+        return [element]
+    return [table for child in element for table in _outermost_tables(child)]
+
+
+def _own_rows(table: Any) -> list[Any]:
+    """The rows of a table without those of tables in its cells."""
+    return [row for row in table.iter("tr") if next(row.iterancestors("table")) is table]
 
 
 def _grid(rows: list[Any]) -> list[list[str]]:
