@@ -157,7 +157,9 @@ def test_tables_in_tables_in_tables_are_read_once_and_in_bounded_time() -> None:
     """Each cell once, however deep; rendering took twice as long with each level."""
     inner = "<table><tr><td>deepest</td><td>cell</td></tr></table>"
     for level in range(40):
-        inner = f"<table><tr><th>level</th><th>content</th></tr><tr><td>{level}</td><td>{inner}<table><tr><td>beside {level}</td></tr></table></td></tr></table>"
+        beside = f"<table><tr><td>beside {level}</td></tr></table>"
+        head = "<tr><th>level</th><th>content</th></tr>"
+        inner = f"<table>{head}<tr><td>{level}</td><td>{inner}{beside}</td></tr></table>"
     text = extract(f"<html><body><h1>Levels</h1>{inner}</body></html>", keep_adverts=False).text
     assert text.count("deepest, cell") == 1
     assert [text.count(f"beside {level}") for level in (0, 1)] == [1, 11]  # 1, and 10 to 19
