@@ -14,14 +14,14 @@ from adapt.corpus.readers.pdf import read_pdf
 from adapt.corpus.readers.text import read_text
 from adapt.corpus.sources.inputs import RawInput
 from adapt.corpus.sources.storage import open_bytes, open_text
-from adapt.spec.corpus import CommonSource, Constant, Limits
+from adapt.spec.corpus import CommonSource, Constant, FileSource, Limits
 
 Piece = Draft | Rejected
 
 
 def read_document(input: RawInput, source: CommonSource, limits: Limits, adverts: Literal["drop", "keep"]) -> Iterator[Piece]:
     """The one draft of a file, or why there is none. Raises what opening raises."""
-    for piece in _pieces(input, limits, adverts):
+    for piece in _pieces(input, source, limits, adverts):
         yield replace(piece, **_said(source)) if isinstance(piece, Draft) else piece  # type: ignore[arg-type]
 
 
@@ -33,11 +33,15 @@ def decoding(encoding: Encoding) -> Edit | None:
     return Edit(rule="repair_encoding", reason=f"The file is not UTF-8; it was read as {encoding.codec}.") if encoding.repaired else None
 
 
-def _pieces(input: RawInput, limits: Limits, adverts: Literal["drop", "keep"]) -> Iterator[Piece]:
+def _pieces(input: RawInput, source: CommonSource, limits: Limits, adverts: Literal["drop", "keep"]) -> Iterator[Piece]:
     bound = limits.max_record_mib << 20
     if input.reader in ("pdf", "docx"):
         with open_bytes(input, limits, seekable=True) as file:
-            yield from read_pdf(file, input.name, bound) if input.reader == "pdf" else read_docx(file, input.name, bound, limits.max_expansion)
+            if input.reader == "pdf":
+                yield from read_pdf(file, input.name, bound)
+            else:
+                state = source.tracked_changes if isinstance(source, FileSource) else "final"
+                yield from read_docx(file, input.name, bound, limits.max_expansion, state=state)
         return
     with open_text(input, limits, page=input.reader == "html") as (lines, encoding):
         text = lines.read(bound + 1)
