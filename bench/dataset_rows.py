@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import tarfile
 from collections.abc import Iterator
 from itertools import islice
@@ -10,6 +11,8 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 Row = dict[str, str]
+_PLAIN = {"en": re.compile("[a-z]{5,}"), "zh": re.compile("[\u4e00-\u9fff]")}
+"""Words and characters that a copy may have others of."""
 
 
 class Planted(NamedTuple):
@@ -82,10 +85,12 @@ def write_first(source: Path, path: Path, count: int) -> None:
 
 
 def edited(text: str, language: str, rng: random.Random) -> str:
-    """The text with 3% of its words (characters) replaced, one at least."""
+    """The text with 3% of its words (characters) replaced, one at least. Plain words alone: another number, name or "not" makes no copy."""
     units = list(text) if language == "zh" else text.split(" ")
-    for place in rng.sample(range(len(units)), max(1, len(units) * 3 // 100)):
-        units[place] = chr(rng.randrange(0x4E00, 0x9000)) if language == "zh" else f"other{rng.randrange(1000)}"
+    plain = [token for token in units if _PLAIN[language].fullmatch(token)]
+    places = [place for place, unit in enumerate(units) if unit in set(plain)]
+    for place in rng.sample(places, min(len(places), max(1, len(units) * 3 // 100))):
+        units[place] = rng.choice(plain)
     return ("" if language == "zh" else " ").join(units)
 
 

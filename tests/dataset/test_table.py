@@ -113,7 +113,7 @@ def test_near_duplicates_go_with_their_similarity(tmp_path: Path) -> None:
 )
 def test_what_is_preferred_stays(tmp_path: Path, language: str, prefer: tuple[str, ...], stays: int) -> None:
     text = prose("text", 80) if language == "en" else han("text", 160)
-    texts = [text, text + (" one" if language == "en" else "一"), text + " two", text + " thirty three", text + "二"]
+    texts = [text, text + (" ore" if language == "en" else "一"), text + " twig", text + " thirsty tree", text + "山"]
     records = [record(each, "the question", line=line, licence="CC-BY-4.0" if line == 4 else "") for line, each in enumerate(texts)]
     day = 86_400
     with filled(tmp_path, records, quality=[0.1, 0.9, 0.1, 0.1, 0.1], dates=[UNDATED, -9 * day, 7 * day, 0, UNDATED]) as table:

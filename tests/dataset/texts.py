@@ -18,7 +18,7 @@ def han(seed: object, characters: int = 80) -> str:
 
 
 def reworded(text: str, every: int) -> str:
-    """The text with one word in `every` replaced."""
+    """The text with one word in `every` replaced by a plain word: a number or a name would be another fact."""
     words = text.split()
-    words[every // 2 :: every] = [f"other{place}" for place in range(len(words[every // 2 :: every]))]
+    words[every // 2 :: every] = [prose(("other", place), 1) for place in range(len(words[every // 2 :: every]))]
     return " ".join(words)

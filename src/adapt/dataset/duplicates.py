@@ -1,7 +1,8 @@
 """Which records of a table stay once duplicates are gone: exact, near, repeated passages, meaning.
 
 Compared is what is asked and answered: instruction, input and output, without system message and earlier turns. A follow-up such as "Why?"
-is told apart by its answer; a pair that agrees in both teaches the same thing under any history. Of duplicates the first in the order of
+is told apart by its answer; a pair that agrees in both teaches the same thing under any history. Similar records that differ in what they
+ask, or in a fact, are no duplicates (`distinctions`). Of duplicates the first in the order of
 preference stays: what the spec prefers, then source, place in it and id.
 """
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from adapt.artifact.progress import Task
 from adapt.dataset.dedup.exact import earliest_equals
 from adapt.dataset.dedup.near import find_near_duplicates
+from adapt.dataset.distinctions import Distinctions, refine_equals
 from adapt.dataset.passages import Span, treat_passages
 from adapt.dataset.preference import order_of_preference
 from adapt.dataset.semantic import find_semantic_duplicates
@@ -90,7 +92,9 @@ def drop_duplicates(table: RecordTable, members: NDArray[np.int64], spec: Datase
         threshold = spec.near_duplicates.threshold
         confirm = measure_without_input(table.alone)
         seen = found.measured["near_similarity"] = np.full(len(table), np.nan)
-        drops = find_near_duplicates(table.shingles, table.take_band_keys(), found.best_first(), threshold, confirm, seen)
+        drops = find_near_duplicates(
+            table.shingles, table.take_band_keys(), found.best_first(), threshold, confirm, seen, Distinctions(table).are_apart
+        )
         found.drop(Duplicate(drop.record, "near_duplicate", drop.winner, drop.similarity, threshold) for drop in drops)
     if spec.passages:
         seen = found.measured["repeated_share"] = np.full(len(table), np.nan)
@@ -128,6 +132,7 @@ class _Found:
 
 def _exact(table: RecordTable, members: NDArray[np.int64], preference: NDArray[np.int64]) -> Iterator[Duplicate]:
     winners = members[earliest_equals(table.contents[members], preference[members])]
+    winners = refine_equals(table, members, winners, preference)
     for place in np.flatnonzero(winners != members).tolist():
         yield Duplicate(int(members[place]), "exact_duplicate", int(winners[place]), 1.0, 1.0)
 

@@ -20,6 +20,8 @@ from adapt.dataset.dedup.shingle_file import ShingleFile
 
 Measure = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]
 """Similarities of pairs of records, given as numbers of the ones and of the others."""
+TellApart = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.bool_]]
+"""Whether something tells the records of each pair apart, however similar they are."""
 _BLOCK = 1024
 _MEASURED_FOR_NOTES = 8
 _PICTURE_BITS = 11
@@ -49,17 +51,19 @@ def find_near_duplicates(
     threshold: float,
     confirm: Measure | None = None,
     measured: NDArray[np.float64] | None = None,
+    tell_apart: TellApart | None = None,
 ) -> Iterator[Drop]:
     """The records among `members` (best first) that resemble a kept one; of equally similar winners, the one that stands first.
 
     `keys` gives, band by band, a key for each record. Two records that share the key of a band are candidates; texts without a shingle
     never are. `confirm` measures pairs in another way, in which they must reach the threshold too; the lower measure counts. It is asked first.
     `measured` takes, by number of the record, the greatest similarity to a record kept before it, of those that were measured.
+    `tell_apart` is asked of pairs that could reach the threshold; those it tells apart are no candidates.
     """
     members = members[shingles.sizes()[members] > 0]
     buckets = shared_buckets(keys, members)
     shared = np.flatnonzero(np.diff(buckets.starts))
-    judge = _Judge(shingles, members, buckets, shared, threshold, confirm, measured)
+    judge = _Judge(shingles, members, buckets, shared, threshold, confirm, measured, tell_apart)
     for begin in range(0, len(shared), _BLOCK):
         yield from judge.judge(shared[begin : begin + _BLOCK])
 
@@ -76,9 +80,11 @@ class _Judge:
         threshold: float,
         confirm: Measure | None,
         measured: NDArray[np.float64] | None,
+        tell_apart: TellApart | None,
     ) -> None:
         self._shingles, self._members, self._buckets = shingles, members, buckets
         self._threshold, self._confirm, self._measured = threshold, confirm, measured
+        self._tell_apart = tell_apart
         self._index = KeptIndex(buckets.numbers, buckets.total)
         self._bitmaps = Bitmaps(shingles, members[shared], bits=_PICTURE_BITS)
         self._pictures = np.zeros(len(members), dtype=np.int64)
@@ -184,7 +190,13 @@ class _Judge:
         if self._confirm is not None:
             able = self._confirm(self._members[later], self._members[earlier]) >= self._threshold
             later, earlier = later[able], earlier[able]
-        return later, earlier, self._bitmaps.at_most(self._pictures[later], self._pictures[earlier])
+        at_most = self._bitmaps.at_most(self._pictures[later], self._pictures[earlier])
+        if self._tell_apart is not None:
+            together = np.ones(len(later), dtype=bool)
+            asked = np.flatnonzero(at_most >= self._threshold)
+            together[asked] = ~self._tell_apart(self._members[later[asked]], self._members[earlier[asked]])
+            later, earlier, at_most = later[together], earlier[together], at_most[together]
+        return later, earlier, at_most
 
     def _measure(self, later: NDArray[np.int64], earlier: NDArray[np.int64]) -> NDArray[np.float64]:
         """Similarities of pairs; of two measures the lower."""
