@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from adapt.artifact.progress import QuietProgress
 from adapt.serving.deploy import Release
+from adapt.serving.journal import NameState
 from adapt.serving.keys import Keys
 from adapt.serving.live import Live
 from adapt.serving.local import LocalServer, Speaker, Wish
@@ -308,7 +310,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
 def guarded(scene: Scene, engine: str) -> tuple[Gate, Speaker]:
     """An engine behind the middleware."""
     live = Live(scene.root / "live", scene.out)
-    speaker = speaker_of(engine, scene.root / "base", scene.out, live.store(), scene.root)
+    speaker = speaker_of(engine, scene.root / "base", scene.out, live.loading_store(), scene.root)
     environment = {"ADAPT_LIVE": str(live.folder), "ADAPT_CONFIGURATION": str(scene.out)}
     return Gate(LocalServer(speaker, max_model_len=256), environment), speaker
 
@@ -346,3 +348,12 @@ def test_tiny_model_answers_as_peft_does_behind_the_same_door(scene: Scene, engi
     speaker.unload(versions[0])
     assert speaker.loaded() == ["base", versions[1]]
     assert ask(door, "/v1/chat/completions", chat(max_tokens=6, temperature=0) | {"model": "first"})[0] == 200
+
+
+def test_local_engines_load_what_the_journal_leads_to(scene: Scene, tmp_path: Path) -> None:
+    live = Live(Path(shutil.copytree(scene.root / "live", tmp_path / "live")), scene.out)
+    (version,) = live.aliases()["second"]
+    live.loading_store().check(version)
+    live.journal.change("second", lambda state: NameState(), action="retire")
+    with pytest.raises(RefusedError, match="no roll-out leads to it"):
+        live.loading_store().load(version)

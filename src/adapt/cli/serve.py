@@ -138,7 +138,7 @@ def _speaker(workspace: Workspace, live: "Live", server: ServerSpec, engine: str
 
         precision: Precision = "fp32" if server.dtype == "float32" else "int4"
         graph = cached_graph(base, pinned.digest, precision=precision, cache=workspace.cache, progress=progress)
-        return OnnxSpeaker(base, graph, encoder, live.store())
+        return OnnxSpeaker(base, graph, encoder, live.loading_store())
     from adapt.base.calibration import calibrate
     from adapt.base.load import resolve_device
     from adapt.base.numerics import choose_dtype, multiplies_bfloat16, numeric_class
@@ -151,7 +151,7 @@ def _speaker(workspace: Workspace, live: "Live", server: ServerSpec, engine: str
         say(f"server.dtype is bfloat16, whose products take this CPU {slowdown:.1f} times as long as those of float32; `auto` takes float32 here")
     numerics = numeric_class(choose_dtype(server.dtype, device), device)
     say(f"answers are computed in {numerics}")
-    return TransformersSpeaker(base, encoder, live.store(), dtype=numerics.dtype)
+    return TransformersSpeaker(base, encoder, live.loading_store(), dtype=numerics.dtype)
 
 
 def _python(workspace: Workspace) -> Path:

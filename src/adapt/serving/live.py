@@ -75,6 +75,11 @@ class Live:
         server = None if integrity_alone else self._server(self.places.slots)
         return Store(within or self.places.adapters, self.places.trust, server)
 
+    def loading_store(self) -> Store:
+        """The store that a server in this process loads from: only versions that the journal leads to."""
+        server = self._server(self.places.slots)
+        return Store(self.places.adapters, self.places.trust, server, rollouts=self.places.rollouts)
+
     def rendered_facts(self) -> dict[str, Any]:
         """server.json of the configuration. Raises WorkspaceError when nothing is rendered."""
         return self._server(None).facts
