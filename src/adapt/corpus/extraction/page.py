@@ -17,7 +17,7 @@ from lxml import etree, html
 from adapt.corpus.extraction.blocks import TextBlock, find_blocks
 from adapt.corpus.extraction.density import densest
 from adapt.corpus.extraction.formulas import write_formulas
-from adapt.corpus.extraction.hidden import is_hidden
+from adapt.corpus.extraction.hidden import drop_hidden
 from adapt.corpus.extraction.main_text import choose_blocks
 from adapt.corpus.extraction.marks import Marks
 from adapt.corpus.extraction.rendering import inline_text, render
@@ -49,6 +49,8 @@ _PLAIN_WORDS = {
 }  # fmt: skip
 """Words that may stand beside an advert or clutter word without changing what it means."""
 _SPONSORED = re.compile(r"\s*(sponsored( content| post)?\s*[:：]|paid content\s*[:：]|[\[【(（](广告|推广|赞助)[\]】)）])", re.IGNORECASE)
+_MAY_SPONSOR = re.compile("sponsored|paid content|广告|推广|赞助", re.IGNORECASE)
+"""Without one of these words a page has no such label, and its blocks need not be opened to look for one."""
 _SPONSORED_LENGTH = 300
 """Longest block, in characters other than white space, that a leading label such as "Sponsored:" makes an advert."""
 _LABELS_BEGIN = "sSpP[【(（"
@@ -83,13 +85,14 @@ def extract(source: str, *, keep_adverts: bool) -> Page:
     title = _title(tree)
     write_formulas(tree)
     etree.strip_elements(tree, *_NEVER, with_tail=False)
-    _drop(tree, is_hidden)
+    drop_hidden(tree, source)
     holders = _holders(tree)
-    adverts = 0 if keep_adverts else _drop(tree, lambda element: element not in holders and _is_advert(element))
+    labels = _MAY_SPONSOR.search(source) is not None
+    adverts = 0 if keep_adverts else _drop(tree, lambda element: element not in holders and _is_advert(element, labels))
     blocks = find_blocks(tree)
     marks = Marks(source)
     with marks.on(blocks):
-        chosen = set(choose_blocks(tree, blocks, marks.read(_text_by_elements(tree, keep_adverts)), marks))
+        chosen = set(choose_blocks(tree, blocks, marks.read(_text_by_elements(tree, keep_adverts, labels)), marks))
     heading = _own_heading(blocks, chosen)
     for number, block in enumerate(blocks):
         if number not in chosen:
@@ -97,11 +100,11 @@ def extract(source: str, *, keep_adverts: bool) -> Page:
     return Page(heading or title, render(tree), adverts)
 
 
-def _text_by_elements(tree: Any, keep_adverts: bool) -> str:
+def _text_by_elements(tree: Any, keep_adverts: bool, labels: bool) -> str:
     """The text that our reading of elements, roles and class names takes for content."""
     copy = deepcopy(tree)
     holders = _holders(copy)
-    _drop(copy, lambda element: _is_frame(element, holders) and not (keep_adverts and _is_advert(element)))
+    _drop(copy, lambda element: _is_frame(element, holders) and not (keep_adverts and _is_advert(element, labels)))
     return "\n".join(root.text_content() for root in _roots(copy, holders))
 
 
@@ -140,10 +143,11 @@ def _holders(tree: Any) -> set[Any]:
     return {*tree.iter("html", "head", "body", "main"), *forms, *(above for element in marked for above in element.iterancestors())}
 
 
-def _is_advert(element: Any) -> bool:
+def _is_advert(element: Any, labels: bool) -> bool:
+    """Whether it is named as an advert or, where the page has such `labels` at all, begins with one."""
     if "advert" in _names(element):
         return True
-    if element.tag not in ("p", "div", "aside", "section", "li") or len(element) > 5:
+    if not labels or element.tag not in ("p", "div", "aside", "section", "li") or len(element) > 5:
         return False
     return _SPONSORED.match(_opening(element)) is not None and _size([element]) <= _SPONSORED_LENGTH
 
