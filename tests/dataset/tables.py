@@ -14,7 +14,7 @@ from adapt.dataset.dedup.fingerprints import fingerprint
 from adapt.dataset.dedup.minhash import choose_bands
 from adapt.dataset.duplicates import Kept, drop_duplicates
 from adapt.dataset.formatters.result import known_by, record_id
-from adapt.dataset.shared_input import leave_out_input
+from adapt.dataset.shared_input import read_material
 from adapt.dataset.table import UNDATED, RecordTable, Worth, natural
 from adapt.records import AlpacaRecord
 from adapt.spec.dataset import DatasetSpec, NearDuplicates
@@ -59,7 +59,7 @@ def filled(folder: Path, records: Sequence[AlpacaRecord], *, at_once: int = 100,
             table.append(
                 facts,
                 [each.model_dump_json().encode() for each in some],
-                fingerprint(texts, [each.question for each in some], NearDuplicates(), CUT, [leave_out_input(each) for each in some]),
+                fingerprint(texts, [each.question for each in some], NearDuplicates(), CUT, [read_material(each) for each in some]),
                 tokens=np.arange(begin, begin + len(some)),
                 worth=Worth(quality[part], dates[part], lengths[part]),
             )

@@ -148,7 +148,7 @@ def test_every_text_of_every_kind_of_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("question\tanswer\n问\t答\n", encoding="utf-8")
     (tmp_path / "a.txt").write_text("first\n\nthird\n", encoding="utf-8")
     pq.write_table(pa.table({"text": ["p", None], "n": [1, 2]}), tmp_path / "a.parquet")
-    read = EvaluationTexts.read(tmp_path, ["a.jsonl", "a.json", "a.csv", "a.tsv", "a.txt", "a.parquet"])
+    read = EvaluationTexts.read(tmp_path, ["a.jsonl", "a.json", "a.csv", "a.tsv", "a.txt", "a.parquet"], references=True)
     assert dict(zip(read.names, [text.strip() for text in read.texts], strict=True)) == {
         "a.jsonl:line 1 question": "q one",
         "a.jsonl:line 1 choices 1": "a",
@@ -185,12 +185,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
-        EvaluationTexts.read(tmp_path, [name])
+        EvaluationTexts.read(tmp_path, [name], references=True)
 
 
 def test_long_cells_of_a_table_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"q,a\n{'x' * 140_000},b\n", encoding="utf-8")
-    assert [len(text) for text in EvaluationTexts.read(tmp_path, ["a.csv"]).texts] == [140_000, 1]
+    assert [len(text) for text in EvaluationTexts.read(tmp_path, ["a.csv"], references=True).texts] == [140_000, 1]
 
 
 def test_an_index_of_grams_tells_texts_and_hashes_apart() -> None:

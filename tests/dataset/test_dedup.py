@@ -10,7 +10,7 @@ from adapt.dataset.dedup import buckets, near, overlap
 from adapt.dataset.dedup.bitmaps import Bitmaps
 from adapt.dataset.dedup.buckets import Crossing, shared_buckets
 from adapt.dataset.dedup.exact import content_keys, earliest_equals
-from adapt.dataset.dedup.fingerprints import fingerprint
+from adapt.dataset.dedup.fingerprints import Material, fingerprint
 from adapt.dataset.dedup.minhash import Bands, band_keys, choose_bands
 from adapt.dataset.dedup.near import Drop, find_near_duplicates
 from adapt.dataset.dedup.normal import normalise
@@ -312,7 +312,10 @@ def test_a_crossing_band_makes_candidates_of_different_sides_only() -> None:
 
 def test_no_band_keys_are_made_where_nothing_asks_for_them() -> None:
     texts = [prose(n) for n in range(3)]
-    made, cut = (fingerprint(texts, texts, NearDuplicates(), bands, ["", prose("alone"), ""]) for bands in (None, choose_bands(0.7, 256, 0.999)))
+    made, cut = (
+        fingerprint(texts, texts, NearDuplicates(), bands, [Material("", "", ""), Material("?", "given", prose("alone")), Material("", "", "")])
+        for bands in (None, choose_bands(0.7, 256, 0.999))
+    )
     assert (made.bands.shape, made.alone_bands.shape) == ((0, 3), (0, 1))
     assert (cut.bands.shape, cut.alone_bands.shape) == ((38, 3), (38, 1))
     assert made.shingles.tolist() == cut.shingles.tolist()

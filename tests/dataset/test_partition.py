@@ -59,9 +59,11 @@ def test_similar_records_that_no_band_found_are_kept_together_after_all(tmp_path
 def test_a_proof_of_other_splits_proves_nothing() -> None:
     nothing = np.zeros((0, 2), dtype=np.int64)
     members, splits = np.arange(3), np.array([0, 1, 2])
-    searched = Searched(Crossing(splits[::-1].copy(), nothing), members, splits, members, np.zeros((3, 2), dtype=np.uint64))
+    searched = Searched(
+        Crossing(splits[::-1].copy(), nothing), members, splits, members, np.zeros((3, 2), dtype=np.uint64), np.zeros((3, 2), dtype=np.uint64)
+    )
     with pytest.raises(AssertionError, match="records are in other splits than those that were searched"):
-        measure_leakage([searched], NearDuplicates())
+        measure_leakage([searched], NearDuplicates(), inputs_kept=True)
 
 
 def test_a_leak_is_our_own_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,8 @@ def build(  # noqa: PLR0913 (what a stage may touch is named one by one)
         parts, crossing = _split(work, selection, counts)
         mixed = _mix(work, selection, parts)
         copies, augmented = _augment(work, selection, parts, mixed, stack)
-        leakage = measure_leakage([_all_records(selection, parts, crossing), *([copies.searched()] if copies else [])], near)
+        searched = [_all_records(selection, parts, crossing), *([copies.searched()] if copies else [])]
+        leakage = measure_leakage(searched, near, inputs_kept=spec.split.shared_input == "keep")
         splits = Splits(parts, mixed.repeats if mixed else None, copies)
         finished = Finished(splits, mixed, augmented, leakage)
         report = measure_build(selection, counts, finished)
@@ -139,8 +140,8 @@ def _select(work: _Build, selection: Selection, counts: Counts, root: Path | Non
     """Drop what quotes the declared evaluation sets, then duplicates: a record must not go for one that does not stay itself."""
     if work.spec.decontamination.against:
         with work.progress.task("evaluation sets"):
-            hits = find_declared(selection.table, selection.kept, root or Path(), work.spec.decontamination)
-            selection.drop_contaminated(hits, CONTAMINATION)
+            found = find_declared(selection.table, selection.kept, root or Path(), work.spec.decontamination)
+            selection.drop_contaminated(found, CONTAMINATION)
     with work.progress.task("duplicates") as task:
         selection.drop_duplicates(task, root)
     require_records(measure_build(selection, counts), work.spec.min_records)
@@ -153,8 +154,8 @@ def _split(work: _Build, selection: Selection, counts: Counts) -> tuple[Partitio
     if work.spec.decontamination.test_split:
         with work.progress.task("quotes of the test split"):
             test = parts.records("test")
-            hits = find_quotes(selection.table, test, np.setdiff1d(parts.members, test), work.spec.decontamination)
-            parts = parts.without(selection.drop_contaminated(hits, TEST_CONTAMINATION))
+            found = find_quotes(selection.table, test, np.setdiff1d(parts.members, test), work.spec.decontamination)
+            parts = parts.without(selection.drop_contaminated(found, TEST_CONTAMINATION))
     require_splits(measure_build(selection, counts), parts, work.spec.min_records)
     selection.settle(parts)
     return parts, crossing
@@ -169,7 +170,7 @@ def _divide(work: _Build, selection: Selection) -> tuple[Partition, Crossing]:
     facts, shingles = selection.facts(), selection.table.shingles
     for alike in (selection.may_be_alike(), True):
         parts = partition(facts, selection.labels(alike=alike), work.spec.split, work.section.seed)
-        crossing = search_sides(shingles, parts.members, parts.splits, work.settings.near.threshold)
+        crossing = search_sides(shingles, parts.members, parts.splits, work.settings.near.threshold, selection.confirm)
         if not len(crossing.pairs):
             break
     warn_of_shares(parts, work.spec.split)
@@ -218,5 +219,6 @@ def _all_records(selection: Selection, parts: Partition, crossing: Crossing) -> 
         splits=parts.splits,
         documents=parts.documents,
         questions=table.questions[members],
+        inputs=table.inputs[members],
         groups=selection.groups_of(members),
     )

@@ -147,6 +147,14 @@ def _contamination(report: DatasetReport) -> str:
         parts += [_table(("evaluation text", "records dropped"), rows, right=(1,)), _more(len(report.contamination))]
     else:
         parts.append("No record was found to hold text of a declared evaluation set.")
+    references = report.references
+    if references.test_records:
+        parts.append(
+            f"Questions and answers were judged; the inputs of {references.test_records:,} records of the test split and of "
+            f"{references.other_records:,} others are reference text, and were not."
+        )
+    if references.texts:
+        parts.append(f"{references.texts:,} texts of declared sets are reference text beside a question, and were not searched for.")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -154,11 +162,12 @@ def _leakage(report: DatasetReport) -> str:
     leakage = report.leakage
     if leakage is None:
         raise AssertionError("a card is written after the split")
+    inputs = f" {leakage.inputs:,} materials stand in several splits, as `dataset.split.shared_input` allows." if leakage.inputs else ""
     groups = "" if leakage.groups is None else f", {leakage.groups} groups"
     return (
         f"Between splits: {leakage.near_duplicate_pairs} pairs of records of similarity {leakage.threshold:g} or more "
         f"(every such pair is searched for, none is sampled){groups}, {leakage.documents} documents and {leakage.questions} questions in common. "
-        "The proof is in `leakage.json`."
+        f"The proof is in `leakage.json`.{inputs}"
     )
 
 

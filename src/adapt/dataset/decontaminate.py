@@ -41,8 +41,10 @@ class Hit(NamedTuple):
 class EvaluationTexts:
     """Texts with their names, in order."""
 
-    def __init__(self, names: Sequence[str], texts: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], texts: Sequence[str], left_out: int = 0) -> None:
         self.names, self.texts = names, texts
+        self.left_out = left_out
+        """Texts that are not searched for, being reference text beside a question."""
 
     @classmethod
     def of(cls, named: Iterable[tuple[str, str]]) -> Self:
@@ -51,9 +53,14 @@ class EvaluationTexts:
         return cls([name for name, _ in pairs], [text for _, text in pairs])
 
     @classmethod
-    def read(cls, root: Path, paths: Sequence[str]) -> Self:
-        """All texts in files relative to `root`. Raises InputError for a file that is missing, of an unknown kind, or broken."""
-        return cls.of(pair for path in paths for pair in read_texts(root, path))
+    def read(cls, root: Path, paths: Sequence[str], *, references: bool) -> Self:
+        """Texts in files relative to `root`; `references` takes those too that stand beside a question as something to answer from.
+
+        Raises InputError for a file that is missing, of an unknown kind, or broken.
+        """
+        found = [text for path in paths for text in read_texts(root, path)]
+        taken = [text for text in found if references or not text.is_reference]
+        return cls([text.name for text in taken], [text.text for text in taken], len(found) - len(taken))
 
 
 def find_contaminated(records: Iterable[tuple[int, str]], texts: EvaluationTexts, spec: Decontamination, common: int) -> Iterator[Hit]:

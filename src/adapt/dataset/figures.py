@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapt.artifact.losses import MOST_LOSSES
+from adapt.dataset.contamination import Contaminated
 from adapt.dataset.funnel import funnel, signed
 from adapt.dataset.intake import Made
 from adapt.dataset.mixing import Mix
 from adapt.dataset.output import Splits
 from adapt.dataset.partition import Partition
-from adapt.dataset.report import Augmented, Bin, DatasetReport, Families, Leakage, Synthesised
+from adapt.dataset.report import Augmented, Bin, DatasetReport, Families, Leakage, References, Synthesised
 from adapt.dataset.rules import CONTAMINATION, TEST_CONTAMINATION, remedy
 from adapt.dataset.selection import Selection
 from adapt.dataset.split import SPLITS
@@ -66,12 +67,18 @@ def measure_build(selection: Selection, counts: Counts, finished: Finished | Non
         duplicates=count_families(selection.winners),
         contamination=dict(sorted(selection.contamination[CONTAMINATION].items())),
         test_contamination=dict(sorted(selection.contamination[TEST_CONTAMINATION].items())),
+        references=_count_references(selection),
         mixing=finished.mixed.shares if finished and finished.mixed else (),
         mixing_missing=finished.mixed.missing if finished and finished.mixed else 0,
         synthesis=Synthesised(records=made.records, quarantined=dict(sorted(made.parts.items()))) if made else None,
         augmentation=finished.augmented if finished else None,
         leakage=finished.leakage if finished else None,
     )
+
+
+def _count_references(selection: Selection) -> References:
+    declared, own = (selection.references.get(rule, Contaminated([], 0, 0)) for rule in (CONTAMINATION, TEST_CONTAMINATION))
+    return References(records=declared.references, texts=declared.unsearched, test_records=own.unsearched, other_records=own.references)
 
 
 def require_records(report: DatasetReport, min_records: int) -> None:

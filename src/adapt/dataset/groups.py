@@ -6,6 +6,7 @@ Only what follows from the records' content is used, so that groups do not depen
 import numpy as np
 from numpy.typing import NDArray
 
+from adapt.dataset.dedup.near import Measure
 from adapt.dataset.dedup.overlap import Pairs, similar_pairs
 from adapt.dataset.dedup.shingle_file import ShingleFile
 
@@ -24,10 +25,11 @@ class Groups:
         same = (ordered[1:] == ordered[:-1]).all(axis=1)
         self.join(Pairs(members[:-1][same], members[1:][same]))
 
-    def join_similar(self, members: NDArray[np.int64], shingles: ShingleFile, threshold: float) -> None:
-        """Put members of at least that similarity together."""
-        for pairs in similar_pairs(shingles, members, threshold, self.labels):
-            self.join(pairs)
+    def join_similar(self, members: NDArray[np.int64], shingles: ShingleFile, threshold: float, confirm: Measure | None = None) -> None:
+        """Put members of at least that similarity together, by `confirm` too where it is given."""
+        for left, right in similar_pairs(shingles, members, threshold, self.labels):
+            both = slice(None) if confirm is None else confirm(left, right) >= threshold
+            self.join(Pairs(left[both], right[both]))
 
     def join(self, pairs: Pairs) -> None:
         """Put both records of each pair together."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapt.dataset.dedup.crossing import crossing_pairs
+from adapt.dataset.dedup.near import Measure
 from adapt.dataset.dedup.shingle_file import ShingleFile
 from adapt.dataset.report import Leakage
 from adapt.dataset.split import SPLITS
@@ -41,22 +42,30 @@ class Searched(NamedTuple):
     documents: Numbers
     questions: NDArray[np.uint64]
     """Keys of the questions, shape (records, 2); zeros where nothing is asked."""
+    inputs: NDArray[np.uint64]
+    """Keys of the materials that come with a question, as `questions`."""
     groups: Numbers | None = None
     """What `fields.group` names, when splits go by it; -1 for nothing."""
 
 
-def search_sides(shingles: ShingleFile, members: Numbers, sides: Numbers, threshold: float) -> Crossing:
-    """All pairs of the records `members` that reach the threshold and stand on different sides, `sides` having one for each."""
+def search_sides(shingles: ShingleFile, members: Numbers, sides: Numbers, threshold: float, confirm: Measure | None = None) -> Crossing:
+    """All pairs of the records `members` that reach the threshold, by `confirm` too where it is given, and stand on different sides.
+
+    `sides` has one for each member.
+    """
     by_number = np.full(len(shingles.sizes()), -1, dtype=np.int64)
     by_number[members] = sides
-    found = [np.stack(pairs, axis=1) for pairs in crossing_pairs(shingles, members, sides, threshold)]
+    found = []
+    for left, right in crossing_pairs(shingles, members, sides, threshold):
+        both = slice(None) if confirm is None else confirm(left, right) >= threshold
+        found.append(np.stack([left[both], right[both]], axis=1))
     return Crossing(by_number, np.unique(np.sort(np.concatenate([np.zeros((0, 2), dtype=np.int64), *found]), axis=1), axis=0))
 
 
-def measure_leakage(searched: Sequence[Searched], near: NearDuplicates) -> Leakage:
+def measure_leakage(searched: Sequence[Searched], near: NearDuplicates, *, inputs_kept: bool) -> Leakage:
     """What crosses between splits, by exhaustive search. Raises AssertionError when anything does: the split is then wrong.
 
-    The first of `searched` holds the records of all splits; others add copies to the training split.
+    The first of `searched` holds the records of all splits; others add copies to the training split. `inputs_kept` says that materials must not cross.
     """
     records, *added = searched
     if not np.array_equal(records.crossing.sides[records.members], records.splits):
@@ -71,12 +80,20 @@ def measure_leakage(searched: Sequence[Searched], near: NearDuplicates) -> Leaka
         compared=compared,
         near_duplicate_pairs=sum(int(np.isin(part.crossing.pairs, part.members).all(axis=1).sum()) for part in searched),
         documents=sum(_in_several(part.documents[:, None], part.splits) for part in searched),
-        questions=sum(_in_several(part.questions[part.questions.any(axis=1)], part.splits[part.questions.any(axis=1)]) for part in searched),
+        questions=sum(_count_keys(part.questions, part.splits) for part in searched),
+        inputs=_count_keys(records.inputs, records.splits),
+        inputs_kept=inputs_kept,
         groups=None if records.groups is None else _in_several(records.groups[records.groups >= 0][:, None], records.splits[records.groups >= 0]),
     )
     if leakage.total:
         raise AssertionError(f"the splits share {leakage}")
     return leakage
+
+
+def _count_keys(keys: NDArray[np.uint64], splits: Numbers) -> int:
+    """How many distinct keys, zeros left out, occur in more than one split."""
+    known = keys.any(axis=1)
+    return _in_several(keys[known], splits[known])
 
 
 def _in_several(keys: NDArray[np.generic], splits: Numbers) -> int:

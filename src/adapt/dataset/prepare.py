@@ -20,7 +20,7 @@ from adapt.dataset.filters import PASSES, Evaluated, Facts, evaluate, score_qual
 from adapt.dataset.formatters.document import format_document
 from adapt.dataset.formatters.result import Candidate, Formatted
 from adapt.dataset.rules import declare_rules
-from adapt.dataset.shared_input import leave_out_input
+from adapt.dataset.shared_input import read_material
 from adapt.dataset.table import UNDATED, Worth, natural
 from adapt.dataset.tokens import Counting, count_all
 from adapt.dataset.verdicts import TEXTS, spool_schema
@@ -172,6 +172,6 @@ def _keep_passing(owners: Sequence[Document], candidates: Sequence[Candidate], f
             [asked(candidate.record) for candidate in kept],
             settings.near,
             settings.cut,
-            [leave_out_input(candidate.record) for candidate in kept],
+            [read_material(candidate.record) for candidate in kept],
         ),
     )

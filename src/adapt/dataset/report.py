@@ -45,13 +45,30 @@ class Leakage(Shape):
     near_duplicate_pairs: int
     documents: int
     questions: int
+    inputs: int
+    """Materials that questions of several splits bring; these may cross where the spec divides them."""
+    inputs_kept: bool
+    """Whether the spec keeps the questions on one material in one split."""
     groups: int | None
     """Values of `fields.group` in several splits; None when splits go by something else."""
 
     @property
     def total(self) -> int:
         """Everything that crosses."""
-        return self.near_duplicate_pairs + self.documents + self.questions + (self.groups or 0)
+        return self.near_duplicate_pairs + self.documents + self.questions + (self.groups or 0) + (self.inputs if self.inputs_kept else 0)
+
+
+class References(Shape):
+    """Reference text, such as a passage or a table that questions bring, that no search for evaluation texts looked at."""
+
+    records: int
+    """Records whose input was not searched for texts of the declared sets."""
+    texts: int
+    """Texts of the declared sets that were not searched for."""
+    test_records: int
+    """Records of the test split whose input was not searched for."""
+    other_records: int
+    """Records of other splits whose input was not searched for texts of the test split."""
 
 
 class Synthesised(Shape):
@@ -113,6 +130,8 @@ class DatasetReport(Shape):
     """Records dropped for each text of a declared evaluation set that was hit, by its name; each is in the ledger."""
     test_contamination: dict[str, int]
     """The same for records of the test split, by id."""
+    references: References
+    """Reference text that the search for evaluation texts passed over, since only questions and answers are judged."""
     mixing: tuple[Share, ...]
     mixing_missing: int
     """Training lines fewer than `mixing.size` asks for, since `cap` and `max_repeats` allow no more."""

@@ -1,7 +1,6 @@
 """Which records of a build are still in: table, verdicts and ledger kept in step while duplicates and contaminated records go."""
 
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapt.artifact.progress import Task
-from adapt.dataset.contamination import ledger_row
-from adapt.dataset.decontaminate import Hit
+from adapt.dataset.contamination import Contaminated, ledger_row
+from adapt.dataset.dedup.near import Measure
 from adapt.dataset.duplicates import drop_duplicates
 from adapt.dataset.groups import group_records
 from adapt.dataset.intake import Taken
@@ -18,6 +17,7 @@ from adapt.dataset.ledger import Ledger
 from adapt.dataset.partition import Facts, Partition
 from adapt.dataset.prepare import Settings
 from adapt.dataset.rules import CONTAMINATION, TEST_CONTAMINATION
+from adapt.dataset.shared_input import measure_without_input
 from adapt.dataset.table import RecordTable
 from adapt.dataset.tokens import count_all
 from adapt.dataset.verdicts import Verdicts
@@ -45,6 +45,8 @@ class Selection:
         """Records dropped for each evaluation text, by rule."""
         self.edited: Counter[str] = Counter()
         """Records changed, by rule."""
+        self.references: dict[str, Contaminated] = {}
+        """By rule, the search that passed over reference text."""
 
     @property
     def form(self) -> Form:
@@ -66,11 +68,12 @@ class Selection:
         self.kept = found.records
         self._measure_again(np.array([number for number, _ in found.edited], dtype=np.int64))
 
-    def drop_contaminated(self, hits: Iterable[Hit], rule: str) -> Numbers:
+    def drop_contaminated(self, found: Contaminated, rule: str) -> Numbers:
         """Drop records that hold text of an evaluation set; returns their numbers."""
+        self.references[rule] = found._replace(hits=[])
         threshold = self._settings.spec.decontamination.min_share
         dropped = []
-        for hit in hits:
+        for hit in found.hits:
             row = ledger_row(hit, self.table.read(hit.record), rule, threshold)
             self._drop(hit.record, row)
             self.ledger.add([row])
@@ -102,11 +105,19 @@ class Selection:
         """A group for each record of the table: records of equal label must stay together; `alike` looks for all that resemble each other."""
         groups = group_records(self.kept, self.table.documents, self.table.questions)
         if alike:
-            groups.join_similar(self.kept, self.table.shingles, self._settings.near.threshold)
+            groups.join_similar(self.kept, self.table.shingles, self._settings.near.threshold, self.confirm)
+        if self._settings.spec.split.shared_input == "keep":
+            given = self.kept[self.table.inputs[self.kept].any(axis=1)]
+            groups.join_equal(given, self.table.inputs)
         if self._settings.spec.split.by == "group":
             named = self.kept[self._taken.groups[self.kept] >= 0]
             groups.join_equal(named, self._taken.groups.astype(np.uint64)[:, None])
         return groups.labels
+
+    @property
+    def confirm(self) -> Measure | None:
+        """Measures similarity once more without what records share as material; None where materials stay in one split."""
+        return measure_without_input(self.table.alone) if self._settings.spec.split.shared_input == "divide" else None
 
     def groups_of(self, members: Numbers) -> Numbers | None:
         """What `fields.group` names of each member, when splits go by it."""

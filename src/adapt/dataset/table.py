@@ -1,6 +1,6 @@
 """The records of a build while it runs: texts in a file, and in memory only what decides about them.
 
-A record costs some 400 bytes of memory at the peak of a build, most of them the band keys of its signature; one that brings material has two
+A record costs some 430 bytes of memory at the peak of a build, most of them the band keys of its signature; one that brings material has two
 signatures and takes 200 more. Its texts cost none.
 """
 
@@ -22,7 +22,7 @@ from adapt.dataset.dedup.normal import normalise
 from adapt.dataset.dedup.shingle_file import ShingleFile
 from adapt.dataset.dedup.shingles import shingle
 from adapt.dataset.order import ascending_order
-from adapt.dataset.shared_input import leave_out_input
+from adapt.dataset.shared_input import read_material
 from adapt.records import AlpacaRecord
 from adapt.spec.dataset import NearDuplicates
 
@@ -87,6 +87,8 @@ class RecordTable:
             "documents": _raw_ids(facts.column("document"))[:, :8].copy().view("<i8")[:, 0],
             "contents": fingerprints.contents,
             "questions": fingerprints.questions,
+            "inputs": fingerprints.inputs,
+            "instructions": fingerprints.instructions,
             "tokens": tokens.astype(np.int32),
             "quality": worth.quality.astype(np.float32),
             "dates": worth.dates,
@@ -112,6 +114,10 @@ class RecordTable:
         """Keys of question and answer in normal form, shape (records, 2)."""
         self.questions: NDArray[np.uint64] = self._take("questions", np.zeros((0, 2), dtype=np.uint64))
         """Keys of all that precedes the answer but the system message, in normal form, shape (records, 2); zeros where nothing does."""
+        self.inputs: NDArray[np.uint64] = self._take("inputs", np.zeros((0, 2), dtype=np.uint64))
+        """Keys of the materials, as `questions`."""
+        self.instructions: NDArray[np.uint64] = self._take("instructions", np.zeros((0, 2), dtype=np.uint64))
+        """Keys of the instructions of records that bring material, as `questions`."""
         self.tokens: NDArray[np.int64] = self._take("tokens", np.zeros(0, dtype=np.int32)).astype(np.int64)
         worth = (("quality", np.float32), ("dates", np.int64), ("answers", np.int32))
         self.worth = Worth(*(self._take(name, np.zeros(0, dtype=kind)) for name, kind in worth))
@@ -186,7 +192,7 @@ class RecordTable:
         normal = normalise([content])
         self.contents[number] = content_keys(normal)[0]
         self.shingles.replace(number, shingle(normal, words=near.shingle_words, characters=near.shingle_characters)[0])
-        alone = normalise([leave_out_input(record)])
+        alone = normalise([read_material(record).alone])
         self.alone.replace(number, shingle(alone, words=near.shingle_words, characters=near.shingle_characters)[0])
 
     def reopen(self) -> None:

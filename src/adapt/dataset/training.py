@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from adapt.dataset.contamination import find_quotes, ledger_row
 from adapt.dataset.dedup.fingerprints import fingerprint
+from adapt.dataset.dedup.near import Measure
 from adapt.dataset.filters import explain
 from adapt.dataset.formatters.result import known_by
 from adapt.dataset.leakage import Searched, search_sides
@@ -24,6 +25,7 @@ from adapt.dataset.partition import Partition
 from adapt.dataset.prepare import Settings, asked
 from adapt.dataset.report import Augmented
 from adapt.dataset.rules import TEST_CONTAMINATION, Rule, declare_rules
+from adapt.dataset.shared_input import measure_without_input, read_material
 from adapt.dataset.split import SPLITS
 from adapt.dataset.table import RecordTable, Worth, natural
 from adapt.dataset.tokens import count_all
@@ -83,7 +85,7 @@ class Copies:
         held_out = np.arange(self._held_out)
         known = set(map(bytes, table.questions[held_out])) - {bytes(_KEY_BYTES)}  # the key of those that ask nothing
         same = [number for number in self._kept.tolist() if bytes(table.questions[number]) in known]
-        crossing = search_sides(table.shingles, np.arange(len(table)), self._sides(), near.threshold)
+        crossing = search_sides(table.shingles, np.arange(len(table)), self._sides(), near.threshold, self._confirm())
         near_ones = set(crossing.pairs.max(axis=1).tolist())  # held-out records come first
         alike = near_ones & set(self._kept.tolist())
         rows = [self._row(number, SAME_QUESTION, "The copy asks the question of a held-out record.") for number in same]
@@ -94,7 +96,7 @@ class Copies:
     def drop_quotes(self, spec: Decontamination) -> list[LedgerRow]:
         """Drop copies that hold text of the test split; returns the rows that say so."""
         test = np.flatnonzero(self._splits[: self._held_out] == SPLITS.index("test"))
-        hits = find_quotes(self._table, test, self._kept, spec)
+        hits = find_quotes(self._table, test, self._kept, spec).hits
         self._drop([hit.record for hit in hits])
         return [ledger_row(hit, self._table.read(hit.record), TEST_CONTAMINATION, spec.min_share) for hit in hits]
 
@@ -112,11 +114,12 @@ class Copies:
         """What the proof looks at: copies against held-out records, which were searched among themselves already."""
         members = np.concatenate([np.arange(self._held_out), self._kept])
         return Searched(
-            crossing=search_sides(self._table.shingles, members, self._sides()[members], self._settings.near.threshold),
+            crossing=search_sides(self._table.shingles, members, self._sides()[members], self._settings.near.threshold, self._confirm()),
             members=members,
             splits=self._splits[members],
             documents=self._table.documents[members],
             questions=self._table.questions[members],
+            inputs=self._table.inputs[members],
         )
 
     def figures(self, dropped: Iterable[LedgerRow]) -> Augmented:
@@ -127,6 +130,9 @@ class Copies:
             dropped=dict(sorted(Counter(row.rule for row in dropped).items())),
             tokens=int(self._table.tokens[self._kept].sum()),
         )
+
+    def _confirm(self) -> Measure | None:
+        return measure_without_input(self._table.alone) if self._settings.spec.split.shared_input == "divide" else None
 
     def _sides(self) -> Numbers:
         """0 for held-out records, 1 for copies."""
@@ -145,7 +151,7 @@ class Copies:
             self._table.append(
                 pa.RecordBatch.from_pydict(facts),
                 [record.model_dump_json().encode() for record in group],
-                fingerprint(contents, [asked(record) for record in group], settings.near, None),
+                fingerprint(contents, [asked(record) for record in group], settings.near, None, [read_material(each) for each in group]),
                 tokens=count_all(group, settings.counting),
                 worth=Worth(nothing.astype(np.float64), nothing, nothing),
             )

@@ -108,6 +108,9 @@ class Decontamination(Section):
     """Words of a run that counts as a hit, in spaced text. 13 in GPT-3 (Brown et al. 2020)."""
     ngram_characters: int = Field(default=26, ge=6)
     """Characters of such a run in text without spaces."""
+    reference_text: bool = False
+    """Whether `input`, `context` and the like that stand beside a question count too; else questions and answers alone do. An `input` counts anyway
+    where its instruction comes with several: there it is what is asked."""
     min_share: float = Field(default=0.5, ge=0, le=1)
     """A record goes when this share of an evaluation text, boilerplate left out, stands in it; 0: any hit."""
 
@@ -121,6 +124,9 @@ class Split(Section):
     """Share of the records for evaluation."""
     by: Literal["document", "group", "time"] = "document"
     """What stays whole beside clusters: `document`; `group`, also what `fields.group` names; `time`: the newest records test, the next validate."""
+    shared_input: Literal["keep", "divide"] = "keep"
+    """Questions on one material, which they bring as `input`: `keep` them in one split, or `divide` them, so that splits share materials but neither
+    questions nor answers."""
     stratify: Literal["language", "label", "none"] = "language"
     """What every split has in the same shares; not with `time`."""
 

@@ -17,7 +17,7 @@ from lxml import etree, html
 from adapt.corpus.extraction.blocks import TextBlock, find_blocks
 from adapt.corpus.extraction.density import densest
 from adapt.corpus.extraction.formulas import write_formulas
-from adapt.corpus.extraction.hidden import drop_hidden
+from adapt.corpus.extraction.hidden import is_hidden
 from adapt.corpus.extraction.main_text import choose_blocks
 from adapt.corpus.extraction.marks import Marks
 from adapt.corpus.extraction.rendering import inline_text, render
@@ -85,7 +85,7 @@ def extract(source: str, *, keep_adverts: bool) -> Page:
     title = _title(tree)
     write_formulas(tree)
     etree.strip_elements(tree, *_NEVER, with_tail=False)
-    drop_hidden(tree, source)
+    _drop(tree, is_hidden)
     holders = _holders(tree)
     labels = _MAY_SPONSOR.search(source) is not None
     adverts = 0 if keep_adverts else _drop(tree, lambda element: element not in holders and _is_advert(element, labels))
