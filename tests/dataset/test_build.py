@@ -32,6 +32,7 @@ R = TypeVar("R")
 PLOTS = {f"plots/{name}.svg" for name in ("funnel", "lengths", "languages", "sources", "licences", "duplicates")}
 NAMES = {
     "train.jsonl", "validation.jsonl", "test.jsonl", "verdicts.parquet", "ledger.parquet", "leakage.json", "card.md", "report.json", "manifest.json",
+    "contradictions.jsonl",
 } | PLOTS  # fmt: skip
 
 

@@ -144,6 +144,7 @@ def _select(work: _Build, selection: Selection, counts: Counts, root: Path | Non
             selection.drop_contaminated(found, CONTAMINATION)
     with work.progress.task("duplicates") as task:
         selection.drop_duplicates(task, root)
+        selection.settle_answers()
     require_records(measure_build(selection, counts), work.spec.min_records)
 
 

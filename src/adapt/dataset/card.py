@@ -40,6 +40,8 @@ def render_card(report: DatasetReport) -> str:
         _image("lengths"),
         "## Duplicates",
         _duplicates(report),
+        "## Contradictions",
+        _contradictions(report),
         "## Contamination",
         _contamination(report),
         "## Leakage",
@@ -137,6 +139,17 @@ def _duplicates(report: DatasetReport) -> str:
         return "No duplicates were found."
     largest = report.duplicates[-1].records
     return f"{_image('duplicates')}\n\n{families:,} records had duplicates; the largest family has {largest:,} records."
+
+
+def _contradictions(report: DatasetReport) -> str:
+    found = report.contradictions
+    if not found.records:
+        return "No question was found that is answered or labelled in several ways."
+    kinds = [
+        *([f"{found.answers:,} questions have several answers"] if found.answers else []),
+        *([f"{found.labels:,} records have copies with other labels"] if found.labels else []),
+    ]
+    return f"{' and '.join(kinds)}: {found.records:,} records, in `contradictions.jsonl`. `dataset.contradictions` says what becomes of them."
 
 
 def _contamination(report: DatasetReport) -> str:

@@ -61,7 +61,7 @@ class Distinctions:
             self._read[number] = True
 
     def _read_statement(self, number: int) -> Statement:
-        return read_statement(*_question_and_answer(self._table, number))
+        return read_statement(*read_question(self._table, number))
 
 
 def refine_equals(table: RecordTable, members: Numbers, winners: Numbers, preference: Numbers) -> Numbers:
@@ -77,12 +77,12 @@ def refine_equals(table: RecordTable, members: Numbers, winners: Numbers, prefer
         first: dict[tuple[str, ...], int] = {}
         for place in family:
             number = int(members[place])
-            asked, answer = _question_and_answer(table, number)
+            asked, answer = read_question(table, number)
             refined[place] = first.setdefault((*case_marks(asked), "", *case_marks(answer)), number)
     return refined
 
 
-def _question_and_answer(table: RecordTable, number: int) -> tuple[str, str]:
+def read_question(table: RecordTable, number: int) -> tuple[str, str]:
     """What a record asks, and what it gives and answers.
 
     A question made of a heading is none: copies of a section stand under other titles. Such a record is known by other texts than it asks.

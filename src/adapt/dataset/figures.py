@@ -1,7 +1,7 @@
 """Counts what a build holds, for its report and for errors that need it."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapt.artifact.losses import MOST_LOSSES
+from adapt.dataset.agreement import Contradiction
 from adapt.dataset.contamination import Contaminated
 from adapt.dataset.funnel import funnel, signed
 from adapt.dataset.intake import Made
 from adapt.dataset.mixing import Mix
 from adapt.dataset.output import Splits
 from adapt.dataset.partition import Partition
-from adapt.dataset.report import Augmented, Bin, DatasetReport, Families, Leakage, References, Synthesised
+from adapt.dataset.report import Augmented, Bin, Contradictions, DatasetReport, Families, Leakage, References, Synthesised
 from adapt.dataset.rules import CONTAMINATION, TEST_CONTAMINATION, remedy
 from adapt.dataset.selection import Selection
 from adapt.dataset.split import SPLITS
@@ -67,6 +68,7 @@ def measure_build(selection: Selection, counts: Counts, finished: Finished | Non
         duplicates=count_families(selection.winners),
         contamination=dict(sorted(selection.contamination[CONTAMINATION].items())),
         test_contamination=dict(sorted(selection.contamination[TEST_CONTAMINATION].items())),
+        contradictions=_count_contradictions(selection.contradictions),
         references=_count_references(selection),
         mixing=finished.mixed.shares if finished and finished.mixed else (),
         mixing_missing=finished.mixed.missing if finished and finished.mixed else 0,
@@ -74,6 +76,11 @@ def measure_build(selection: Selection, counts: Counts, finished: Finished | Non
         augmentation=finished.augmented if finished else None,
         leakage=finished.leakage if finished else None,
     )
+
+
+def _count_contradictions(found: Sequence[Contradiction]) -> Contradictions:
+    kinds = Counter(contradiction.differs for contradiction in found)
+    return Contradictions(answers=kinds["answer"], labels=kinds["label"], records=sum(len(contradiction.sides) for contradiction in found))
 
 
 def _count_references(selection: Selection) -> References:

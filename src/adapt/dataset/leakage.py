@@ -65,7 +65,7 @@ def search_sides(shingles: ShingleFile, members: Numbers, sides: Numbers, thresh
 def measure_leakage(searched: Sequence[Searched], near: NearDuplicates, *, inputs_kept: bool) -> Leakage:
     """What crosses between splits, by exhaustive search. Raises AssertionError when anything does: the split is then wrong.
 
-    The first of `searched` holds the records of all splits; others add copies to the training split. `inputs_kept` says that materials must not cross.
+    The first of `searched` holds the records of all splits; others add copies to the training split. `inputs_kept` says that no material may cross.
     """
     records, *added = searched
     if not np.array_equal(records.crossing.sides[records.members], records.splits):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapt.artifact.progress import Progress
+from adapt.dataset.agreement import FILE as CONTRADICTIONS
 from adapt.dataset.card import render_card, render_plots
 from adapt.dataset.leakage import FILE as LEAKAGE
 from adapt.dataset.partition import Partition
@@ -44,7 +45,7 @@ class Splits:
 
 
 def write_output(folder: Path, selection: Selection, splits: Splits, report: DatasetReport, progress: Progress) -> None:
-    """Write the splits, verdicts, ledger, report, proof, card and plots into `folder`."""
+    """Write the splits, verdicts, ledger, report, proof, contradictions, card and plots into `folder`."""
     with progress.task("splits", total=len(SPLITS)) as task:
         for name in SPLITS:
             with (folder / f"{name}.jsonl").open("wb") as lines:
@@ -57,6 +58,7 @@ def write_output(folder: Path, selection: Selection, splits: Splits, report: Dat
     if report.leakage is None:
         raise AssertionError("a dataset is written with its proof")
     texts = {file: shape.model_dump_json(indent=2) + "\n" for file, shape in (("report.json", report), (LEAKAGE, report.leakage))}
+    texts[CONTRADICTIONS] = "".join(contradiction.model_dump_json() + "\n" for contradiction in selection.contradictions)
     texts |= {"card.md": render_card(report)} | {f"{PLOTS}/{file}": plot for file, plot in render_plots(report).items()}
     (folder / PLOTS).mkdir()
     for file, text in texts.items():

@@ -58,6 +58,17 @@ class Leakage(Shape):
         return self.near_duplicate_pairs + self.documents + self.questions + (self.groups or 0) + (self.inputs if self.inputs_kept else 0)
 
 
+class Contradictions(Shape):
+    """Records that answer or label one question differently; each family is a line of contradictions.jsonl."""
+
+    answers: int
+    """Questions with several answers."""
+    labels: int
+    """Records whose copies bear other labels."""
+    records: int
+    """Records concerned, copies included."""
+
+
 class References(Shape):
     """Reference text, such as a passage or a table that questions bring, that no search for evaluation texts looked at."""
 
@@ -130,6 +141,8 @@ class DatasetReport(Shape):
     """Records dropped for each text of a declared evaluation set that was hit, by its name; each is in the ledger."""
     test_contamination: dict[str, int]
     """The same for records of the test split, by id."""
+    contradictions: Contradictions
+    """Questions that have several answers or labels."""
     references: References
     """Reference text that the search for evaluation texts passed over, since only questions and answers are judged."""
     mixing: tuple[Share, ...]

@@ -13,6 +13,7 @@ from adapt.spec.quality import Quality
 
 Bound = Literal["min", "max", "below", "allow"]
 EXACT, NEAR, PASSAGES, SEMANTIC = "exact_duplicate", "near_duplicate", "repeated_passage", "semantic_duplicate"
+CONTRADICTION, SHARED_ANSWER = "contradiction", "shared_answer"
 CONTAMINATION, TEST_CONTAMINATION = "contamination", "test_contamination"
 UNKNOWN_LICENCE = "unknown"
 """How a rule's threshold names an empty licence."""
@@ -27,6 +28,8 @@ _REMEDIES = {
     "too_long": "raise dataset.lengths.max_record_tokens, or divide long sections",
     "exact_duplicate": "the corpus repeats itself: add sources",
     "near_duplicate": "raise dataset.near_duplicates.threshold, or add sources",
+    "contradiction": "one question has several answers: set dataset.contradictions to prefer or keep, or mend the sources",
+    "shared_answer": "raise dataset.shared_answers.most",
     "contamination": "the corpus holds the evaluation sets: take them out of its sources, or raise dataset.decontamination.min_share",
     "test_contamination": "records quote each other at length: raise dataset.decontamination.min_share, or set passages to cut what repeats",
 }
@@ -47,7 +50,8 @@ class Rule(Shape):
 
 
 def declare_rules(spec: DatasetSpec) -> tuple[Rule, ...]:
-    """The rules of `spec`, in their order: languages, licences, quality, lengths, evaluation sets, duplicates, the test split."""
+    """The rules of `spec`, in their order: languages, licences, quality, lengths, evaluation sets, duplicates, contradictions, shared answers,
+    the test split."""
     rules = [*_named(spec), *quality_rules(spec.quality)]
     rules.append(Rule(rule="too_short", column="output_words", bound="min", threshold=spec.lengths.min_output_words, level="record"))
     rules.append(Rule(rule="too_long", column="tokens", bound="max", threshold=spec.lengths.max_record_tokens, level="record"))
@@ -60,6 +64,10 @@ def declare_rules(spec: DatasetSpec) -> tuple[Rule, ...]:
         rules.append(_below(PASSAGES, "repeated_share", spec.passages.max_share))
     if spec.semantic_duplicates:
         rules.append(_below(SEMANTIC, "semantic_similarity", spec.semantic_duplicates.threshold))
+    if spec.contradictions != "keep":
+        rules.append(_below(CONTRADICTION, "other_answers", 1))
+    if spec.shared_answers:
+        rules.append(_below(SHARED_ANSWER, "same_answers", spec.shared_answers.most))
     if spec.decontamination.test_split:
         rules.append(_below(TEST_CONTAMINATION, "test_contamination", spec.decontamination.min_share))
     return tuple(rules)

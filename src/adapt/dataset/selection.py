@@ -1,6 +1,7 @@
 """Which records of a build are still in: table, verdicts and ledger kept in step while duplicates and contaminated records go."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapt.artifact.progress import Task
+from adapt.dataset.agreement import (
+    Contradiction,
+    Dropped,
+    SharedAnswerRule,
+    describe_contradiction,
+    find_contradictions,
+    settle_contradiction,
+)
 from adapt.dataset.contamination import Contaminated, ledger_row
 from adapt.dataset.dedup.near import Measure
 from adapt.dataset.duplicates import drop_duplicates
@@ -15,6 +24,7 @@ from adapt.dataset.groups import group_records
 from adapt.dataset.intake import Taken
 from adapt.dataset.ledger import Ledger
 from adapt.dataset.partition import Facts, Partition
+from adapt.dataset.preference import order_of_preference
 from adapt.dataset.prepare import Settings
 from adapt.dataset.rules import CONTAMINATION, TEST_CONTAMINATION
 from adapt.dataset.shared_input import measure_without_input
@@ -45,6 +55,7 @@ class Selection:
         """Records dropped for each evaluation text, by rule."""
         self.edited: Counter[str] = Counter()
         """Records changed, by rule."""
+        self.contradictions: list[Contradiction] = []
         self.references: dict[str, Contaminated] = {}
         """By rule, the search that passed over reference text."""
 
@@ -67,6 +78,24 @@ class Selection:
         self.edited.update(row.rule for _, row in found.edited)
         self.kept = found.records
         self._measure_again(np.array([number for number, _ in found.edited], dtype=np.int64))
+
+    def settle_answers(self) -> None:
+        """Find what contradicts each other, and what stands under several questions; do with both what the spec says. Duplicates are gone."""
+        spec, table = self._settings.spec, self.table
+        preference = order_of_preference(table, table.ranks(), spec.prefer, spec.licences)
+        standing = set(self.kept.tolist())
+        families = find_contradictions(table, self.kept, self._labels_of_copies(), preference)
+        for _, group in families:
+            self._drop_all(settle_contradiction(table, group, [number for number in group if number in standing], spec.contradictions))
+        staying = set(self.kept.tolist())
+        self.contradictions = [describe_contradiction(table, differs, group, staying) for differs, group in families]
+        if spec.shared_answers:
+            rule = SharedAnswerRule(table, spec, spec.shared_answers, self._settings.counting)
+            rule.apply(self.kept, preference)
+            self._drop_all(rule.dropped)
+            self.ledger.add(row for _, row in rule.edited)
+            self.edited.update(row.rule for _, row in rule.edited)
+            self._measure_again(np.array([number for number, _ in rule.edited], dtype=np.int64))
 
     def drop_contaminated(self, found: Contaminated, rule: str) -> Numbers:
         """Drop records that hold text of an evaluation set; returns their numbers."""
@@ -134,6 +163,30 @@ class Selection:
     def column(self, name: str, numbers: Numbers) -> "pa.ChunkedArray":
         """A column of the verdicts for some records."""
         return self.verdicts.column(name, self._taken.rows[numbers])
+
+    def _labels_of_copies(self) -> dict[int, dict[int, str]]:
+        """The labels of records that stay and of their duplicates, by the number of the one that stays; those without a label are left out."""
+        duplicates = np.array(sorted(self.winners), dtype=np.int64)
+        labels = dict(zip(duplicates.tolist(), self.column("label", duplicates).to_pylist(), strict=True))
+        families: dict[int, dict[int, str]] = {}
+        for number, label in labels.items():
+            if label:
+                families.setdefault(self.winners[number], {})[number] = label
+        winners = np.array(sorted(families), dtype=np.int64)
+        for number, label in zip(winners.tolist(), self.column("label", winners).to_pylist(), strict=True):
+            families[number][number] = label
+        return families
+
+    def _drop_all(self, dropped: Iterable[Dropped]) -> None:
+        """Drop records by rules that look at several."""
+        numbers = []
+        for each in dropped:
+            if each.winner is not None:
+                self.winners[each.record] = each.winner
+            self._drop(each.record, each.row, each.winner)
+            self.ledger.add([each.row])
+            numbers.append(each.record)
+        self.kept = self.kept[~np.isin(self.kept, np.array(numbers, dtype=np.int64))]
 
     def _drop(self, number: int, row: LedgerRow, winner: int | None = None) -> None:
         place = None if winner is None else int(self._taken.rows[winner])

@@ -93,6 +93,20 @@ class SemanticDuplicates(Section):
         return self
 
 
+ContradictionPolicy = Literal["keep", "prefer", "drop"]
+
+
+class SharedAnswers(Section):
+    """Records that give the same answer to different questions."""
+
+    most: int = Field(default=1, ge=1)
+    """Records with one answer that stay, those that `prefer` puts first."""
+    action: Literal["drop", "merge"] = "drop"
+    """`drop`: the others go; `merge`: one record asks their questions too, one a line, as far as `lengths.max_record_tokens` allows."""
+    min_words: int = Field(default=8, ge=1)
+    """Shorter answers, such as labels and figures, may stand under any number of questions."""
+
+
 Preference = Literal["quality", "licence", "recency", "length"]
 
 
@@ -182,6 +196,11 @@ class DatasetSpec(Section):
     """Treatment of long runs that stand in several records; null leaves them."""
     semantic_duplicates: SemanticDuplicates | None = None
     """Removal of records that say the same in other words; null keeps them."""
+    contradictions: ContradictionPolicy = "keep"
+    """Records that answer or label one question differently: `keep` all, `prefer` one by the order of `prefer`, or `drop` all. Each such question is
+    listed in contradictions.jsonl."""
+    shared_answers: SharedAnswers | None = None
+    """Bound on records with the same answer; null: none."""
     prefer: tuple[Preference, ...] = ()
     """Which of several duplicates stays: by these in turn, then the first by source, place and id."""
     decontamination: Decontamination = Decontamination()
