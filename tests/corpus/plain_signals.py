@@ -80,7 +80,7 @@ def of_lines(lines: list[tuple[str, str, int]]) -> dict[str, float]:
     ends = [has(r"(?:[.!?。！？．…؟।])$|[.!?。！？．…؟।][\"'”’»)）」』》\]】*_`]{1,5}$", line) for line in sentences]
     return {
         "bullet_lines": 1 - len(sentences) / len(lines),
-        "ellipsis_lines": sum(line.endswith(("…", "...", "。。。")) for line in texts) / len(lines),
+        "ellipsis_lines": sum(line.endswith(("…", "...", "。。。")) for line in texts) / len(lines) if len(lines) >= 5 else 0.0,
         "punctuated_lines": sum(ends) / len(sentences) if sentences else 1.0,
         "short_lines": sum(len(line) + len(re.findall(UNSPACED_CLASS, line)) < 30 for line in sentences) / max(1, len(sentences)),
         "duplicate_lines": len(again) / len(lines),

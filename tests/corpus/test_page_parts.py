@@ -163,3 +163,16 @@ def test_tables_in_tables_in_tables_are_read_once_and_in_bounded_time() -> None:
     text = extract(f"<html><body><h1>Levels</h1>{inner}</body></html>", keep_adverts=False).text
     assert text.count("deepest, cell") == 1
     assert [text.count(f"beside {level}") for level in (0, 1)] == [1, 11]  # 1, and 10 to 19
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        ("<dl><dt><a href='1.jpg'><img src='1.jpg'></a></dt></dl><dl><dt><img src='2.jpg'></dt><dd></dd></dl>", ""),
+        ("<dl><dt>Rate: net</dt><dd>5%</dd><dd>from May</dd><dt></dt><dd>No term.</dd></dl>", "- Rate: net: 5%; from May\n- No term."),
+        ("<ul><li>\u200b</li><li>one</li><li>\ufeff&nbsp;</li></ul>", "- one"),
+        ("<p>one</p><p>\u200b</p><h3>\u200b</h3><p>two</p>", "one\n\ntwo"),
+    ],
+)
+def test_what_shows_nothing_leaves_nothing(part: str, text: str) -> None:
+    assert text_of(part) == text

@@ -22,6 +22,7 @@ def render_card(report: DatasetReport) -> str:
         _image("funnel"),
         _table(("step", "count"), [(step.step, signed(step)) for step in funnel(report)], right=(1,)),
         "Every row dropped is in `ledger.parquet` with rule, score and reason; what every rule measured of every record is in `verdicts.parquet`.",
+        f"{report.divided:,} sections were too long for one record and became several." if report.divided else "",
         *_losses(report),
         "## Splits",
         _splits(report),

@@ -52,6 +52,7 @@ def measure_build(selection: Selection, counts: Counts, finished: Finished | Non
         documents=counts.formatted.documents,
         documents_without_record=counts.formatted.documents - verdicts.documents(),
         parts=dict(sorted(counts.formatted.parts.items())),
+        divided=counts.formatted.divided,
         candidates=len(verdicts),
         rules=verdicts.rules,
         dropped=verdicts.counts(),

@@ -30,6 +30,8 @@ class Made(NamedTuple):
 
     documents: int
     records: int
+    divided: int
+    """Sections that became several records."""
     parts: Counter[str]
     """Ledger rows for what did not become a record, by rule."""
 
@@ -86,9 +88,10 @@ class Intake:
         """Take batches in; `task` advances by one for each document."""
         import pyarrow as pa
 
-        documents, before, parts = 0, self._made, Counter[str]()
+        documents, divided, before, parts = 0, 0, self._made, Counter[str]()
         for batch in batches:
             documents += batch.documents
+            divided += batch.divided
             parts.update(row.rule for row in batch.parts)
             self._ledger.add(batch.parts)
             self._verdicts.add(batch.verdicts)
@@ -102,7 +105,7 @@ class Intake:
             self._made += len(batch.tokens)
             if task:
                 task.advance(batch.documents)
-        return Made(documents, self._made - before, parts)
+        return Made(documents, self._made - before, divided, parts)
 
     def finish(self, counts: Path | None) -> Taken:
         """Open table and verdicts for reading; token counts go into the file `counts`."""

@@ -19,10 +19,11 @@ from adapt.dataset.dedup.minhash import Bands
 from adapt.dataset.filters import PASSES, Evaluated, Facts, evaluate, score_quality
 from adapt.dataset.formatters.document import format_document
 from adapt.dataset.formatters.result import Candidate, Formatted
+from adapt.dataset.long_sections import divide_long_sections
 from adapt.dataset.rules import declare_rules
 from adapt.dataset.shared_input import read_material
 from adapt.dataset.table import UNDATED, Worth, natural
-from adapt.dataset.tokens import Counting, count_all
+from adapt.dataset.tokens import Counting
 from adapt.dataset.verdicts import TEXTS, spool_schema
 from adapt.dataset.words import count_words_of
 from adapt.records import AlpacaRecord, Document, LedgerRow, Signals
@@ -51,6 +52,8 @@ class Prepared(NamedTuple):
     """What became of a batch of documents."""
 
     documents: int
+    divided: int
+    """Sections that were too long for one record and became several."""
     parts: list[LedgerRow]
     """Rows for what did not become a record."""
     verdicts: "pa.RecordBatch"
@@ -92,14 +95,17 @@ def prepare_made(documents: Sequence[Document], made: Sequence[Formatted], setti
 
 
 def _prepare(batch: "pa.RecordBatch", documents: Sequence[Document], formatted: Sequence[Formatted], settings: Settings) -> Prepared:
-    owners = [document for document, made in zip(documents, formatted, strict=True) for _ in made.candidates]
-    candidates = [candidate for made in formatted for candidate in made.candidates]
+    places = [place for place, made in enumerate(formatted) for _ in made.candidates]
+    made_of = [candidate for made in formatted for candidate in made.candidates]
+    divided = divide_long_sections(documents, places, made_of, settings.spec, settings.counting)
+    candidates, tokens = divided.candidates, divided.tokens
+    owners = [documents[place] for place in divided.owners]
     records = [candidate.record for candidate in candidates]
-    tokens = count_all(records, settings.counting)
-    facts = _gather_facts(batch, np.repeat(np.arange(len(documents)), [len(made.candidates) for made in formatted]), records, tokens)
+    facts = _gather_facts(batch, np.array(divided.owners, dtype=np.int64), records, tokens)
     evaluated = evaluate(declare_rules(settings.spec), facts, settings.spec)
     return Prepared(
         documents=len(documents),
+        divided=divided.sections,
         parts=[row for made in formatted for row in made.dropped],
         verdicts=_to_verdicts(records, evaluated, settings),
         tokens=tokens,

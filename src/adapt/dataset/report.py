@@ -110,6 +110,8 @@ class DatasetReport(Shape):
     documents_without_record: int
     parts: dict[str, int]
     """Parts of documents that made no record, by rule."""
+    divided: int
+    """Sections of running text that were too long for one record, and became several."""
     candidates: int
     """Records that were made, by formatters and by synthesis: those dropped and those in the splits together."""
     rules: tuple[Rule, ...]

@@ -26,6 +26,8 @@ class Lengths(Section):
     """Shortest answer kept, in words; text without spaces counts two characters as a word."""
     max_record_tokens: int = Field(default=1024, ge=16)
     """Longest record kept, in tokens of the base model."""
+    long_sections: Literal["divide", "drop"] = "divide"
+    """Sections of running text that are longer: `divide` them into parts that fit, each asked for by its number, or `drop` them."""
 
 
 class Languages(Section):

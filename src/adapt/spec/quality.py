@@ -39,8 +39,8 @@ class Quality(Section):
     """Least share of lines that end as sentences do. FineWeb: 0.12."""
     max_short_lines: float | None = Field(default=None, ge=0, le=1)
     """Most lines under 30 characters (15 without spaces), as a share. FineWeb: 0.67."""
-    max_duplicate_lines: float | None = Field(default=0.3, ge=0, le=1)
-    """Most lines that repeat an earlier one, as a share. Gopher."""
+    max_duplicate_lines: float | None = Field(default=None, ge=0, le=1)
+    """Most lines that repeat an earlier one, as a share. Gopher: 0.3, which pages of one form break whose labels repeat, such as recipes."""
     max_duplicate_line_characters: float | None = Field(default=0.2, ge=0, le=1)
     """Most characters in such lines, as a share. Gopher; FineWeb: 0.1."""
     max_duplicate_paragraphs: float | None = Field(default=0.3, ge=0, le=1)

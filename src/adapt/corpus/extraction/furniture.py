@@ -25,8 +25,12 @@ _POINTER = (
     r"|lea (?:también|más)|lea|mire|vea (?:también|más)|le puede interesar|te puede interesar"
     r"|leggi anche|potrebbe interessarti|lire aussi|à lire aussi|voir aussi|sur le même sujet"
     r"|mehr zum thema|das könnte (?:sie|dich) auch interessieren|weitere themen|weitere artikel|passend dazu|lesen sie (?:auch|mehr)"
+    r"|você (?:também )?pode (?:também )?gostar|talvez (?:você )?(?:também )?goste|vous aimerez aussi|te podría gustar|también te puede gustar"
     r"|auch interessant|czytaj (?:też|także|więcej)|zobacz (?:też|także)|leia (?:também|mais)|veja (?:também|mais)"
-    r"|lees ook|läs också|читайте также|по теме|関連記事|あわせて読みたい|相关阅读|相关文章|推荐阅读|延伸阅读|更多阅读|관련 ?기사"
+    r"|lees ook|läs också|les også|læs også|lue myös|čtěte také|mohlo by vás zajímat|prečítajte si aj|olvasd el|kapcsolódó cikkek"
+    r"|citește și|прочетете също|читайте (?:також|також:)|читайте также|по теме|материалы по теме|διαβάστε (?:επίσης|ακόμη|και)"
+    r"|baca juga|artikel terkait|xem thêm|tin liên quan|ilgili haberler|ayrıca okuyun|اقرأ أيضا|مواضيع ذات صلة|קראו גם|यह भी पढ़ें"
+    r"|関連記事|あわせて読みたい|相关阅读|相关文章|推荐阅读|延伸阅读|更多阅读|관련 ?기사"
 )
 _LABEL = (
     r"most (?:read|popular|viewed|shared)(?: today| this week| now)?|trending(?: now)?|popular (?:posts|articles|stories|now)"
@@ -34,6 +38,11 @@ _LABEL = (
     r"|share (?:on|via|with) [\w ,]+|tell your friends|tags?|categories|archives?|comments?|\d+ comments?|leave a (?:comment|reply)"
     r"|newsletter|join our newsletter|about the author|advertisement|sponsored|print(?: this)?(?: article)?"
     r"|meistgelesen|beliebte artikel|teilen|kommentare?|schlagworte|más leídas|compartir|comentarios|les plus lus|partager"
+    r"|najczęściej czytane|najpopularniejsze|udostępnij|podziel się|komentarze|meest gelezen|delen|reacties|mest lästa?|dela|kommentarer"
+    r"|mest lest|mest læste|del|luetuimmat|jaa|kommentit|nejčtenější|sdílet|komentáře|legolvasottabb|megosztás|hozzászólások"
+    r"|cele mai citite|distribuie|comentarii|самое читаемое|популярное|поделиться|комментарии|найпопулярніше|поділитися|коментарі"
+    r"|most commented|en çok okunanlar|paylaş|yorumlar|terpopuler|bagikan|komentar|chia sẻ|bình luận|đọc nhiều|الأكثر قراءة|شارك|تعليقات|التعليقات"
+    r"|많이 본 (?:뉴스|기사)|공유하기|댓글|ランキング|シェア(?:する)?|アクセスランキング|熱門文章|分享到|相關文章|相關新聞|留言|延伸閱讀"
     r"|commentaires|i più letti|condividi|mais lidas|compartilhe|热门文章|热门|分享|评论|标签|热门排行|人気記事|共有|コメント"
 )
 _POINTS = re.compile(rf"\W*(?:{_POINTER})\b", re.IGNORECASE)

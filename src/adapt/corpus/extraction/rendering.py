@@ -15,6 +15,8 @@ from adapt.corpus.extraction.blocks import BLOCK_TAGS
 _HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _BREAK = "\x00"
+_VISIBLE = re.compile("[^\\s\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2800\ufeff]")
+"""Pages hold elements open with characters that show nothing."""
 _LOOKS_LIKE_HEADING = re.compile(r"#{1,6}\s")
 
 
@@ -25,7 +27,8 @@ def render(root: Any) -> str:
 
 def inline_text(element: Any) -> str:
     """The element's text on one line."""
-    return _SPACE.sub(" ", _inline(element).replace(_BREAK, " ")).strip()
+    text = _SPACE.sub(" ", _inline(element).replace(_BREAK, " ")).strip()
+    return text if _VISIBLE.search(text) else ""
 
 
 class _Renderer:
@@ -170,15 +173,16 @@ def _span(cell: Any, name: str) -> int:
 
 
 def _definitions(element: Any) -> str:
-    """`- term: definition` lines."""
-    lines: list[str] = []
+    """`- term: definition; definition` lines; terms and definitions without text, such as the pictures of a gallery, make none."""
+    entries: list[tuple[str, list[str]]] = []
     for child in element.iter("dt", "dd"):
         text = inline_text(child)
-        if child.tag == "dt" or not lines:
-            lines.append(f"- {text}")
-        else:
-            lines[-1] += f": {text}" if ": " not in lines[-1] else f"; {text}"
-    return "\n".join(lines)
+        if child.tag == "dt" or not entries:
+            entries.append((text, []))
+        elif text:
+            entries[-1][1].append(text)
+    lines = [": ".join(filter(None, (term, "; ".join(definitions)))) for term, definitions in entries]
+    return "\n".join(f"- {line}" for line in lines if line)
 
 
 _GUTTERS = {"gutter", "lineno", "linenos", "line-number", "line-numbers", "linenumber", "ln", "hljs-ln-numbers", "blob-num"}
@@ -262,7 +266,7 @@ def _loose(text: str | None) -> str:
 
 def _paragraph(text: str) -> list[str]:
     """One paragraph, a line break where the page has one; an empty line where it has two."""
-    if not text or text.isspace():
+    if not text or not _VISIBLE.search(text):
         return []
     lines = "\n".join([_SPACE.sub(" ", line).strip() for line in text.split(_BREAK)]).strip()
     lines = re.sub(r"\n{2,}", "\n\n", lines) if "\n\n\n" in lines else lines

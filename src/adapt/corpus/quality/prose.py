@@ -68,6 +68,10 @@ class LineMeasures(NamedTuple):
     duplicate_paragraphs: "NDArray[np.float64]"
 
 
+_FEWEST_LINES = 5
+"""Of fewer lines the share that ends in an ellipsis says nothing: one is a third of three."""
+
+
 def prose_of(page: Page, words: Runs) -> Prose:
     """The prose of a page; `words` are what white space divides it into."""
     import numpy as np
@@ -140,7 +144,7 @@ def measure_lines(page: Page, prose: Prose, unspaced: "NDArray[np.int64]") -> Li
     punctuated = lines.sums(_end_as_sentences(page, lines) & sentence) / unlike
     return LineMeasures(
         np.where(lines.counts > 0, 1 - sentences / count, 0.0),
-        lines.sums(_end_in_ellipses(page, lines)) / count,
+        np.where(lines.counts >= _FEWEST_LINES, lines.sums(_end_in_ellipses(page, lines)) / count, 0.0),
         np.where(sentences > 0, punctuated, 1.0),
         lines.sums(_are_short(lines, unspaced) & sentence) / unlike,
         *_duplicates(page, prose),
