@@ -180,3 +180,5 @@ class LedgerRow(Shape):
     """For edits: the text that was edited, such as `output`."""
     spans: tuple[tuple[int, int], ...] = ()
     """For edits that replace: where the replacements stand in the edited text, in characters; for passages: the runs."""
+    characters: int | None = None
+    """Letters and digits that went, less those that came in their place; None where that is not known."""

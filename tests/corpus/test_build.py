@@ -54,7 +54,7 @@ def test_build_turns_every_kind_of_file_into_documents(mixed: Corpus) -> None:
     assert (report.pieces, report.licences) == (9, {"": 7})
     assert report.documents == {"chat": {"en": 1}, "question": {"en": 2, "zh": 1}, "text": {"en": 3}}
     assert report.ledger == {
-        "edited": {"mask_email": 1, "mask_phone": 1, "repair_encoding": 1},
+        "edited": {"drop_page_furniture": 1, "mask_email": 1, "mask_phone": 1, "repair_encoding": 1},
         "quarantined": {"invalid_json": 1, "missing_field": 1},
     }
     assert json.loads((mixed.out / "report.json").read_text()) == report.model_dump(mode="json")

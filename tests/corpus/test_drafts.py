@@ -40,9 +40,10 @@ def test_running_text_keeps_the_indentation_of_its_first_line() -> None:
 
 @pytest.mark.parametrize("nothing", ["\u200b", " \n", "\ufeff\u00a0", "<p></p>", "&nbsp;"])
 def test_text_without_a_visible_character_is_rejected(nothing: str) -> None:
-    answer = Rejected("line 2", "missing_field", "The output holds no visible character.")
+    held = sum(map(str.isalnum, nothing))
+    answer = Rejected("line 2", "missing_field", "The output holds no visible character.", held + len("Why"))
     assert clean(Draft("a.jsonl", "line 2", "question", instruction="Why?", output=nothing)) == answer
-    assert clean(Draft("a.md", "", "text", text=nothing)) == Rejected("", "no_content", "The text holds no visible character.")
+    assert clean(Draft("a.md", "", "text", text=nothing)) == Rejected("", "no_content", "The text holds no visible character.", held)
 
 
 def test_empty_input_or_title_rejects_nothing() -> None:

@@ -58,7 +58,7 @@ def test_compressed_file_that_is_cut_off_is_refused(tmp_path: Path, ending: str)
     packed = PACKERS[ending](os.urandom(100_000))
     with pytest.raises(Refused, match="cut off") as raised:
         read(raw_input(tmp_path / f"a.txt{ending}", packed[: len(packed) // 2]))
-    assert raised.value.rejected("line 3") == ("line 3", "unreadable", str(raised.value))
+    assert raised.value.rejected("line 3") == ("line 3", "unreadable", str(raised.value), None)
 
 
 @pytest.mark.parametrize("ending", PACKERS)

@@ -41,7 +41,7 @@ def ledger_schema() -> "pa.Schema":
         [
             ("record", text), ("source", text), ("locator", text), ("action", text), ("rule", text),
             ("reason", text), ("score", number), ("threshold", number), ("winner", text), ("field", text),
-            ("spans", pa.list_(pa.list_(pa.int32(), 2))),
+            ("spans", pa.list_(pa.list_(pa.int32(), 2))), ("characters", pa.int64()),
         ]
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ from adapt.cli.context import (
     warn_of_idle_defaults,
     warn_of_unpulled,
 )
+from adapt.dataset.characters import DocumentLosses
 from adapt.dataset.rules import remedy
 from adapt.errors import StageError, WorkspaceError
 from adapt.plan.build import Built, build
@@ -153,6 +154,7 @@ def account_lines(account: dict[str, Any]) -> list[str]:
     name = account["name"]
     lines = _source_losses(account)
     if "dataset" in account:
+        lines += [DocumentLosses.model_validate(loss).sentence for loss in account["dataset"].get("document_losses", ())]
         lines += [_dataset_line(account["dataset"]) + staleness(account, f"dataset@{name}"), *_great_losses(account["dataset"])]
     if metrics := account.get("metrics"):
         base, adapter = metrics["base"], metrics["adapter"]

@@ -12,7 +12,7 @@ from adapt.cli.explained import print_diff, print_sampled, print_why
 from adapt.dataset.funnel import Step, signed
 from adapt.errors import InputError
 from adapt.explain.diff import diff
-from adapt.explain.funnel import whole_funnel
+from adapt.explain.funnel import whole_funnel, whole_funnel_by_characters
 from adapt.explain.outputs import Outputs
 from adapt.explain.revisions import WORKSPACE, dataset_at, is_folder
 from adapt.explain.sample import dropping_rules, sample
@@ -58,17 +58,22 @@ def why_command(record: str, spec: str | None, as_json: bool) -> None:
 
 @data_command.command("funnel")
 @click.argument("spec", shell_complete=complete_names)
+@click.option("--by", type=click.Choice(["rows", "characters"]), default="rows", show_default=True, help="What is counted.")
 @json_option
-def funnel_command(spec: str, as_json: bool) -> None:
-    """Show the way from raw rows to splits of SPEC, and what each rule took. Totals are the one before less what was lost."""
-    steps = whole_funnel(_outputs(open_workspace(), spec))
+def funnel_command(spec: str, by: str, as_json: bool) -> None:
+    """Show the way from raw rows to splits of SPEC, and what each rule took. Totals are the one before less what was lost.
+
+    Characters are letters and digits, so that markup, white space and marks of Markdown do not count.
+    """
+    outputs = _outputs(open_workspace(), spec)
+    steps = whole_funnel(outputs) if by == "rows" else whole_funnel_by_characters(outputs)
     if as_json:
         print_json([dataclasses.asdict(step) for step in steps])
         return
     most = max((step.count for step in steps), default=1) or 1
     width = max(len(_label(step)) for step in steps)
     for step in steps:
-        bar = "#" * -(-step.count * _BAR // most)
+        bar = "#" * -(-max(step.count, 0) * _BAR // most)
         click.echo(f"{_label(step):<{width}}  {signed(step):>10}  {bar}".rstrip())
 
 

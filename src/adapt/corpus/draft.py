@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple, Self
 
 from adapt.artifact.digest import digest_text
 from adapt.records import DocumentKind, LedgerRow
+from adapt.text.letters import count_letters
 
 QuarantineRule = Literal[
     "invalid_json", "missing_field", "undecodable", "empty_file", "unreadable", "no_content", "too_large", "unsafe", "personal_data"
@@ -25,6 +26,8 @@ class Edit(NamedTuple):
     """Which text was edited, by its name in `Draft.fields`."""
     spans: tuple[Span, ...] = ()
     """Where the replacements stand in the text as it is after this edit."""
+    characters: int = 0
+    """Letters and digits that went, less those that came in their place."""
 
 
 class Rejected(NamedTuple):
@@ -33,12 +36,15 @@ class Rejected(NamedTuple):
     locator: str
     rule: QuarantineRule
     reason: str
+    characters: int | None = None
+    """Its letters and digits; None where it could not be read as text."""
 
     def row(self, source: str) -> LedgerRow:
         """The ledger row that says so."""
         return LedgerRow(
-            record=f"{source}:{self.locator}", source=source, locator=self.locator, action="quarantined", rule=self.rule, reason=self.reason
-        )
+            record=f"{source}:{self.locator}", source=source, locator=self.locator, action="quarantined", rule=self.rule, reason=self.reason,
+            characters=self.characters,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,8 @@ class Draft:
     wrapped: bool = False
     """The text may have line breaks at a fixed width, as plain text files do."""
     edits: tuple[Edit, ...] = ()
+    unused: int = 0
+    """Letters and digits of its record that are no text of the draft: other fields, titles, dates."""
 
     def fields(self) -> dict[str, str]:
         """Every text that the draft holds, by a name that a reader of the ledger understands."""
@@ -92,6 +100,10 @@ class Draft:
         if len(plain) < len(fields):
             messages = tuple((role, fields.get(f"turn {number}", content)) for number, (role, content) in enumerate(self.messages, 1))
         return replace(self, **plain, messages=messages, edits=(*self.edits, *edits))  # type: ignore[arg-type]
+
+    def letters(self) -> int:
+        """Letters and digits of its texts, the title left out: it is a copy of a heading, or stands in a field of its own."""
+        return sum(count_letters(text) for name, text in self.fields().items() if name != "title")
 
     def identity(self) -> str:
         """The id of the document that the draft becomes as it stands: it covers source, locator and content."""

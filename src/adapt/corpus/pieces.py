@@ -25,7 +25,7 @@ _OWN = ("record", "source", "locator")
 _TEXTS = ("title", "text", "instruction", "input", "output", "rejected")
 _FACTS = ("licence", "date", "group", "label")
 
-LedgerPart = tuple[str, str, str, float | None, float | None, str | None, str | None, tuple[tuple[int, int], ...]]
+LedgerPart = tuple[str, str, str, float | None, float | None, str | None, str | None, tuple[tuple[int, int], ...], int | None]
 """A ledger row's columns from `action` on."""
 
 
@@ -53,14 +53,17 @@ class Piece(NamedTuple):
     rows: Sequence[LedgerPart]
     lines: Sequence[int]
     raw: bytes
+    unused: int
 
 
 def schema() -> "pa.Schema":
-    """Columns of pieces: those of documents, then `state`, `wrapped`, `rows`, `lines` (digests of its lines) and `raw` (what it was read from)."""
+    """Columns of pieces: those of documents, then `state`, `wrapped`, `rows`, `lines` (digests of its lines), `raw` (what it was read from)
+    and `unused` (letters and digits of its record that are no text of it)."""
     import pyarrow as pa
 
     rows = pa.struct([field for field in ledger_schema() if field.name not in _OWN])
     own = [("state", pa.int8()), ("wrapped", pa.bool_()), ("rows", pa.list_(rows)), ("lines", pa.list_(pa.uint64())), ("raw", pa.binary(16))]
+    own.append(("unused", pa.int64()))
     return pa.schema([*documents.schema(), *own])
 
 
@@ -76,12 +79,14 @@ def waiting(draft: Draft, lines: Sequence[int], raw: bytes = NO_KEY) -> Piece:
 
 def lost(source: str, rejected: Rejected, rows: Sequence[LedgerPart] = (), raw: bytes = NO_KEY) -> Piece:
     """A piece that did not become a document; `rows` tell what was done to it before."""
-    return _bare(source, rejected.locator, LOST, [*rows, ("quarantined", rejected.rule, rejected.reason, None, None, None, None, ())], raw)
+    return _bare(
+        source, rejected.locator, LOST, [*rows, ("quarantined", rejected.rule, rejected.reason, None, None, None, None, (), rejected.characters)], raw
+    )
 
 
 def note(row: LedgerRow) -> Piece:
     """A ledger row about a file, which is no piece of it."""
-    told = (row.action, row.rule, row.reason, row.score, row.threshold, row.winner, row.field, row.spans)
+    told = (row.action, row.rule, row.reason, row.score, row.threshold, row.winner, row.field, row.spans, row.characters)
     return _bare(row.source, row.locator, NOTE, [told], NO_KEY)
 
 
@@ -104,7 +109,7 @@ def to_batch(pieces: Sequence[Piece], measured: "Mapping[str, NDArray[np.float64
 
 def drafts(batch: "pa.RecordBatch") -> Iterator[tuple[Draft, list[LedgerPart], list[int]]]:
     """Waiting pieces as drafts without edits, the ledger rows of what was done to them, and the digests in `lines`."""
-    names = ("source", "locator", "kind", *_TEXTS, "messages", *_FACTS, "wrapped")
+    names = ("source", "locator", "kind", *_TEXTS, "messages", *_FACTS, "wrapped", "unused")
     columns = [batch.column(name).to_pylist() for name in (*names, "rows", "lines")]
     for *values, rows, lines in zip(*columns, strict=True):
         named = dict(zip(names, values, strict=True))
@@ -150,17 +155,17 @@ def _piece(draft: Draft, name: str, language: str, state: int, rows: list[Ledger
         name, draft.source, draft.locator, draft.kind, language,
         draft.title, draft.text, draft.instruction, draft.input, draft.output, draft.rejected,
         draft.licence, draft.date, draft.group, draft.label, draft.messages,
-        state, draft.wrapped, rows, lines, raw,
+        state, draft.wrapped, rows, lines, raw, draft.unused,
     )  # fmt: skip
 
 
 def _bare(source: str, locator: str, state: int, rows: list[LedgerPart], raw: bytes) -> Piece:
-    return Piece("", source, locator, "", "", "", "", "", "", "", "", "", "", "", "", (), state, False, rows, (), raw)
+    return Piece("", source, locator, "", "", "", "", "", "", "", "", "", "", "", "", (), state, False, rows, (), raw, 0)
 
 
 def edited(edit: Edit) -> LedgerPart:
     """What the ledger says of an edit."""
-    return "edited", edit.rule, edit.reason, edit.score, None, None, edit.field, edit.spans
+    return "edited", edit.rule, edit.reason, edit.score, None, None, edit.field, edit.spans, edit.characters
 
 
 def _part(row: dict[str, Any]) -> LedgerPart:

@@ -7,11 +7,15 @@ from adapt.artifact.losses import MOST_LOSSES, Loss, Losses
 from adapt.corpus.pieces import DOCUMENT, NOTE
 from adapt.corpus.sources.inputs import Found
 from adapt.records import Shape
+from adapt.text.letters import count_letters_of
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
+
+OTHER_FIELDS = "other_fields"
+_TEXTS = ("text", "instruction", "input", "output", "rejected")
 
 
 class SourceCounts(Shape):
@@ -23,6 +27,17 @@ class SourceCounts(Shape):
     """Pieces that they held."""
     documents: int
     """Pieces that became documents."""
+
+
+class Characters(Shape):
+    """Letters and digits of what was read: `kept` and all of `removed` together. Rows that could not be read as text are not in it."""
+
+    kept: int
+    """In documents, titles left out."""
+    removed: dict[str, int]
+    """By rule; below zero where more came than went. `other_fields`: fields of records that are no text of a document, such as titles and dates."""
+    rows_unread: int
+    """Rows that no reader could read as text."""
 
 
 class CorpusReport(Shape):
@@ -44,6 +59,7 @@ class CorpusReport(Shape):
     """Documents by licence; empty: not known."""
     ledger: dict[str, dict[str, int]]
     """Ledger rows by action and rule."""
+    characters: Characters
     losses: tuple[Loss, ...]
     """Sources of which one rule took a quarter or more, largest first; at most `adapt.artifact.losses.MOST_LOSSES`."""
     losses_beyond: int
@@ -69,6 +85,9 @@ class Tally:
         self._documents: Counter[tuple[Any, ...]] = Counter()
         self._licences: Counter[tuple[Any, ...]] = Counter()
         self._rows: Counter[tuple[Any, ...]] = Counter()
+        self._kept = 0
+        self._removed: Counter[str] = Counter()
+        self._unread = 0
         self._losses = Losses(whole_from=2)
         self._source = ""
         self._source_rows = 0
@@ -78,18 +97,30 @@ class Tally:
         """Count a batch of finished pieces; `sources` are the places of the sources that they are from."""
         import numpy as np
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         states = batch.column("state").to_numpy()
         self._pieces.update(dict(enumerate(np.bincount(sources[states != NOTE]).tolist())))
         self._made.update(dict(enumerate(np.bincount(sources[states == DOCUMENT]).tolist())))
-        documents = batch.select(["kind", "language", "licence"]).filter(pa.array(states == DOCUMENT))
+        made = batch.filter(pa.array(states == DOCUMENT))
+        documents = made.select(["kind", "language", "licence"])
+        self._kept += sum(count_letters_of(made.column(name)) for name in _TEXTS)
+        self._kept += count_letters_of(made.column("messages").flatten().field("content"))
+        self._removed[OTHER_FIELDS] += pc.sum(made.column("unused")).as_py() or 0
         self._documents += _counted(documents, ["kind", "language"])
         self._licences += _counted(documents, ["licence"])
         self._count_losses(batch.filter(pa.array(states != NOTE)))
 
     def add_ledger(self, rows: "pa.RecordBatch") -> None:
         """Count ledger rows."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
         self._rows += _counted(rows, ["action", "rule"])
+        unread = pc.and_(pc.equal(rows["action"], "quarantined"), pc.is_null(rows["characters"]))
+        self._unread += pc.sum(unread).as_py() or 0
+        for taken in pa.Table.from_batches([rows.select(["rule", "characters"])]).group_by("rule").aggregate([("characters", "sum")]).to_pylist():
+            self._removed[taken["rule"]] += taken["characters_sum"] or 0
 
     def _count_losses(self, batch: "pa.RecordBatch") -> None:
         """Count what rules took of each source; the pieces of a source follow each other."""
@@ -137,6 +168,11 @@ class Tally:
             ),
             licences={licence: count for (licence,), count in sorted(self._licences.items())},
             ledger=_nested(self._rows),
+            characters=Characters(
+                kept=self._kept,
+                removed={rule: count for rule, count in sorted(self._removed.items()) if count},
+                rows_unread=self._unread,
+            ),
             losses=losses[:MOST_LOSSES],
             losses_beyond=max(0, len(losses) - MOST_LOSSES),
         )

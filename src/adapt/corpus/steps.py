@@ -24,6 +24,7 @@ from adapt.corpus.recall import Known, Raw, Taken, raw_pieces, runs
 from adapt.corpus.settings import Settings
 from adapt.corpus.spool import BATCH_BYTES, BATCH_ROWS, SpoolWriter
 from adapt.records import LedgerRow
+from adapt.text.letters import count_letters
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -131,7 +132,7 @@ def _finished(draft: Draft, settings: Settings, repeated: Collection[int], rows:
     if draft.kind == "text":
         draft = _without_repeated(draft, repeated)
         if not has_prose(draft.text):
-            return _lost(draft, Rejected(draft.locator, "no_content", "Nothing but headings is left."), rows, key)
+            return _lost(draft, Rejected(draft.locator, "no_content", "Nothing but headings is left.", draft.letters() + draft.unused), rows, key)
     if draft.wrapped:
         draft = replace(draft, text=unwrap(draft.text))
     return _Ready(draft, rows, key)
@@ -142,7 +143,8 @@ def _without_repeated(draft: Draft, repeated: Collection[int]) -> Draft:
     if not lines:
         return draft
     reason = f"{lines} {'line' if lines == 1 else 'lines'} found in many files of the folder {'was' if lines == 1 else 'were'} removed."
-    return draft.edited({"text": tidy_whitespace(text)}, [Edit("drop_boilerplate", reason, lines, "text")])
+    gone = count_letters(draft.text) - count_letters(text)
+    return draft.edited({"text": tidy_whitespace(text)}, [Edit("drop_boilerplate", reason, lines, "text", characters=gone)])
 
 
 def _lost(draft: Draft, rejected: Rejected, rows: Sequence[LedgerPart], key: bytes) -> Piece:

@@ -105,6 +105,8 @@ def build(  # noqa: PLR0913 (what a stage may touch is named one by one)
         report = measure_build(selection, counts, finished)
         for loss in report.losses:
             log.warning("%s", loss.sentence)
+        for documents in report.document_losses:
+            log.warning("%s", documents.sentence)
         write_output(staging, selection, splits, report, progress)
     return report
 

@@ -24,6 +24,7 @@ def render_card(report: DatasetReport) -> str:
         "Every row dropped is in `ledger.parquet` with rule, score and reason; what every rule measured of every record is in `verdicts.parquet`.",
         f"{report.divided:,} sections were too long for one record and became several." if report.divided else "",
         *_losses(report),
+        *_document_losses(report),
         "## Splits",
         _splits(report),
         *_mixing(report),
@@ -77,6 +78,13 @@ def _losses(report: DatasetReport) -> list[str]:
     rows = [(loss.source, loss.rule, f"{loss.count:,}", f"{loss.count / loss.rows:.0%}") for loss in report.losses]
     beyond = f"{report.losses_beyond:,} more are not listed." if report.losses_beyond else ""
     return ["## Sources that lost a quarter or more to one rule", _table(("source", "rule", "records", "share"), rows, right=(2, 3)), beyond]
+
+
+def _document_losses(report: DatasetReport) -> list[str]:
+    if not report.document_losses:
+        return []
+    lines = [f"- {loss.sentence}" for loss in report.document_losses]
+    return ["## Documents that lost a third or more of their text to one rule", "\n".join(lines)]
 
 
 def _splits(report: DatasetReport) -> str:

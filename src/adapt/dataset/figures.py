@@ -16,7 +16,7 @@ from adapt.dataset.intake import Made
 from adapt.dataset.mixing import Mix
 from adapt.dataset.output import Splits
 from adapt.dataset.partition import Partition
-from adapt.dataset.report import Augmented, Bin, Contradictions, DatasetReport, Families, Leakage, References, Synthesised
+from adapt.dataset.report import Augmented, Bin, Characters, Contradictions, DatasetReport, Families, Leakage, References, Synthesised
 from adapt.dataset.rules import CONTAMINATION, TEST_CONTAMINATION, remedy
 from adapt.dataset.selection import Selection
 from adapt.dataset.split import SPLITS
@@ -58,6 +58,8 @@ def measure_build(selection: Selection, counts: Counts, finished: Finished | Non
         dropped=verdicts.counts(),
         losses=losses[:MOST_LOSSES],
         losses_beyond=max(0, len(losses) - MOST_LOSSES),
+        characters=_count_characters(selection, counts),
+        document_losses=counts.formatted.losses,
         edited=dict(sorted(selection.edited.items())),
         records=len(selection.kept),
         lines=finished.splits.lines() if finished else {},
@@ -76,6 +78,19 @@ def measure_build(selection: Selection, counts: Counts, finished: Finished | Non
         synthesis=Synthesised(records=made.records, quarantined=dict(sorted(made.parts.items()))) if made else None,
         augmentation=finished.augmented if finished else None,
         leakage=finished.leakage if finished else None,
+    )
+
+
+def _count_characters(selection: Selection, counts: Counts) -> Characters:
+    dropped, parts = selection.verdicts.characters_dropped(), counts.formatted.part_characters
+    made = int(selection.verdicts.characters.sum())
+    return Characters(
+        documents=counts.formatted.characters,
+        shared=counts.formatted.characters - made - parts.total(),
+        parts=dict(sorted(parts.items())),
+        dropped=dropped,
+        cut=selection.cut,
+        kept=made - sum(dropped.values()) - selection.cut,
     )
 
 

@@ -38,6 +38,17 @@ def funnel(report: DatasetReport) -> list[Step]:
     return steps + [Step(split, report.splits[split].records, "split") for split in SPLITS if split in report.splits]
 
 
+def funnel_by_characters(report: DatasetReport) -> list[Step]:
+    """The same way in letters and digits: of the documents, of parts that made no record, of records that rules dropped, and of those kept."""
+    characters = report.characters
+    steps = [Step("documents", characters.documents, "total")]
+    shared = "headings, system messages and earlier turns, in no record of their own"
+    lost = [(shared, characters.shared), *characters.parts.items(), *characters.dropped.items(), ("cut out of records", characters.cut)]
+    steps += [Step(name, count, "lost") for name, count in lost if count]
+    return [*steps, Step("records kept", characters.kept, "total")]
+
+
 def signed(step: Step) -> str:
     """The count as a reader sees it: what was lost has a minus sign."""
-    return f"{'-' if step.kind == 'lost' else ''}{step.count:,}"
+    count = -step.count if step.kind == "lost" else step.count
+    return f"{count:,}" if step.kind != "lost" or count < 0 else f"+{count:,}"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from adapt.artifact.documents import FILE, read_batches, schema
 from adapt.artifact.progress import Task
+from adapt.dataset.characters import DocumentLosses, LossFinder
 from adapt.dataset.ledger import Ledger
 from adapt.dataset.prepare import Prepared
 from adapt.dataset.table import RecordTable
@@ -30,10 +31,16 @@ class Made(NamedTuple):
 
     documents: int
     records: int
+    characters: int
+    """Letters and digits of the documents."""
     divided: int
     """Sections that became several records."""
+    losses: tuple[DocumentLosses, ...]
+    """Documents of which one rule took a third or more."""
     parts: Counter[str]
     """Ledger rows for what did not become a record, by rule."""
+    part_characters: Counter[str]
+    """Letters and digits of these."""
 
 
 class Taken(NamedTuple):
@@ -88,10 +95,15 @@ class Intake:
         """Take batches in; `task` advances by one for each document."""
         import pyarrow as pa
 
-        documents, divided, before, parts = 0, 0, self._made, Counter[str]()
+        documents = characters = divided = 0
+        before, parts, lost, finder = self._made, Counter[str](), Counter[str](), LossFinder()
         for batch in batches:
             documents += batch.documents
             divided += batch.divided
+            characters += batch.characters
+            finder.add_all(batch.losses)
+            for row in batch.parts:
+                lost[row.rule] += row.characters or 0
             parts.update(row.rule for row in batch.parts)
             self._ledger.add(batch.parts)
             self._verdicts.add(batch.verdicts)
@@ -105,7 +117,7 @@ class Intake:
             self._made += len(batch.tokens)
             if task:
                 task.advance(batch.documents)
-        return Made(documents, self._made - before, divided, parts)
+        return Made(documents, self._made - before, characters, divided, finder.find(), parts, lost)
 
     def finish(self, counts: Path | None) -> Taken:
         """Open table and verdicts for reading; token counts go into the file `counts`."""

@@ -22,6 +22,7 @@ from adapt.dataset.formatters.result import known_by, record_id
 from adapt.dataset.table import RecordTable
 from adapt.records import LedgerRow
 from adapt.spec.dataset import DatasetSpec, NearDuplicates, Passages
+from adapt.text.letters import count_letters
 from adapt.text.words import count_words
 
 Span = tuple[int, int]
@@ -121,6 +122,7 @@ class _Judge:
             winner=id,
             field="output",
             spans=repeat.spans,
+            characters=count_letters(record.output) - count_letters(rest),
         )
         content = known_by(record.instruction, record.input, rest, record.rejected)
         changed = record.model_copy(update={"output": rest, "id": id})

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from adapt.artifact.documents import from_batch, to_batch
 from adapt.artifact.tidying import tidied_rarely
+from adapt.dataset.characters import DocumentLosses, count_document, count_own, find_losses
 from adapt.dataset.dedup.fingerprints import Fingerprints, fingerprint
 from adapt.dataset.dedup.minhash import Bands
 from adapt.dataset.filters import PASSES, Evaluated, Facts, evaluate, score_quality
@@ -52,8 +53,12 @@ class Prepared(NamedTuple):
     """What became of a batch of documents."""
 
     documents: int
+    characters: int
+    """Letters and digits of the documents, titles left out."""
     divided: int
     """Sections that were too long for one record and became several."""
+    losses: tuple[DocumentLosses, ...]
+    """Documents of which one rule took a third or more."""
     parts: list[LedgerRow]
     """Rows for what did not become a record."""
     verdicts: "pa.RecordBatch"
@@ -91,7 +96,7 @@ def prepare(batch: "pa.RecordBatch", settings: Settings) -> Prepared:
 
 def prepare_made(documents: Sequence[Document], made: Sequence[Formatted], settings: Settings) -> Prepared:
     """The same for records that were made elsewhere; `made` has those of each document, which is not counted again."""
-    return _prepare(to_batch(documents), documents, made, settings)._replace(documents=0)
+    return _prepare(to_batch(documents), documents, made, settings)._replace(documents=0, characters=0, losses=())
 
 
 def _prepare(batch: "pa.RecordBatch", documents: Sequence[Document], formatted: Sequence[Formatted], settings: Settings) -> Prepared:
@@ -102,12 +107,18 @@ def _prepare(batch: "pa.RecordBatch", documents: Sequence[Document], formatted: 
     owners = [documents[place] for place in divided.owners]
     records = [candidate.record for candidate in candidates]
     facts = _gather_facts(batch, np.array(divided.owners, dtype=np.int64), records, tokens)
-    evaluated = evaluate(declare_rules(settings.spec), facts, settings.spec)
+    rules = declare_rules(settings.spec)
+    evaluated = evaluate(rules, facts, settings.spec)
+    own = [count_own(owner, record) for owner, record in zip(owners, records, strict=True)]
+    broken = [None if first == PASSES else rules[first].rule for first in evaluated.first.tolist()]
+    parts = [row for made in formatted for row in made.dropped]
     return Prepared(
         documents=len(documents),
+        characters=sum(map(count_document, documents)),
+        losses=find_losses(documents, divided.owners, candidates, own, broken, parts),
         divided=divided.sections,
-        parts=[row for made in formatted for row in made.dropped],
-        verdicts=_to_verdicts(records, evaluated, settings),
+        parts=parts,
+        verdicts=_to_verdicts(records, evaluated, own, settings),
         tokens=tokens,
         passing=_keep_passing(owners, candidates, facts, evaluated, settings),
     )
@@ -148,13 +159,14 @@ def _gather_facts(batch: "pa.RecordBatch", owners: NDArray[np.int64], records: S
     )
 
 
-def _to_verdicts(records: Sequence[AlpacaRecord], evaluated: Evaluated, settings: Settings) -> "pa.RecordBatch":
+def _to_verdicts(records: Sequence[AlpacaRecord], evaluated: Evaluated, own: Sequence[int], settings: Settings) -> "pa.RecordBatch":
     import pyarrow as pa
 
     fields = {"record": "id"}
     columns: dict[str, object] = {name: [getattr(record, fields.get(name, name)) for record in records] for name in TEXTS}
     columns["place"] = [natural(record.locator) for record in records]
     columns["first"] = evaluated.first
+    columns["characters"] = own
     columns |= {name: pa.array(values, mask=np.isnan(values)) for name, values in evaluated.measured.items()}
     return pa.RecordBatch.from_pydict(columns, schema=spool_schema(declare_rules(settings.spec)))
 

@@ -1,6 +1,7 @@
 """The figures of a dataset build: what came in, what went and why, what each split holds, how training was mixed, and that nothing leaks."""
 
 from adapt.artifact.losses import Loss
+from adapt.dataset.characters import DocumentLosses
 from adapt.dataset.mixing import Share
 from adapt.dataset.rules import Rule
 from adapt.records import Shape
@@ -69,6 +70,21 @@ class Contradictions(Shape):
     """Records concerned, copies included."""
 
 
+class Characters(Shape):
+    """Letters and digits of the documents: `shared`, `parts`, `dropped`, `cut` and `kept` together. Records that were synthesised have none."""
+
+    documents: int
+    shared: int
+    """In no record of their own: headings, system messages, turns before an answer."""
+    parts: dict[str, int]
+    """In parts that made no record, by rule."""
+    dropped: dict[str, int]
+    """In records that a rule dropped, by rule."""
+    cut: int
+    """Out of records that stay, as repeated passages."""
+    kept: int
+
+
 class References(Shape):
     """Reference text, such as a passage or a table that questions bring, that no search for evaluation texts looked at."""
 
@@ -122,6 +138,9 @@ class DatasetReport(Shape):
     """Sources of which one rule took a quarter or more of the records, largest first; at most `adapt.artifact.losses.MOST_LOSSES`."""
     losses_beyond: int
     """Such losses that are not listed."""
+    characters: Characters
+    document_losses: tuple[DocumentLosses, ...]
+    """Documents of running text of which one rule took a third or more of the characters, by rule."""
     edited: dict[str, int]
     """Rows of the ledger for records that were changed, by rule."""
     records: int

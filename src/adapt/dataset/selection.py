@@ -55,6 +55,8 @@ class Selection:
         """Records dropped for each evaluation text, by rule."""
         self.edited: Counter[str] = Counter()
         """Records changed, by rule."""
+        self.cut = 0
+        """Letters and digits cut out of records that stay."""
         self.contradictions: list[Contradiction] = []
         self.references: dict[str, Contaminated] = {}
         """By rule, the search that passed over reference text."""
@@ -76,6 +78,7 @@ class Selection:
             self.verdicts.measure(column, self._taken.rows, values)
         self.ledger.add(row for _, row in found.edited)
         self.edited.update(row.rule for _, row in found.edited)
+        self.cut += sum(row.characters or 0 for _, row in found.edited)
         self.kept = found.records
         self._measure_again(np.array([number for number, _ in found.edited], dtype=np.int64))
 

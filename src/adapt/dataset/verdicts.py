@@ -53,6 +53,8 @@ class Verdict(NamedTuple):
     winner_source: str | None
     """Duplicates: where that record is from. Copies are told apart by their places: equal content has equal ids."""
     winner_locator: str | None
+    characters: int
+    """Letters and digits of what no other record of its document has: the turn, the body of the section; as it was made."""
     repeats: int | None
     """Training records: how often mixing takes it; 0 leaves it out."""
     measured: dict[str, float]
@@ -78,7 +80,7 @@ def spool_schema(rules: Sequence[Rule]) -> "pa.Schema":
     import pyarrow as pa
 
     texts = [(name, pa.string()) for name in (*TEXTS, "place")]
-    return pa.schema([*texts, ("first", pa.int16()), *((name, pa.float64()) for name in early_columns(rules))])
+    return pa.schema([*texts, ("first", pa.int16()), ("characters", pa.int64()), *((name, pa.float64()) for name in early_columns(rules))])
 
 
 class Verdicts:
@@ -92,6 +94,7 @@ class Verdicts:
         self._path = folder / "verdicts.tmp"
         self._writer = pa.ipc.new_file(str(self._path), spool_schema(rules))
         self._firsts: list[NDArray[np.int16]] = []
+        self._characters: list[NDArray[np.int64]] = []
         self._table: Any = None
         self._map: mmap.mmap | None = None
         self._winners: dict[int, tuple[str, int | None]] = {}
@@ -101,6 +104,7 @@ class Verdicts:
         """Add records."""
         self._writer.write_batch(batch)
         self._firsts.append(batch.column("first").to_numpy())
+        self._characters.append(batch.column("characters").to_numpy())
 
     def finish(self) -> None:
         """No record is added after it; outcomes can be set."""
@@ -112,6 +116,8 @@ class Verdicts:
         self._table = pa.ipc.open_file(pa.py_buffer(self._map)).read_all()
         self.first = np.concatenate([np.zeros(0, dtype=np.int16), *self._firsts])
         self._firsts.clear()
+        self.characters = np.concatenate([np.zeros(0, dtype=np.int64), *self._characters])
+        self._characters.clear()
         self.outcome = np.full(len(self.first), _DROPPED, dtype=np.int8)
         self.repeats = np.full(len(self.first), -1, dtype=np.int32)
         self.late = {name: np.full(len(self.first), np.nan) for name in late_columns(self.rules)}
@@ -168,6 +174,12 @@ class Verdicts:
         found = np.bincount(self.first[self.first != PASSES], minlength=len(self.rules))
         return {rule.rule: int(count) for rule, count in zip(self.rules, found, strict=True)}
 
+    def characters_dropped(self) -> dict[str, int]:
+        """Characters of the records dropped by each rule, in the order of the rules."""
+        dropped = self.first != PASSES
+        found = np.bincount(self.first[dropped], weights=self.characters[dropped], minlength=len(self.rules))
+        return {rule.rule: int(count) for rule, count in zip(self.rules, found, strict=True)}
+
     def losses(self) -> tuple[Loss, ...]:
         """Sources of which one rule took much, largest first."""
         column = self._table["source"].combine_chunks().dictionary_encode()
@@ -210,6 +222,7 @@ class Verdicts:
                     reason=explain(rule, value),
                     score=None if isinstance(value, str) else value,
                     threshold=None if isinstance(rule.threshold, tuple) else rule.threshold,
+                    characters=columns["characters"][place],
                 )
 
     def write(self, path: Path) -> None:
@@ -220,7 +233,7 @@ class Verdicts:
         order = ascending_order(self._table.select(["source", "place", "record"]))
         measures = [*early_columns(self.rules), *late_columns(self.rules)]
         texts = [(name, pa.string()) for name in (*TEXTS, *_LATE_TEXTS)]
-        schema = pa.schema([*texts, ("repeats", pa.int32()), *((name, pa.float64()) for name in measures)])
+        schema = pa.schema([*texts, ("characters", pa.int64()), ("repeats", pa.int32()), *((name, pa.float64()) for name in measures)])
         repeated = ["source", "language", "licence", "label", "outcome", "rule", "winner_source"]
         with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeated) as writer:
             for start in range(0, len(order), _ROWS):
@@ -233,7 +246,7 @@ class Verdicts:
         known = self._known(rows)
         names = pa.array([rule.rule for rule in self.rules])
         first, repeats = self.first[rows], self.repeats[rows]
-        columns = {name: known[name] for name in (*TEXTS, *early_columns(self.rules))}
+        columns = {name: known[name] for name in (*TEXTS, "characters", *early_columns(self.rules))}
         columns["outcome"] = pa.array(OUTCOMES).take(pa.array(self.outcome[rows]))
         columns["rule"] = names.take(pa.array(first, mask=first == PASSES))
         columns |= self._winning(rows)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from adapt.dataset.funnel import Step, funnel
+from adapt.dataset.funnel import Step, funnel, funnel_by_characters
 from adapt.explain.outputs import Outputs
 
 
@@ -16,4 +16,15 @@ def whole_funnel(outputs: Outputs) -> list[Step]:
         *(Step(rule, count, "lost") for rule, count in quarantined.items() if count),
         replace(documents, kind="total"),
         *others,
+    ]
+
+
+def whole_funnel_by_characters(outputs: Outputs) -> list[Step]:
+    """The same in letters and digits: what was read, what each rule of the corpus took (less what it put in its place), then the data set's."""
+    counted = outputs.corpus_report["characters"]
+    removed = counted["removed"]
+    return [
+        Step("characters read", counted["kept"] + sum(removed.values()), "start"),
+        *(Step(rule, count, "lost") for rule, count in removed.items() if count),
+        *funnel_by_characters(outputs.report),
     ]

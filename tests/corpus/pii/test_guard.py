@@ -36,7 +36,7 @@ def test_edits_count_and_point_at_the_tags_in_the_text_that_results() -> None:
     assert left.output == "[EMAIL], [PHONE] [EMAIL]"
     assert left.edits == (
         Edit("mask_email", "2 e-mail addresses in the output were replaced by [EMAIL].", 2, "output", ((0, 7), (17, 24))),
-        Edit("mask_phone", "1 telephone number in the output was replaced by [PHONE].", 1, "output", ((9, 16),)),
+        Edit("mask_phone", "1 telephone number in the output was replaced by [PHONE].", 1, "output", ((9, 16),), characters=11 - 5),
     )
 
 
@@ -59,7 +59,7 @@ def test_public_addresses_of_machines_stay_unless_the_spec_says_otherwise() -> N
 def test_drop_refuses_the_draft_and_says_kinds_and_counts_only() -> None:
     guard = Guard(Pii(email="drop", phone="drop"))
     refused = guard.protect(draft(instruction="a@b.com", output="a@b.com 13812345678"))
-    assert refused == Rejected("line 1", "personal_data", "Holds 2 e-mail addresses, 1 telephone number.")
+    assert refused == Rejected("line 1", "personal_data", "Holds 2 e-mail addresses, 1 telephone number.", characters=5 + 5 + 11)
 
 
 def test_pseudonyms_are_equal_for_one_value_in_every_form_and_differ_by_kind_value_and_key(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_pseudonyms_are_equal_for_one_value_in_every_form_and_differ_by_kind_val
     assert left.output.split()[0] != left.instruction
     assert left.output.split()[1] == left.rejected
     assert left.edits[0] == Edit(
-        "pseudonymise_phone", "1 telephone number in the instruction was replaced by pseudonyms.", 1, "instruction", ((0, 16),)
+        "pseudonymise_phone", "1 telephone number in the instruction was replaced by pseudonyms.", 1, "instruction", ((0, 16),), characters=11 - 13
     )
     monkeypatch.setenv("TEAM_KEY", "another long random text")
     assert protected(Guard(spec), draft(output="13812345678")).output != left.instruction

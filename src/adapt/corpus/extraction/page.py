@@ -21,6 +21,7 @@ from adapt.corpus.extraction.hidden import is_hidden
 from adapt.corpus.extraction.main_text import choose_blocks
 from adapt.corpus.extraction.marks import Marks
 from adapt.corpus.extraction.rendering import inline_text, render
+from adapt.text.letters import count_letters
 
 _NEVER = {
     "script", "style", "noscript", "template", "svg", "canvas", "iframe", "frame", "object", "embed", "applet", "audio", "video", "map",
@@ -71,8 +72,14 @@ class Page:
     title: str
     text: str
     """Markdown; empty when there is none."""
-    adverts: int
+    adverts: int = 0
     """Advert blocks that were removed."""
+    letters: int = 0
+    """Letters and digits of all text in the page's body, hidden or not; scripts and controls of forms hold none."""
+    hidden_letters: int = 0
+    """Those of hidden parts."""
+    advert_letters: int = 0
+    """Those of adverts."""
 
 
 def extract(source: str, *, keep_adverts: bool) -> Page:
@@ -81,14 +88,17 @@ def extract(source: str, *, keep_adverts: bool) -> Page:
     try:
         tree = html.document_fromstring(source.encode("utf-8", "replace"), parser=parser)
     except etree.ParserError:  # nothing in it
-        return Page("", "", 0)
+        return Page("", "")
     title = _title(tree)
     write_formulas(tree)
     etree.strip_elements(tree, *_NEVER, with_tail=False)
+    whole = _letters(tree)
     _drop(tree, is_hidden)
+    visible = _letters(tree)
     holders = _holders(tree)
     labels = _MAY_SPONSOR.search(source) is not None
     adverts = 0 if keep_adverts else _drop(tree, lambda element: element not in holders and _is_advert(element, labels))
+    left = _letters(tree) if adverts else visible
     blocks = find_blocks(tree)
     marks = Marks(source)
     with marks.on(blocks):
@@ -97,7 +107,11 @@ def extract(source: str, *, keep_adverts: bool) -> Page:
     for number, block in enumerate(blocks):
         if number not in chosen:
             block.remove()
-    return Page(heading or title, render(tree), adverts)
+    return Page(heading or title, render(tree), adverts, whole, whole - visible, visible - left)
+
+
+def _letters(tree: Any) -> int:
+    return count_letters(tree.text_content())
 
 
 def _text_by_elements(tree: Any, keep_adverts: bool, labels: bool) -> str:

@@ -15,6 +15,7 @@ from adapt.corpus.pii.rules import find, worth_a_look
 from adapt.corpus.pii.sieve import suspicious
 from adapt.errors import InputError
 from adapt.spec.pii import Pii, PiiKind, PiiPolicy
+from adapt.text.letters import count_letters
 
 _NAMES_MODULE = "adapt.corpus.pii.names"
 """Imported by name, so that the code of those who look for no names does not reach it."""
@@ -46,13 +47,13 @@ class Guard:
             return draft
         refused = Counter(finding.kind for findings in found.values() for finding in findings if self._policies[finding.kind] == "drop")
         if refused:
-            return Rejected(draft.locator, "personal_data", f"Holds {_counted(refused)}.")
+            return Rejected(draft.locator, "personal_data", f"Holds {_counted(refused)}.", draft.letters() + draft.unused)
         texts = draft.fields()
         changed: dict[str, str] = {}
         edits: list[Edit] = []
         for name, findings in found.items():
-            changed[name], spans = self._replaced(texts[name], findings)
-            edits += [self._edit(name, kind, spans[kind]) for kind in self._policies if kind in spans]
+            changed[name], spans, gone = self._replaced(texts[name], findings)
+            edits += [self._edit(name, kind, spans[kind], gone[kind]) for kind in self._policies if kind in spans]
         return draft.edited(changed, edits)
 
     def _found(self, text: str) -> list[Finding]:
@@ -65,9 +66,11 @@ class Guard:
             return []
         return [finding for finding in found if finding.kind in self._policies]
 
-    def _replaced(self, text: str, findings: list[Finding]) -> tuple[str, dict[PiiKind, list[Span]]]:
+    def _replaced(self, text: str, findings: list[Finding]) -> tuple[str, dict[PiiKind, list[Span]], Counter[PiiKind]]:
+        """The text with tags, and by kind where the tags stand and how many letters and digits went for them."""
         parts: list[str] = []
         spans: dict[PiiKind, list[Span]] = {}
+        gone: Counter[PiiKind] = Counter()
         done = length = 0
         for finding in findings:
             tag = self._tag(finding)
@@ -75,7 +78,8 @@ class Guard:
             parts += [text[done : finding.begin], tag]
             done, length = finding.end, begin + len(tag)
             spans.setdefault(finding.kind, []).append((begin, length))
-        return "".join([*parts, text[done:]]), spans
+            gone[finding.kind] += count_letters(text[finding.begin : finding.end]) - count_letters(tag)
+        return "".join([*parts, text[done:]]), spans, gone
 
     def _tag(self, finding: Finding) -> str:
         """`[EMAIL]`, or `[EMAIL_7f3a9c2e]`: keyed BLAKE2b (RFC 7693) of kind and value, so that only who has the key can try values."""
@@ -85,14 +89,14 @@ class Guard:
         code = blake2b(f"{finding.kind}\n{finding.value}".encode("utf-8", "surrogatepass"), key=self._key, digest_size=4).hexdigest()
         return f"{tag[:-1]}_{code}]"
 
-    def _edit(self, field: str, kind: PiiKind, spans: list[Span]) -> Edit:
+    def _edit(self, field: str, kind: PiiKind, spans: list[Span], gone: int) -> Edit:
         count = len(spans)
         masked = self._policies[kind] == "mask"
         where = field if field.startswith("turn ") else f"the {field}"
         reason = (
             f"{count} {NAMES[kind][count != 1]} in {where} {'was' if count == 1 else 'were'} replaced by {TAGS[kind] if masked else 'pseudonyms'}."
         )
-        return Edit(f"{'mask' if masked else 'pseudonymise'}_{kind}", reason, count, field, tuple(spans))
+        return Edit(f"{'mask' if masked else 'pseudonymise'}_{kind}", reason, count, field, tuple(spans), gone)
 
 
 def _counted(kinds: Counter[PiiKind]) -> str:

@@ -52,9 +52,9 @@ def _edits(reader: Reader) -> Iterator[Edit]:
     if changed := reader.left_out["tracked changes"]:
         side = "deletions" if reader.state == "final" else "insertions"
         reason = f"{changed} characters of tracked {side} were left out: the {reader.state} state is read."
-        yield Edit(rule="settle_tracked_changes", reason=reason, score=changed)
+        yield Edit("settle_tracked_changes", reason, changed, characters=changed)
     if hidden := reader.left_out["hidden"]:
-        yield Edit(rule="drop_hidden_text", reason=f"{hidden} characters of hidden text were left out.", score=hidden)
+        yield Edit("drop_hidden_text", f"{hidden} characters of hidden text were left out.", hidden, characters=hidden)
 
 
 def _is_bounded(parts: zipfile.ZipFile, limit: int, expansion: int) -> bool:

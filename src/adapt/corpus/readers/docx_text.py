@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 from adapt.corpus.readers.omml import write_latex
+from adapt.text.letters import count_letters
 
 State = Literal["final", "original"]
 """Of tracked changes: as if all were accepted, or none."""
@@ -61,7 +62,7 @@ class Reader:
         for row in self._children(table, f"{W}tr"):
             properties = row.find(f"{W}trPr")
             if properties is not None and {child.tag for child in properties} & (_REMOVED if self.state == "final" else _ADDED):
-                self.left_out["tracked changes"] += sum(len(text.text or "") for text in row.iter(f"{W}t", f"{W}delText"))
+                self.left_out["tracked changes"] += sum(count_letters(text.text or "") for text in row.iter(f"{W}t", f"{W}delText"))
                 continue
             line: list[str] = []
             for cell in self._children(row, f"{W}tc"):
@@ -96,7 +97,7 @@ class Reader:
         if element.tag in (_ADDED if self.state == "final" else _REMOVED):
             return True
         if element.tag in _ADDED | _REMOVED:
-            self.left_out["tracked changes"] += sum(len(text.text or "") for text in element.iter(f"{W}t", f"{W}delText"))
+            self.left_out["tracked changes"] += sum(count_letters(text.text or "") for text in element.iter(f"{W}t", f"{W}delText"))
         return False
 
     def _pieces(self, parent: Any) -> Iterator[str]:
@@ -115,7 +116,7 @@ class Reader:
     def _run(self, run: Any) -> Iterator[str]:
         hidden = run.find(f"{W}rPr/{W}vanish")
         if hidden is not None and hidden.get(f"{W}val", "true").lower() not in _FALSE:
-            self.left_out["hidden"] += sum(len(text.text or "") for text in run.iter(f"{W}t", f"{W}delText"))
+            self.left_out["hidden"] += sum(count_letters(text.text or "") for text in run.iter(f"{W}t", f"{W}delText"))
             return
         yield from self._run_parts(run)
 

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from adapt.corpus.draft import Draft, Edit, Rejected
 from adapt.corpus.readers.pdf_layout import Line, read_lines
+from adapt.text.letters import count_letters
 
 _LARGER = 1.15
 """A heading is set in type of at least this many times the size of the body."""
@@ -65,11 +66,12 @@ def read_pdf(file: BinaryIO, name: str, limit: int) -> Iterator[Draft | Rejected
     kept = [line for number, line in enumerate(lines) if number not in furniture]
     if not kept:
         reason = "The PDF holds nothing but running heads and page numbers." if lines else "The PDF holds no text; it may be scanned."
-        yield Rejected("", "no_content", reason)
+        yield Rejected("", "no_content", reason, sum(count_letters(line.text) for line in lines))
         return
     title, text = _markdown(kept)
-    gone = len(lines) - len(kept)
-    edits = (Edit(rule="drop_page_furniture", reason=f"{gone} lines that repeat from page to page were removed.", score=gone),) if gone else ()
+    letters = sum(count_letters(lines[number].text) for number in furniture)
+    reason = f"{len(furniture)} lines that repeat from page to page were removed."
+    edits = (Edit("drop_page_furniture", reason, len(furniture), characters=letters),) if furniture else ()
     yield Draft(source=name, locator="", kind="text", title=title, text=_mended(text), wrapped=True, edits=edits)
 
 

@@ -57,9 +57,15 @@ def format_chat(
     for turn, (told, asked, answer) in enumerate(exchanges, 1):
         part = f"turn {turn}"
         if chat_turns == "last" and turn < len(exchanges):
-            dropped.append(drop_part(document, "earlier_answer", "An answer before the last, which dataset.chat_turns leaves out.", part=part))
+            dropped.append(
+                drop_part(
+                    document, "earlier_answer", "An answer before the last, which dataset.chat_turns leaves out.", part=part, texts=[asked, answer]
+                )
+            )
         elif before + tokens_of_systems[told] > max_tokens:
-            dropped.append(drop_part(document, "too_long", f"What was said before has more than {max_tokens} tokens.", part=part))
+            dropped.append(
+                drop_part(document, "too_long", f"What was said before has more than {max_tokens} tokens.", part=part, texts=[asked, answer])
+            )
         else:
             said = History("\n\n".join(systems[:told]), history, chat_history)
             candidates.append(with_history(document, said, instruction=asked, output=answer, part=part))
@@ -81,12 +87,12 @@ def _read_exchanges(document: Document) -> tuple[list[_Exchange], list[str], lis
         elif role == "user":
             asked = _joined(asked, text)
         elif not asked:
-            dropped.append(drop_part(document, "no_question", "An answer without a question before it.", part=part))
+            dropped.append(drop_part(document, "no_question", "An answer without a question before it.", part=part, texts=[text]))
         else:
             exchanges.append(_Exchange(len(systems), asked, text))
             asked = ""
     if asked:
-        dropped.append(drop_part(document, "no_answer", "A question without an answer after it.", part=f"turn {len(exchanges) + 1}"))
+        dropped.append(drop_part(document, "no_answer", "A question without an answer after it.", part=f"turn {len(exchanges) + 1}", texts=[asked]))
     if not exchanges and not dropped:
         dropped.append(drop_part(document, "no_answer", "A conversation without a question and an answer."))
     return exchanges, systems, dropped

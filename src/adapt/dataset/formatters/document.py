@@ -24,13 +24,22 @@ def format_document(document: Document, spec: DatasetSpec) -> Formatted:
     if spec.form == "text":
         if kind == "text":
             return format_running(document, spec.lengths.max_record_tokens)
-        return Formatted([], [drop_part(document, "not_text", "No running text, which a data set of form text is made of.")])
+        return Formatted(
+            [], [drop_part(document, "not_text", "No running text, which a data set of form text is made of.", texts=_texts_of(document))]
+        )
     if kind == "preference":
         return format_preference(document, spec.chat_history, paired=spec.form == "preference")
     if spec.form == "preference":
-        return Formatted([], [drop_part(document, "no_pair", "No second answer beside the first, and the data set is one of pairs.")])
+        return Formatted(
+            [], [drop_part(document, "no_pair", "No second answer beside the first, and the data set is one of pairs.", texts=_texts_of(document))]
+        )
     if kind == "question":
         return format_question(document)
     if kind == "chat":
         return format_chat(document, spec.chat_turns, spec.chat_history, max_tokens=spec.lengths.max_record_tokens)
     return format_headed(document, spec.headings)
+
+
+def _texts_of(document: Document) -> list[str]:
+    messages = (message.content for message in document.messages)
+    return [document.text, document.instruction, document.input, document.output, document.rejected, *messages]

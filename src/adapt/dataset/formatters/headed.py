@@ -32,7 +32,9 @@ def format_headed(document: Document, headings: Headings) -> Formatted:
     title = plain(document.title)
     blocks = read_outline(document.text)
     if len(blocks) == 1 and not title:
-        return Formatted([], [drop_part(document, "no_heading", "Running text with neither a title nor a heading: nothing asks for it.")])
+        return Formatted(
+            [], [drop_part(document, "no_heading", "Running text with neither a title nor a heading: nothing asks for it.", texts=[document.text])]
+        )
     sections = [_Section(title, title, blocks[0].body)] if len(blocks) == 1 else list(_sections(blocks, title))
     result = Formatted([], [])
     seen: Counter[str] = Counter()
@@ -40,7 +42,7 @@ def format_headed(document: Document, headings: Headings) -> Formatted:
         part = _part(section, seen)
         if not section.heading:
             reason = "Running text before the first heading, and no title: nothing asks for it."
-            result.dropped.append(drop_part(document, "no_heading", reason, part=part))
+            result.dropped.append(drop_part(document, "no_heading", reason, part=part, texts=[section.body]))
         elif not section.body.strip():
             result.dropped.append(drop_part(document, "empty_section", "A heading with no text under it.", part=part))
         else:

@@ -15,10 +15,12 @@ def format_preference(document: Document, chat_history: Literal["keep", "flatten
     """The one record of a document of kind `preference`, with the worse answer when `paired`."""
     asked, given, better, worse = (text.strip() for text in (document.instruction, document.input, document.output, document.rejected))
     if not (asked and better):
-        return Formatted([], [drop_part(document, "no_answer", "A pair without a question or without a better answer.")])
+        return Formatted(
+            [], [drop_part(document, "no_answer", "A pair without a question or without a better answer.", texts=[asked, given, better, worse])]
+        )
     if paired and (not worse or better == worse):
         reason = "Both answers are the same." if worse else "The worse answer is empty."
-        return Formatted([], [drop_part(document, "no_pair", reason)])
+        return Formatted([], [drop_part(document, "no_pair", reason, texts=[asked, given, better, worse])])
     system, history = _before(document)
     before = History(system, history, chat_history)
     rejected = worse if paired else ""

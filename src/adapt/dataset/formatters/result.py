@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from adapt.artifact.digest import digest_text
 from adapt.records import AlpacaRecord, Document, LedgerRow
+from adapt.text.letters import count_letters
 
 
 class Candidate(NamedTuple):
@@ -67,8 +68,8 @@ def known_by(instruction: str, input: str, output: str, rejected: str = "") -> s
     return "\n".join((instruction, input, output, rejected) if rejected else (instruction, input, output))
 
 
-def drop_part(document: Document, rule: str, reason: str, *, part: str = "") -> LedgerRow:
-    """A ledger row for a part of `document` that cannot become a record."""
+def drop_part(document: Document, rule: str, reason: str, *, part: str = "", texts: Iterable[str] = ()) -> LedgerRow:
+    """A ledger row for a part of `document` that cannot become a record; `texts` are what it says."""
     return LedgerRow(
         record=document.id,
         source=document.source,
@@ -76,6 +77,7 @@ def drop_part(document: Document, rule: str, reason: str, *, part: str = "") -> 
         action="dropped",
         rule=rule,
         reason=reason,
+        characters=sum(map(count_letters, texts)),
     )
 
 
