@@ -176,3 +176,65 @@ def test_tables_in_tables_in_tables_are_read_once_and_in_bounded_time() -> None:
 )
 def test_what_shows_nothing_leaves_nothing(part: str, text: str) -> None:
     assert text_of(part) == text
+
+
+HEADLINES = [f"What the council said of plan {number} on Monday" for number in range(4)]
+LINKED_LIST = "".join(f'<li><a href="/story/{number}">{headline}</a></li>' for number, headline in enumerate(HEADLINES))
+CARDS = "".join(
+    f'<div class="tile"><a href="/s/{number}"><img src="{number}.jpg"><h3>{headline}</h3></a><p>The plan was read out.</p></div>'
+    for number, headline in enumerate(HEADLINES)
+)
+ARTICLES = "".join(
+    f'<article class="teaser"><h2><a href="/s/{number}">{headline}</a></h2><p>By a reporter, at noon.</p></article>'
+    for number, headline in enumerate(HEADLINES)
+)
+
+
+@pytest.mark.parametrize("length", [1, 12], ids=["short article", "long article"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        f'<div class="recirc"><h4>From our newsroom</h4><ul>{LINKED_LIST}</ul></div>',
+        f"<section><h2>More stories</h2><ol>{LINKED_LIST}</ol></section>",
+        f"<h3>Keep going</h3><ul>{LINKED_LIST}</ul>",
+        f'<div class="grid">{CARDS}</div>',
+        f"<h2>Today</h2><div>{ARTICLES}</div>",
+        "<aside><p>Get the paper for two coins a week, and have it at your door.</p></aside>",
+        '<aside class="promo-box-newsletter-x1"><h3>Stay close</h3><p>One letter each week.</p></aside>',
+    ],
+    ids=["box of links", "ordered list", "bare list", "cards", "articles", "aside", "aside with heading"],
+)
+def test_teasers_behind_the_article_go(part: str, length: int) -> None:
+    article = PROSE * length
+    page = f"<html><body><main><h1>Early repayment</h1>{article}{part}</main></body></html>"
+    text = extract(page, keep_adverts=False).text
+    assert text.count("how that fee is worked out") == length
+    assert text.endswith("hardly any cost.")
+
+
+@pytest.mark.parametrize(
+    ("page", "kept"),
+    [
+        (f"<main><h1>Index</h1><p>All that was said.</p><ul>{LINKED_LIST}</ul></main>", HEADLINES),
+        (f"<main><h1>Shop</h1><p>Our tiles.</p><div>{CARDS}</div></main>", HEADLINES),
+        (f"<main><h1>Repayment</h1>{PROSE}<h2>References</h2><ul>{LINKED_LIST}</ul></main>", HEADLINES),
+        (f"<main><h1>Repayment</h1>{PROSE}<h2>参考文献</h2><ul>{LINKED_LIST}</ul></main>", HEADLINES),
+        (f"<main><h1>Repayment</h1><p>These were read:</p><ul>{LINKED_LIST}</ul>{PROSE}</main>", HEADLINES),
+        (
+            f"<main><h1>Repayment</h1>{PROSE}<ul><li><a href='#a'>The fee of the lender</a></li><li><a href='#b'>The time that is left</a></li>"
+            "<li><a href='#c'>The cost of it all</a></li></ul></main>",
+            ["The fee of the lender"],
+        ),
+        (f"<main><h1>Repayment</h1>{PROSE}<aside class='admonition note'><p>Fees are capped by law.</p></aside></main>", ["Fees are capped by law."]),
+        (f"<main><h1>Repayment</h1>{PROSE}<aside role='doc-footnote'><p>As of May.</p></aside></main>", ["As of May."]),
+        (
+            f"<main><h1>Repayment</h1>{PROSE}<ul><li><a href='/a'>Fee</a>: what the lender asks for when a loan is repaid early.</li>"
+            "<li><a href='/b'>Term</a>: the time that is left until then.</li><li><a href='/c'>Cap</a>: what the law allows.</li></ul></main>",
+            ["what the lender asks for"],
+        ),
+    ],
+    ids=["index", "shop", "references", "chinese references", "list before prose", "contents", "note", "footnote", "explained links"],
+)
+def test_links_that_are_the_content_stay(page: str, kept: list[str]) -> None:
+    text = extract(f"<html><body>{page}</body></html>", keep_adverts=False).text
+    assert all(line in text for line in kept)

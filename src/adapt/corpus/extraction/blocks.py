@@ -3,10 +3,11 @@
 Enters: a parsed page. Leaves: its blocks in document order, which can be marked, measured and removed one by one.
 """
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
+
+from adapt.text.letters import count_letters
 
 BLOCK_TAGS = frozenset(
     {
@@ -17,8 +18,6 @@ BLOCK_TAGS = frozenset(
     }
 )  # fmt: skip
 """Elements that begin a line of their own."""
-
-_NO_LETTERS = re.compile(r"[\W_]+")
 
 Part = tuple[Literal["text", "tail", "element"], Any]
 """The text that opens an element, the text behind one, or an inline element with its content."""
@@ -86,11 +85,6 @@ def find_blocks(root: Any) -> list[TextBlock]:
     blocks: list[TextBlock] = []
     _walk(root, holds_blocks, blocks)
     return blocks
-
-
-def count_letters(text: str) -> int:
-    """Number of letters and digits in the text."""
-    return len(_NO_LETTERS.sub("", text))
 
 
 def _walk(element: Any, holds_blocks: set[Any], blocks: list[TextBlock]) -> None:

@@ -16,6 +16,8 @@ _POINTER_LENGTH = 160
 _POINTER_SHARE = 0.4
 _ITEM_LENGTH = 80
 """Below a heading such as "Most read", a label with fewer letters than this, or a block of links by half, belongs to it."""
+_PROSE, _INDEX = 40, 1.5
+"""Letters of a block that counts as text, and how many times those the links of an index have."""
 _SENTENCE_ENDS = (".", "!", "?", "。", "！", "？", "…", ":", "：")
 
 _POINTER = (
@@ -33,7 +35,9 @@ _POINTER = (
     r"|関連記事|あわせて読みたい|相关阅读|相关文章|推荐阅读|延伸阅读|更多阅读|관련 ?기사"
 )
 _LABEL = (
-    r"most (?:read|popular|viewed|shared)(?: today| this week| now)?|trending(?: now)?|popular (?:posts|articles|stories|now)"
+    r"(?:more|other|related|latest|popular|top|recent|trending|recommended|featured|similar)(?: \w+)? (?:stories|news|articles|posts|headlines|reads"
+    r"|videos|topics|coverage)"
+    r"|most (?:read|popular|viewed|shared)(?: today| this week| now)?|trending(?: now)?|popular (?:posts|articles|stories|now)"
     r"|latest (?:news|posts|articles|stories)|recent (?:posts|articles|comments)|top stories|share(?: this| this article| this page)?"
     r"|share (?:on|via|with) [\w ,]+|tell your friends|tags?|categories|archives?|comments?|\d+ comments?|leave a (?:comment|reply)"
     r"|newsletter|join our newsletter|about the author|advertisement|sponsored|print(?: this)?(?: article)?"
@@ -53,6 +57,7 @@ def without_furniture(blocks: Sequence[TextBlock], chosen: Sequence[int]) -> lis
     """The numbers of `chosen`, in order, less those of furniture."""
     kept = []
     inside = False
+    is_index = _is_index([blocks[number] for number in chosen])
     for number in chosen:
         block = blocks[number]
         if is_furniture_label(block.text):
@@ -61,7 +66,7 @@ def without_furniture(blocks: Sequence[TextBlock], chosen: Sequence[int]) -> lis
         heading = block.element.tag in _HEADINGS
         if inside and (heading or not _belongs(block)):
             inside = False
-        if not inside and not _points_elsewhere(block):
+        if not inside and (is_index or not _points_elsewhere(block)):
             kept.append(number)
     return kept
 
@@ -69,6 +74,12 @@ def without_furniture(blocks: Sequence[TextBlock], chosen: Sequence[int]) -> lis
 def is_furniture_label(text: str) -> bool:
     """Whether the text is nothing but the heading of such a part: "Most read today", "Share this", "Related"."""
     return len(text) <= 60 and _LABELS.fullmatch(text) is not None
+
+
+def _is_index(blocks: Sequence[TextBlock]) -> bool:
+    """Whether links are what the page is about: it has next to no text beside them."""
+    linked = sum(block.linked for block in blocks)
+    return linked > _INDEX * sum(block.size - block.linked for block in blocks if block.size >= _PROSE)
 
 
 def _belongs(block: TextBlock) -> bool:

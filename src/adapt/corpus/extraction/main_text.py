@@ -33,7 +33,7 @@ def choose_blocks(tree: Any, blocks: Sequence[TextBlock], own: Collection[int], 
 
     `marks` are on the blocks.
     """
-    if len(blocks) > marks.most or sum(block.size for block in blocks) < _SMALL_PAGE:
+    if len(blocks) > marks.most or _is_small(blocks):
         return without_furniture(blocks, sorted(own))
     chosen = _marked_main(tree, marks, precise=True)
     prose = _measure(blocks, own)
@@ -56,6 +56,15 @@ def _marked_main(tree: Any, marks: Marks, *, precise: bool) -> set[int]:
     # it works on a copy of the tree
     document = bare_extraction(tree, favor_precision=precise, fast=precise, include_comments=False, with_metadata=False)
     return marks.read(getattr(document, "text", None) or "")
+
+
+def _is_small(blocks: Sequence[TextBlock]) -> bool:
+    size = 0
+    for block in blocks:
+        size += block.size
+        if size >= _SMALL_PAGE:
+            return False
+    return True
 
 
 def _is_prose(block: TextBlock) -> bool:

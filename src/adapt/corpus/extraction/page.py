@@ -21,6 +21,7 @@ from adapt.corpus.extraction.hidden import is_hidden
 from adapt.corpus.extraction.main_text import choose_blocks
 from adapt.corpus.extraction.marks import Marks
 from adapt.corpus.extraction.rendering import inline_text, render
+from adapt.corpus.extraction.teasers import drop_teasers
 from adapt.text.letters import count_letters
 
 _NEVER = {
@@ -50,7 +51,7 @@ _PLAIN_WORDS = {
 }  # fmt: skip
 """Words that may stand beside an advert or clutter word without changing what it means."""
 _SPONSORED = re.compile(r"\s*(sponsored( content| post)?\s*[:：]|paid content\s*[:：]|[\[【(（](广告|推广|赞助)[\]】)）])", re.IGNORECASE)
-_MAY_SPONSOR = re.compile("sponsored|paid content|广告|推广|赞助", re.IGNORECASE)
+_MAY_SPONSOR = ("sponsored", "paid content", "广告", "推广", "赞助")
 """Without one of these words a page has no such label, and its blocks need not be opened to look for one."""
 _SPONSORED_LENGTH = 300
 """Longest block, in characters other than white space, that a leading label such as "Sponsored:" makes an advert."""
@@ -89,6 +90,8 @@ def extract(source: str, *, keep_adverts: bool) -> Page:
         tree = html.document_fromstring(source.encode("utf-8", "replace"), parser=parser)
     except etree.ParserError:  # nothing in it
         return Page("", "")
+    lowered = source.lower()
+    elements = list(tree.iter())  # held, since lxml makes an element's object anew whenever none is left
     title = _title(tree)
     write_formulas(tree)
     etree.strip_elements(tree, *_NEVER, with_tail=False)
@@ -96,9 +99,10 @@ def extract(source: str, *, keep_adverts: bool) -> Page:
     _drop(tree, is_hidden)
     visible = _letters(tree)
     holders = _holders(tree)
-    labels = _MAY_SPONSOR.search(source) is not None
+    labels = any(word in lowered for word in _MAY_SPONSOR)
     adverts = 0 if keep_adverts else _drop(tree, lambda element: element not in holders and _is_advert(element, labels))
     left = _letters(tree) if adverts else visible
+    drop_teasers(tree, lambda element: keep_adverts and _is_advert(element, labels))
     blocks = find_blocks(tree)
     marks = Marks(source)
     with marks.on(blocks):
@@ -107,6 +111,7 @@ def extract(source: str, *, keep_adverts: bool) -> Page:
     for number, block in enumerate(blocks):
         if number not in chosen:
             block.remove()
+    del elements
     return Page(heading or title, render(tree), adverts, whole, whole - visible, visible - left)
 
 
@@ -117,9 +122,12 @@ def _letters(tree: Any) -> int:
 def _text_by_elements(tree: Any, keep_adverts: bool, labels: bool) -> str:
     """The text that our reading of elements, roles and class names takes for content."""
     copy = deepcopy(tree)
+    elements = list(copy.iter())
     holders = _holders(copy)
     _drop(copy, lambda element: _is_frame(element, holders) and not (keep_adverts and _is_advert(element, labels)))
-    return "\n".join(root.text_content() for root in _roots(copy, holders))
+    text = "\n".join(root.text_content() for root in _roots(copy, holders))
+    del elements
+    return text
 
 
 def _own_heading(blocks: list[TextBlock], chosen: set[int]) -> str:
@@ -136,15 +144,12 @@ def _title(tree: Any) -> str:
 
 def _drop(tree: Any, condition: Callable[[Any], bool]) -> int:
     """Remove the outermost elements that meet the condition; returns how many."""
-    walk = etree.iterwalk(tree, events=("start",))
-    doomed = []
-    for _, element in walk:
-        if element is not tree and condition(element):
-            doomed.append(element)
-            walk.skip_subtree()
-    for element in doomed:
+    doomed = [element for element in tree.iterdescendants("*") if condition(element)]
+    every = set(doomed)
+    outermost = [element for element in doomed if every.isdisjoint(element.iterancestors())]
+    for element in outermost:
         element.drop_tree()
-    return len(doomed)
+    return len(outermost)
 
 
 def _holders(tree: Any) -> set[Any]:
