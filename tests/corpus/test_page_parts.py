@@ -238,3 +238,13 @@ def test_teasers_behind_the_article_go(part: str, length: int) -> None:
 def test_links_that_are_the_content_stay(page: str, kept: list[str]) -> None:
     text = extract(f"<html><body>{page}</body></html>", keep_adverts=False).text
     assert all(line in text for line in kept)
+
+
+def test_an_article_that_only_readers_without_scripts_get_is_read() -> None:
+    page = (
+        "<html><body><div class='post'><h2>Early repayment</h2><script type='text/template'><p>Not this.</p></script>"
+        f"<noscript>{PROSE * 3}</noscript></div></body></html>"
+    )
+    assert extract(page, keep_adverts=False).text.count("how that fee is worked out") == 3
+    beside = f"<html><body><main>{PROSE * 4}<noscript>{PROSE * 3}<p>Please turn scripts on.</p></noscript></main></body></html>"
+    assert extract(beside, keep_adverts=False).text.count("how that fee is worked out") == 4

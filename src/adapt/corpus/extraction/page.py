@@ -62,6 +62,8 @@ _WORD = re.compile(r"[a-z]+|[0-9]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _MIN_ROOT_SHARE = 0.2
 """An `article` or `main` with less than this share of the page's text is a teaser, not the content."""
+_NOSCRIPT = 300
+"""Letters of paragraphs that an article in a `noscript` has at least."""
 _LINK_SHARE = 0.6
 """Where a page marks no main content, a block whose text is links by more than this share is navigation."""
 
@@ -94,6 +96,7 @@ def extract(source: str, *, keep_adverts: bool) -> Page:
     elements = list(tree.iter())  # held, since lxml makes an element's object anew whenever none is left
     title = _title(tree)
     write_formulas(tree)
+    _open_noscript(tree)
     etree.strip_elements(tree, *_NEVER, with_tail=False)
     whole = _letters(tree)
     _drop(tree, is_hidden)
@@ -113,6 +116,14 @@ def extract(source: str, *, keep_adverts: bool) -> Page:
             block.remove()
     del elements
     return Page(heading or title, render(tree), adverts, whole, whole - visible, visible - left)
+
+
+def _open_noscript(tree: Any) -> None:
+    """Take a `noscript` for content where the page has less prose elsewhere: its script would have put the article in that place."""
+    for element in list(tree.iter("noscript")):
+        held = sum(map(_letters, element.iter("p")))
+        if held >= _NOSCRIPT and held > sum(map(_letters, tree.iter("p"))) - held:
+            element.drop_tag()
 
 
 def _letters(tree: Any) -> int:
