@@ -36,7 +36,12 @@ def test_shared_statutes_are_no_leak(tmp_path: Path) -> None:
 
 
 def test_they_are_when_the_spec_says_that_reference_text_counts(tmp_path: Path) -> None:
-    built = Built(tmp_path, legal_questions(), near_duplicates=None, decontamination={"reference_text": True})
+    pairs = [
+        question(f"{prose(('asked', n), 12)}?", prose(("answer", n), 25), source=f"{n}.jsonl", given=f"{prose(n // 2, 90)}\n{prose(('own', n), 40)}")
+        for n in range(40)
+    ]
+    assert Built(tmp_path, pairs, "free", near_duplicates=None).dropped("test_contamination") == []
+    built = Built(tmp_path, pairs, near_duplicates=None, decontamination={"reference_text": True})
     assert built.dropped("test_contamination")
     assert built.report.references.test_records == 0
 
@@ -147,3 +152,35 @@ def test_an_input_is_reference_text_where_its_instruction_comes_with_no_other() 
     assert find_references(inputs, instructions).tolist() == [True, True, False, False, False, True]
     nothing = np.zeros((0, 2), dtype=np.uint64)
     assert find_references(nothing, nothing).tolist() == []
+
+
+def test_what_many_records_have_in_common_gives_nothing_of_one_away(tmp_path: Path) -> None:
+    """The inheritance paragraphs of a medical set: each of two hundred answers has them, about another disease."""
+    general = prose("each child has a risk", 60)
+    asked = [
+        question(f"Is {prose(('disease', n), 2)} inherited?", f"{prose(('own', n), 12)} {general}", source=f"{n}.csv", line=n) for n in range(60)
+    ]
+    built = Built(tmp_path, asked, near_duplicates=None)
+    assert built.dropped("test_contamination") == []
+
+
+def test_a_general_passage_that_few_share_is_no_leak_where_the_topic_is_not_named(tmp_path: Path) -> None:
+    def records(named: bool) -> list[Document]:
+        return [
+            question(
+                f"Is {prose(('disease', n), 2)} inherited?",
+                f"{prose(('disease', n if not named else n // 2), 2)} {prose(('own', n), 20)} {prose(n // 2, 60)}",
+                source=f"{n}.csv",
+            )
+            for n in range(60)
+        ]
+
+    assert Built(tmp_path, records(named=False), "other topics", near_duplicates=None).dropped("test_contamination") == []
+    same = [
+        each.model_copy(update={"instruction": f"Is {prose(('disease', n // 2), 2)} {prose(('asked', n), 3)}?"})
+        for n, each in enumerate(records(named=True))
+    ]
+    built = Built(tmp_path, same, "same topics", near_duplicates=None)
+    assert built.dropped("test_contamination")
+    tested = {int(record.source.partition(".")[0]) // 2 for record in built.splits["test"]}
+    assert not tested & {int(record.source.partition(".")[0]) // 2 for name in ("train", "validation") for record in built.splits[name]}

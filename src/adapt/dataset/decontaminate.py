@@ -4,10 +4,11 @@ Enters: evaluation texts and the texts of records; leaves: hits, with the name o
 A text's mode is its own: in a text of mostly unspaced scripts characters are counted, else words. A text shorter than an n-gram is a hit
 only where a whole line of the record says the same, and not at all when it is under a quarter of one: "Yes." proves nothing.
 What stands in very many evaluation texts, such as an instruction that all have, is boilerplate: it is not searched for, and shares are taken of the
-rest of a text.
+rest of a text. Where the evaluation texts are records of the data set, so is what stands in many of its records (Brown et al. 2020 ignore what more
+than ten documents of training have): a paragraph on inheritance in two hundred answers says nothing of one disease.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -63,12 +64,14 @@ class EvaluationTexts:
         return cls([text.name for text in taken], [text.text for text in taken], len(found) - len(taken))
 
 
-def find_contaminated(records: Iterable[tuple[int, str]], texts: EvaluationTexts, spec: Decontamination, common: int) -> Iterator[Hit]:
+def find_contaminated(
+    records: Iterable[tuple[int, str]], texts: EvaluationTexts, spec: Decontamination, common: int, spread: "Spread | None" = None
+) -> Iterator[Hit]:
     """A hit for each record, given as number and text, that holds `spec.min_share` or more of an evaluation text; in the order of the records.
 
-    What stands in more than `common` of the evaluation texts counts as boilerplate.
+    What stands in more than `common` of the evaluation texts counts as boilerplate, and so does what `spread` says.
     """
-    index = _Index(texts, spec, common)
+    index = _Index(texts, spec, common, spread)
     numbers: list[int] = []
     waiting: list[str] = []
     characters = 0
@@ -82,10 +85,46 @@ def find_contaminated(records: Iterable[tuple[int, str]], texts: EvaluationTexts
     yield from index.search(numbers, waiting)
 
 
+class Spread(NamedTuple):
+    """A collection in which n-grams may be spread so widely that they are boilerplate."""
+
+    texts: Callable[[], Iterable[str]]
+    """All of its texts."""
+    most: int
+    """Texts in which an n-gram may stand."""
+
+    def find_boilerplate(self, hashes: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
+        """Those of the n-grams of `size` units, ascending and each once, that stand in too many texts."""
+        counts = np.zeros(len(hashes), dtype=np.int64)
+        for texts in _batches(self.texts()):
+            units = read_units(texts)
+            found = roll(units.hashes, size)
+            place = np.minimum(np.searchsorted(hashes, found), len(hashes) - 1)
+            at = np.flatnonzero(hashes[place] == found)
+            owner = np.searchsorted(units.starts, at, side="right") - 1
+            inside = at + size <= units.starts[owner + 1]
+            pairs = np.unique(np.stack([owner[inside], place[at[inside]]]), axis=1)
+            np.add.at(counts, pairs[1], 1)
+        return hashes[counts > self.most]
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    waiting: list[str] = []
+    characters = 0
+    for text in texts:
+        waiting.append(text)
+        characters += len(text)
+        if characters >= _CHARACTERS_AT_ONCE:
+            yield waiting
+            waiting, characters = [], 0
+    if waiting:
+        yield waiting
+
+
 class _Index:
     """Evaluation texts made ready to be searched for."""
 
-    def __init__(self, texts: EvaluationTexts, spec: Decontamination, common: int) -> None:
+    def __init__(self, texts: EvaluationTexts, spec: Decontamination, common: int, spread: Spread | None = None) -> None:
         self._names, self._min_share = texts.names, spec.min_share
         whole: dict[int, list[int]] = {}
         sizes = (spec.ngram_words, spec.ngram_characters)
@@ -103,7 +142,7 @@ class _Index:
                 for text in np.flatnonzero(chosen & (lengths < size) & (lengths * _WHOLE_SHARE >= size)).tolist():
                     whole.setdefault(_whole(units.hashes[units.starts[text] : units.starts[text + 1]]), []).append(text + first)
         self._whole = {key: holders[0] for key, holders in whole.items() if len(holders) <= common}
-        made = [GramIndex(size, parts[mode], counts[mode], common) for mode, size in enumerate(sizes)]
+        made = [GramIndex(size, parts[mode], counts[mode], common, _boilerplate(spread, parts[mode], size)) for mode, size in enumerate(sizes)]
         self._grams = [grams for grams in made if grams.count]
 
     def search(self, numbers: Sequence[int], texts: Sequence[str]) -> list[Hit]:
@@ -173,6 +212,11 @@ class _Quote(NamedTuple):
     text: int
     runs: list[tuple[int, int]]
     """Where, in units of the record."""
+
+
+def _boilerplate(spread: Spread | None, parts: list[NDArray[np.uint64]], size: int) -> NDArray[np.uint64] | None:
+    hashes = np.unique(np.concatenate(parts)) if spread is not None and parts else np.zeros(0, dtype=np.uint64)
+    return spread.find_boilerplate(hashes, size) if spread is not None and len(hashes) else None
 
 
 def _grams_inside(units: Units, grams: GramIndex) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:

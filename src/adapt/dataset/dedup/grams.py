@@ -16,10 +16,19 @@ _AT_ONCE = 1 << 20
 
 
 class GramIndex:
-    """N-grams of `size` units that stand in at most `common` texts; `counts` says how many each text has. The parts are taken over: `parts` is empty
-    afterwards."""
+    """N-grams of `size` units that stand in at most `common` texts.
 
-    def __init__(self, size: int, parts: list[NDArray[np.uint64]], counts: NDArray[np.int64], common: int) -> None:
+    `counts` says how many each text has, `boilerplate` which ones stand in too many texts elsewhere. The parts are taken over: `parts` is empty afterwards.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        parts: list[NDArray[np.uint64]],
+        counts: NDArray[np.int64],
+        common: int,
+        boilerplate: NDArray[np.uint64] | None = None,
+    ) -> None:
         self.size, self.count = size, int(counts.sum())
         self._starts = np.cumsum(counts) - counts
         self._number_bits = np.uint64(max(1, self.count.bit_length()))
@@ -35,7 +44,8 @@ class GramIndex:
                 filled += len(hashes[begin : begin + _AT_ONCE])
         self._entries.sort()
         self._units = np.append(0, np.cumsum(np.where(counts > 0, counts + size - 1, 0)))
-        self._own = self._count_own(self._leave_out(common))
+        known = self._leave_out_known(boilerplate if boilerplate is not None else np.zeros(0, dtype=np.uint64))
+        self._own = self._count_own(np.sort(np.concatenate([known, self._leave_out(common)])))
         self.sizes: NDArray[np.int64] = np.diff(self._units if self._own is None else self._own[self._units].astype(np.int64))
         """How many units each text has that are not boilerplate; 0 for texts shorter than an n-gram."""
 
@@ -51,13 +61,7 @@ class GramIndex:
 
     def find(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Every occurrence of the hashes: which of them it is, its text, and its first unit in that text."""
-        first, last = self._range(hashes)
-        counts = last - first
-        which = np.repeat(np.arange(len(hashes)), counts)
-        entry = np.arange(len(which)) + np.repeat(first - (np.cumsum(counts) - counts), counts)
-        number = self._numbers(self._entries[entry])
-        same = self._rest[number] == hashes[which].astype(np.uint32)
-        which, number = which[same], number[same]
+        which, _, number = self._occurrences(hashes)
         text = self._text(number)
         return which, text, number - self._starts[text]
 
@@ -88,6 +92,22 @@ class GramIndex:
         marks[0] = 0
         np.cumsum(own, out=marks[1:])
         return marks
+
+    def _occurrences(self, hashes: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Every occurrence of the hashes: which of them it is, its entry, and its number."""
+        first, last = self._range(hashes)
+        counts = last - first
+        which = np.repeat(np.arange(len(hashes)), counts)
+        entry = np.arange(len(which)) + np.repeat(first - (np.cumsum(counts) - counts), counts)
+        number = self._numbers(self._entries[entry])
+        same = self._rest[number] == hashes[which].astype(np.uint32)
+        return which[same], entry[same], number[same]
+
+    def _leave_out_known(self, hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Remove the entries of these n-grams; returns their numbers."""
+        _, entry, number = self._occurrences(hashes)
+        self._remove(entry)
+        return number
 
     def _leave_out(self, common: int) -> NDArray[np.int64]:
         """Remove the entries of the n-grams that stand in more than `common` texts; returns their numbers."""
