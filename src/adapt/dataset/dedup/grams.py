@@ -18,7 +18,8 @@ _AT_ONCE = 1 << 20
 class GramIndex:
     """N-grams of `size` units that stand in at most `common` texts.
 
-    `counts` says how many each text has, `boilerplate` which ones stand in too many texts elsewhere. The parts are taken over: `parts` is empty afterwards.
+    `counts` says how many each text has, `boilerplate` which ones stand in too many texts elsewhere. The parts are
+    taken over: `parts` is empty afterwards.
     """
 
     def __init__(
