@@ -90,3 +90,10 @@ def test_families_follow_winners_that_went_themselves() -> None:
     families = count_families({1: 0, 2: 1, 3: 2, 5: 4, 6: 9})
     assert [(family.records, family.families) for family in families] == [(2, 2), (4, 1)]
     assert count_families({}) == ()
+
+
+def test_the_card_says_that_translations_were_not_compared(tmp_path: Path) -> None:
+    alone = Built(tmp_path, questions(20), "one")
+    both = Built(tmp_path, [*questions(20), *questions(20, source="zh.csv", language="zh")], "two")
+    assert "Translations" not in (alone.out / "card.md").read_text()
+    assert "Translations of one record in several splits were not looked for" in (both.out / "card.md").read_text()

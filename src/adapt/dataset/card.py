@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from adapt.dataset.funnel import funnel, signed
 from adapt.dataset.plots import Bars, draw_bars
 from adapt.dataset.report import DatasetReport
+from adapt.dataset.rules import SEMANTIC
 from adapt.dataset.split import SPLITS
 
 _MOST_ROWS = 50
@@ -189,7 +190,17 @@ def _leakage(report: DatasetReport) -> str:
     return (
         f"Between splits: {leakage.near_duplicate_pairs} pairs of records of similarity {leakage.threshold:g} or more "
         f"(every such pair is searched for, none is sampled){groups}, {leakage.documents} documents and {leakage.questions} questions in common. "
-        f"The proof is in `leakage.json`.{inputs}"
+        f"The proof is in `leakage.json`.{inputs}{_translations(report)}"
+    )
+
+
+def _translations(report: DatasetReport) -> str:
+    """What no comparison of words can see."""
+    if len([language for language in report.languages if language]) < 2 or any(rule.rule == SEMANTIC for rule in report.rules):
+        return ""
+    return (
+        " Translations of one record in several splits were not looked for: the data set has several languages, and only "
+        "`dataset.semantic_duplicates` with a model of these languages compares what they say."
     )
 
 
