@@ -4,7 +4,7 @@ Enters: values as JSON has them, or rows of a table. Leaves: drafts, and rejecti
 names and no record had.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -145,6 +145,12 @@ class Mapping:
                 guess = nearest(lacking, there)
                 hint = f"its columns are {', '.join(there) or 'none'}" + (f"; did you mean '{guess}'?" if guess else "")
                 raise InputError(f"{self._place}.fields.{name}: {source} has no column '{lacking}'", hint=hint)
+
+    def known(self, found: Sequence[str]) -> int:
+        """How many of these names of columns the spec has, or are usual."""
+        bare = {name.strip("\ufeff \t\"'#") for name in found}
+        named = {root for named in self._named.values() for root in named.roots}
+        return len(bare & named) + sum(names.usual_name(bare - named, usual) is not None for usual in names.USUAL.values())
 
     def unplaced(self) -> Unplaced | None:
         """What no record had a place for; None where some record had all."""

@@ -123,7 +123,7 @@ def _read_text(portion: Portion, source: Source, mapping: Mapping, limits: Limit
                 record=f"{input.name}:", source=input.name, locator="", action="edited", rule=edit.rule, reason=edit.reason, score=edit.score
             )
         if input.reader == "csv":
-            yield from read_csv(file, input.name, mapping, bound)
+            yield from read_csv(file, input.name, mapping, bound, columns=getattr(source, "columns", ()))
         elif input.reader == "xml":
             yield from read_xml(file, input.name, mapping, queries_of(source.fields, place))
         elif input.reader == "json" and not _has_lines(file):

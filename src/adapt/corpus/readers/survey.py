@@ -1,0 +1,249 @@
+"""Looks through a table as text for its dialect, its header and what its rows have in common, before any row is read.
+
+Lines are sampled from the whole file: the first ones, and wherever a quote or a backslash stands, those behind it. Each dialect that the sample speaks
+for parses it, and the one under which fewest lines belong to no row is taken. A file whose first quote is in its last row is read as one whose first
+row has it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import mode
+
+from adapt.corpus.readers.dialect import DELIMITERS, NO_DELIMITER, Dialect
+from adapt.corpus.readers.rows import Fault, Layout, NumberedLine, Row, Rows
+
+_HEAD = 200
+"""Lines from which delimiter, widths and lengths of cells are told."""
+_BEHIND = 50
+"""Lines that are looked at behind one with a quote."""
+_QUOTED = 2000
+"""Lines with a quote that are looked at."""
+_SIZE = 4 << 20
+"""Characters of the sample, and one line."""
+_KNOWN_ROWS = 5
+_MOST = 0.9
+_SURE = 10
+"""Cells in quotes that had to be, from which quotes are trusted."""
+
+Known = Callable[[Sequence[str]], int]
+"""How many of these names of columns are known."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a table needs to be read."""
+
+    dialect: Dialect
+    preamble: int
+    """Lines before its first row."""
+    layout: Layout | None
+    """None where there are no rows."""
+    trusted: bool
+    """Whatever stands in quotes is a cell."""
+
+
+@dataclass
+class _Trial:
+    """What became of the sample under a dialect."""
+
+    dialect: Dialect
+    lost: int = 0
+    """Lines in no row."""
+    certain: int = 0
+    """The same without rows that may be cells of several lines."""
+    quoted: int = 0
+    """Cells in quotes."""
+    needed: int = 0
+    """The same, where only quotes let them have what they have."""
+    header: bool = False
+    """All of the header is in quotes."""
+    rows: int = 0
+    """Rows behind the header."""
+
+    @property
+    def regular(self) -> bool:
+        """Whether quotes stand where a program that quotes all cells, or all of a column, sets them."""
+        return self.header or (self.rows >= _KNOWN_ROWS and self.quoted >= _MOST * self.rows)
+
+
+def survey_table(lines: Iterator[NumberedLine], limit: int, known: Known, columns: Sequence[str]) -> Survey:
+    """What is said by the lines of a table; `columns` are those that the spec gives to one without a header."""
+    sample = _Sample(lines)
+    if not sample.head:
+        return Survey(Dialect(","), sample.preamble, None, False)
+    header = None if columns else sample.head[0]
+    delimiter = sample.delimiter or _delimiter(sample.head, known, columns)
+    width = len(columns) or len(Dialect(delimiter).alone(header or "")[0])
+    plain = [cells for line in sample.head[header is not None :] if len(cells := _unquoted(line, delimiter)) > 0]
+    trials = {}
+    for dialect in _dialects(delimiter, sample):
+        trial = trials[dialect] = _tried(dialect, sample, limit, columns, _layout(plain, width))
+        if trial.lost == 0 and trial.dialect == Dialect(delimiter) and (trial.header or trial.needed) and not sample.escaped:
+            break
+    best = _best(trials, delimiter)
+    if header is not None:
+        width = max(1, len(best.dialect.alone(header)[0]))
+    trusted = best.certain == 0 and (best.header or best.needed >= max(_SURE, _SURE * (best.lost - best.certain)))
+    return Survey(best.dialect, sample.preamble, _layout(plain, width), trusted)
+
+
+class _Sample:
+    """Lines of a table: its beginning, and those around quotes, in runs that follow each other."""
+
+    def __init__(self, lines: Iterator[NumberedLine]) -> None:
+        self.delimiter = ""
+        """What the first line says it is."""
+        self.preamble = 0
+        self.head: list[str] = []
+        self.runs: list[list[NumberedLine]] = [[]]
+        self.escaped = self.apostrophes = self.spaced = False
+        self._take(lines)
+
+    def _take(self, lines: Iterator[NumberedLine]) -> None:
+        size = quoted = 0
+        left, joined = _HEAD, True
+        for number, line in lines:
+            if line is None:
+                joined = False
+                continue
+            if not self.head and self._is_before(line):
+                self.preamble = number
+                continue
+            marked = '"' in line or "'" in line or "\\" in line
+            if marked:
+                quoted += 1
+                self._note(line)
+            left = max(left - 1, _BEHIND if marked else 0)
+            if left <= 0 and not marked:
+                joined = False
+                continue
+            if not joined and self.runs[-1]:
+                self.runs.append([])
+            joined = True
+            self.runs[-1].append((number, line))
+            size += len(line)
+            if len(self.head) < _HEAD:
+                self.head.append(line)
+            if size > _SIZE or quoted >= _QUOTED:
+                return
+
+    def _is_before(self, line: str) -> bool:
+        """Whether a line stands before the header: a blank one, a comment, or what says the delimiter to a spreadsheet."""
+        text = line.strip("\ufeff \r\n").strip('"')
+        if text[:4].lower() == "sep=" and len(text) == 5:
+            self.delimiter = text[4]
+        return not text.strip() or len(text) == 5 and text[:4].lower() == "sep=" or text.startswith("#")
+
+    def _note(self, line: str) -> None:
+        self.escaped = self.escaped or any(f"\\{mark}" in line for mark in ('"', "'", *DELIMITERS, "\n", "\r"))
+        self.apostrophes = self.apostrophes or line.startswith("'") or any(f"{mark}'" in line for mark in DELIMITERS)
+        self.spaced = self.spaced or any(f'{mark} "' in line for mark in DELIMITERS)
+
+
+def _delimiter(head: Sequence[str], known: Known, columns: Sequence[str]) -> str:
+    """What divides the header into most names that are known, and as many rows as can be into as many cells."""
+    best, best_score = NO_DELIMITER, (0, 0.0, 1)
+    for mark in DELIMITERS:
+        rows = [row for row in Dialect(mark).reader(head, strict=False) if any(map(str.strip, row))]
+        width = len(columns) or (len(rows[0]) if rows else 0)
+        if width < 2:
+            continue
+        share = sum(len(row) == width for row in rows) / len(rows)
+        score = (0 if columns else known(rows[0]), round(share, 1), width)
+        if score > best_score:
+            best, best_score = mark, score
+    return best
+
+
+def _unquoted(line: str, delimiter: str) -> list[str]:
+    """The cells of a line without quotes; none for another."""
+    return [] if '"' in line else line.rstrip("\r\n").split(delimiter)
+
+
+def _layout(rows: Sequence[list[str]], width: int) -> Layout:
+    """What rows have in common; cells that many rows leave out at their end are optional."""
+    widths = [len(cells) for cells in rows if any(map(str.strip, cells))]
+    usual = mode(widths) if len(widths) >= _KNOWN_ROWS else width
+    whole = [cells for cells in rows if len(cells) == width]
+    empty = frozenset(at for cells in whole for at, cell in enumerate(cells) if not cell.strip())
+    padded = any(cell[:1].isspace() for cells in whole for cell in cells)
+    lengths: list[tuple[int, int]] = []
+    if len(whole) >= _KNOWN_ROWS and width > 1:
+        lengths = [(min(map(len, column)), max(map(len, column))) for column in zip(*whole, strict=True)]
+    return Layout(width, usual if 1 < usual < width else width, empty, padded, tuple(lengths))
+
+
+def _dialects(delimiter: str, sample: _Sample) -> Iterator[Dialect]:
+    """The dialects that the sample may be in, the likeliest first."""
+    base = Dialect(delimiter)
+    yield base
+    yield replace(base, quote="")
+    if sample.spaced:
+        yield replace(base, spaced=True)
+    if sample.apostrophes:
+        yield replace(base, quote="'")
+    if sample.escaped:
+        yield replace(base, escapes=True)
+        yield replace(base, quote="", escapes=True)
+    if sample.escaped and sample.apostrophes:
+        yield replace(base, quote="'", escapes=True)
+
+
+def _tried(dialect: Dialect, sample: _Sample, limit: int, columns: Sequence[str], layout: Layout) -> _Trial:
+    """The sample under a dialect."""
+    trial = _Trial(dialect)
+    width = len(columns)
+    for at, run in enumerate(sample.runs):
+        rows = Rows(iter(run), dialect, limit)
+        if width:
+            rows.layout = layout._replace(width=width, least=min(layout.least, width))
+        for found in rows:
+            if isinstance(found, Fault):
+                trial.lost += found.lines
+                trial.certain += 0 if found.doubtful else found.lines
+            else:
+                _weigh(trial, found, header=not at and not width)
+            if not width:
+                width = len(found.cells) if isinstance(found, Row) else 1
+                rows.layout = layout._replace(width=width, least=min(layout.least, width))
+    return trial
+
+
+def _weigh(trial: _Trial, row: Row, *, header: bool) -> None:
+    """Count the cells in quotes of a row."""
+    text = "".join(line or "" for _, line in row.text)
+    quoted, needed = trial.dialect.quoted_cells(text.removeprefix("\ufeff"))
+    trial.quoted += quoted
+    trial.needed += max(needed, quoted == len(row.cells) > 1)
+    if header:
+        trial.header = quoted == len(row.cells)
+    else:
+        trial.rows += 1
+    if trial.dialect.quote == "'":  # who quotes with it quotes every cell that has one
+        loose = text.count("'") > 2 * quoted and not needed
+        trial.lost += loose
+        trial.certain += loose
+    if trial.dialect == Dialect(trial.dialect.delimiter) and not needed and '\\"' in text and text.count('"') == text.count('\\"'):
+        trial.lost += 1
+        trial.certain += 1
+
+
+def _best(trials: dict[Dialect, _Trial], delimiter: str) -> _Trial:
+    """The dialect under which fewest lines are lost. Cells in quotes speak for quoting, in tables with tabs only those that had to be quoted."""
+    base, bare = trials[Dialect(delimiter)], trials.get(Dialect(delimiter, quote=""))
+    best = base
+    for trial in trials.values():
+        shown = trial.needed or trial.header
+        gained = best.lost - trial.lost
+        if trial.dialect.quote == "'":
+            better = gained >= 0 and shown and base.quoted == 0
+        else:
+            better = gained > 0 and (trial.dialect.quote or trial.dialect.escapes)
+        if better:
+            best = trial
+    if bare is None or best.dialect.quote == "":
+        return best
+    weight = best.quoted if best.regular or delimiter != "\t" else best.needed
+    if best.lost - bare.lost > 2 * weight or (delimiter == "\t" and weight == 0 and bare.lost <= best.lost):
+        return bare
+    return best
