@@ -22,7 +22,7 @@ def read_csv(file: TextIO, name: str, mapping: Mapping, limit: int, *, columns: 
     csv.field_size_limit(limit)  # the module's own limit of 131072 is below long answers
     survey = survey_table(bounded_lines(file, limit), limit, mapping.known, columns)
     file.seek(0)
-    rows = Rows(islice(bounded_lines(file, limit), survey.preamble, None), survey.dialect, limit, trusted=survey.trusted)
+    rows = Rows(islice(bounded_lines(file, limit), survey.preamble, None), survey.dialect, limit, suspect=survey.suspect)
     found = iter(rows)
     names, first = list(columns), True
     if names:

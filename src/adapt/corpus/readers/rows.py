@@ -77,11 +77,11 @@ class Layout(NamedTuple):
 class Rows:
     """The rows of a table; an iterator."""
 
-    def __init__(self, lines: Iterator[NumberedLine], dialect: Dialect, limit: int, layout: Layout | None = None, *, trusted: bool = False) -> None:
-        """`limit` is the most characters of a row. With `trusted`, whatever stands in quotes is a cell."""
-        self.layout = layout
+    def __init__(self, lines: Iterator[NumberedLine], dialect: Dialect, limit: int, *, suspect: int) -> None:
+        """`limit` is the most characters of a row, `suspect` the fewest lines of a cell that may be rows between stray quotes."""
+        self.layout: Layout | None = None
         """Unset while the first row is read, which may be of any width."""
-        self._dialect, self._trusted = dialect, trusted
+        self._dialect, self._suspect = dialect, suspect
         self._feed = _Feed(lines, limit)
 
     def __iter__(self) -> Iterator[Row | Fault]:
@@ -114,9 +114,11 @@ class Rows:
         if len(cells) > layout.width:
             if not any(map(str.strip, cells[layout.width :])):
                 return Row(line, cells[: layout.width], 0, taken)
+            if _is_comment(cells, taken):
+                return Fault(line, "no_content", "The line is a comment.")
             return Fault(line, "extra_cells", f"The row has {len(cells)} cells, and there are {layout.width} columns. {_QUOTING}", len(taken))
         if len(cells) < layout.least:
-            if cells[0].startswith("#") and len(taken) == 1:
+            if _is_comment(cells, taken):
                 return Fault(line, "no_content", "The line is a comment.")
             reason = f"The row has {len(cells)} cells, and there are {layout.width} columns."
             return Fault(line, "missing_cells", reason, len(taken), cells=_filled(cells, layout.width))
@@ -129,9 +131,7 @@ class Rows:
             return False
         if len(cells) != layout.width and any(map(str.strip, cells[layout.width :])):
             return self._begins_row(taken[0], exact=False) and self._begins_row(taken[1], exact=False)
-        if self._trusted or (len(taken) == 2 and self._dialect.delimiter != "\t"):
-            return False
-        return all(line is not None and layout.has(self._dialect.alone(line)[0]) for _, line in taken)
+        return len(taken) >= self._suspect and all(line is not None and layout.has(self._dialect.alone(line)[0]) for _, line in taken)
 
     def _malformed(self) -> Fault:
         """The fault of a row with a quote out of place, or never closed; reading goes on where the next row seems to begin."""
@@ -176,6 +176,10 @@ class Rows:
 
 
 _QUOTING = "A cell with a delimiter in it needs quotes."
+
+
+def _is_comment(cells: list[str], taken: Sequence[NumberedLine]) -> bool:
+    return len(taken) == 1 and cells[0].startswith("#")
 
 
 def _filled(cells: list[str], width: int) -> list[str]:

@@ -5,6 +5,7 @@ for parses it, and the one under which fewest lines belong to no row is taken. A
 row has it.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import mode
@@ -22,6 +23,8 @@ _SIZE = 4 << 20
 """Characters of the sample, and one line."""
 _KNOWN_ROWS = 5
 _MOST = 0.9
+_SUSPECT = 3
+"""Lines of a cell from which it is suspect."""
 _SURE = 10
 """Cells in quotes that had to be, from which quotes are trusted."""
 
@@ -38,8 +41,8 @@ class Survey:
     """Lines before its first row."""
     layout: Layout | None
     """None where there are no rows."""
-    trusted: bool
-    """Whatever stands in quotes is a cell."""
+    suspect: int
+    """Fewest lines of a cell that may be rows between stray quotes."""
 
 
 @dataclass
@@ -68,13 +71,14 @@ class _Trial:
 
 def survey_table(lines: Iterator[NumberedLine], limit: int, known: Known, columns: Sequence[str]) -> Survey:
     """What is said by the lines of a table; `columns` are those that the spec gives to one without a header."""
-    sample = _Sample(lines)
+    sample = _Sample(lines, known)
     if not sample.head:
-        return Survey(Dialect(","), sample.preamble, None, False)
+        return Survey(Dialect(","), sample.preamble, None, _SUSPECT)
     header = None if columns else sample.head[0]
     delimiter = sample.delimiter or _delimiter(sample.head, known, columns)
     width = len(columns) or len(Dialect(delimiter).alone(header or "")[0])
-    plain = [cells for line in sample.head[header is not None :] if len(cells := _unquoted(line, delimiter)) > 0]
+    marks = "\"'" if sample.apostrophes else '"'
+    plain = [line.rstrip("\r\n").split(delimiter) for line in sample.head[header is not None :] if not any(mark in line for mark in marks)]
     trials = {}
     for dialect in _dialects(delimiter, sample):
         trial = trials[dialect] = _tried(dialect, sample, limit, columns, _layout(plain, width))
@@ -83,14 +87,27 @@ def survey_table(lines: Iterator[NumberedLine], limit: int, known: Known, column
     best = _best(trials, delimiter)
     if header is not None:
         width = max(1, len(best.dialect.alone(header)[0]))
-    trusted = best.certain == 0 and (best.header or best.needed >= max(_SURE, _SURE * (best.lost - best.certain)))
-    return Survey(best.dialect, sample.preamble, _layout(plain, width), trusted)
+    layout = _layout(plain, width)
+    return Survey(best.dialect, sample.preamble, layout, _suspect(best, layout))
+
+
+def _suspect(trial: _Trial, layout: Layout) -> int:
+    """From how many lines on a cell is suspect: from none where many cells had to be quoted and none is amiss."""
+    if trial.certain == 0 and (trial.header or trial.needed >= _SURE * max(1, trial.lost)):
+        return sys.maxsize
+    return _SUSPECT if trial.needed >= _KNOWN_ROWS else _least_suspect(trial.dialect, layout)
+
+
+def _least_suspect(dialect: Dialect, layout: Layout) -> int:
+    """The same where nothing speaks for quotes: a cell of two lines is suspect where tabs divide, which texts seldom have, or cells are known."""
+    return _SUSPECT - (dialect.delimiter == "\t" or bool(layout.lengths))
 
 
 class _Sample:
     """Lines of a table: its beginning, and those around quotes, in runs that follow each other."""
 
-    def __init__(self, lines: Iterator[NumberedLine]) -> None:
+    def __init__(self, lines: Iterator[NumberedLine], known: Known) -> None:
+        self._known = known
         self.delimiter = ""
         """What the first line says it is."""
         self.preamble = 0
@@ -132,7 +149,8 @@ class _Sample:
         text = line.strip("\ufeff \r\n").strip('"')
         if text[:4].lower() == "sep=" and len(text) == 5:
             self.delimiter = text[4]
-        return not text.strip() or len(text) == 5 and text[:4].lower() == "sep=" or text.startswith("#")
+            return True
+        return not text.strip() or (text.startswith("#") and not any(self._known(text.split(mark)) > 1 for mark in DELIMITERS))
 
     def _note(self, line: str) -> None:
         self.escaped = self.escaped or any(f"\\{mark}" in line for mark in ('"', "'", *DELIMITERS, "\n", "\r"))
@@ -153,11 +171,6 @@ def _delimiter(head: Sequence[str], known: Known, columns: Sequence[str]) -> str
         if score > best_score:
             best, best_score = mark, score
     return best
-
-
-def _unquoted(line: str, delimiter: str) -> list[str]:
-    """The cells of a line without quotes; none for another."""
-    return [] if '"' in line else line.rstrip("\r\n").split(delimiter)
 
 
 def _layout(rows: Sequence[list[str]], width: int) -> Layout:
@@ -194,7 +207,7 @@ def _tried(dialect: Dialect, sample: _Sample, limit: int, columns: Sequence[str]
     trial = _Trial(dialect)
     width = len(columns)
     for at, run in enumerate(sample.runs):
-        rows = Rows(iter(run), dialect, limit)
+        rows = Rows(iter(run), dialect, limit, suspect=_least_suspect(dialect, layout))
         if width:
             rows.layout = layout._replace(width=width, least=min(layout.least, width))
         for found in rows:
@@ -236,7 +249,7 @@ def _best(trials: dict[Dialect, _Trial], delimiter: str) -> _Trial:
         shown = trial.needed or trial.header
         gained = best.lost - trial.lost
         if trial.dialect.quote == "'":
-            better = gained >= 0 and shown and base.quoted == 0
+            better = shown and (gained >= 0 if not base.quoted else gained > 0 and trial.quoted > 2 * base.quoted)
         else:
             better = gained > 0 and (trial.dialect.quote or trial.dialect.escapes)
         if better:
