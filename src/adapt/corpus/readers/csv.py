@@ -20,7 +20,7 @@ def read_csv(file: TextIO, name: str, mapping: Mapping, limit: int, *, columns: 
     `columns` name those of a table without a header. Raises InputError when the spec names a column that there is not.
     """
     csv.field_size_limit(limit)  # the module's own limit of 131072 is below long answers
-    survey = survey_table(bounded_lines(file, limit), limit, mapping.known, columns)
+    survey = survey_table(bounded_lines(file, limit), limit, mapping.recognition.known, columns)
     file.seek(0)
     rows = Rows(islice(bounded_lines(file, limit), survey.preamble, None), survey.dialect, limit, suspect=survey.suspect)
     found = iter(rows)
@@ -37,7 +37,7 @@ def read_csv(file: TextIO, name: str, mapping: Mapping, limit: int, *, columns: 
             names, first = name_columns(row.cells), False
             mapping.require(names, name)
             rows.layout = _laid_out(survey, names)
-            if not mapping.known(names):
+            if not mapping.recognition.known(names):
                 yield from _refuse(row, found, names, name, mapping)
                 return
         elif first and name_columns(row.cells) == names:
