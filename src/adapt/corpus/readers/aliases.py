@@ -7,6 +7,13 @@ from adapt.corpus.draft import Draft, Edit, Rejected
 from adapt.corpus.readers.texts import as_text
 
 _DIFFERENCE = "differing_fields"
+_READ = {
+    "text": ("text", "title"), "question": ("instruction", "input", "output"), "preference": ("instruction", "input", "chosen", "output", "rejected"),
+    "chat": ("messages", "instruction", "input", "output", "history", "system"),
+}  # fmt: skip
+"""What is read of a record, by the kind of its draft."""
+_WRITTEN = {"chosen": "output", "history": "messages", "system": "messages"}
+"""Names of the spec for fields that it has under others."""
 
 
 def is_filled(value: Any) -> bool:
@@ -25,11 +32,15 @@ def with_differences(draft: Draft | Rejected, record: Any, aliases: tuple[tuple[
     edits = []
     for field, found in aliases:
         read, *others = [name for name in found if is_filled(record.get(name))] or [""]
-        differing = [name for name in others if as_text(record[name]) != as_text(record[read]) or isinstance(record[name], list | dict)]
-        if differing:
-            reason = f"'{read}' is read, and {_listed(differing)} differs from it; `fields.{field}` of the source says which is meant."
-            edits.append(Edit(_DIFFERENCE, reason))
+        differing = [name for name in others if _differ(record[name], record[read])]
+        if differing and field in _READ[draft.kind]:
+            meant = f"`fields.{_WRITTEN.get(field, field)}` of the source says which is meant."
+            edits.append(Edit(_DIFFERENCE, f"'{read}' is read, and {_listed(differing)} differs from it; {meant}"))
     return replace(draft, edits=(*draft.edits, *edits)) if edits else draft
+
+
+def _differ(one: Any, other: Any) -> bool:
+    return bool(one != other) and (isinstance(one, list | dict) or as_text(one) != as_text(other))
 
 
 def _listed(found: list[str]) -> str:

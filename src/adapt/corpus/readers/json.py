@@ -61,7 +61,7 @@ def holds_lines(file: IO[AnyStr], limit: int, *, named: bool) -> bool:
         return True
     if len(found) < 2 and not named:
         return False
-    values = [None if line is None else parse_json(_without_mark(line)) for line in found]
+    values = [None if line is None else parse_json(_bare(line)) for line in found]
     if named:
         return any(value is not BROKEN for value in values)
     if first == "[":
@@ -73,13 +73,15 @@ def _opening(line: str | bytes | None) -> str:
     """The first character of a line; empty for one that is not known."""
     if line is None:
         return ""
-    first = _without_mark(line).lstrip()[:1]
+    first = _bare(line)[:1]
     return first if isinstance(first, str) else first.decode("ascii", "replace")
 
 
-def _without_mark(line: AnyStr) -> AnyStr:
-    """The line without the mark of its encoding."""
-    return line.removeprefix("\ufeff") if isinstance(line, str) else line.removeprefix(b"\xef\xbb\xbf")
+def _bare(line: AnyStr) -> AnyStr:
+    """The line without the mark of its encoding, blanks and a comma behind its value."""
+    if isinstance(line, str):
+        return line.removeprefix("\ufeff").strip().removesuffix(",")
+    return line.removeprefix(b"\xef\xbb\xbf").strip().removesuffix(b",")
 
 
 def _of_value(value: Any, name: str, mapping: Mapping, locator: str) -> Iterator[Draft | Rejected]:
@@ -97,9 +99,10 @@ def _of_value(value: Any, name: str, mapping: Mapping, locator: str) -> Iterator
         elif found.place and isinstance(found.record, dict):
             yield draft
         else:
-            yield draft._replace(reason=f"{draft.reason} {_HINT}")
+            yield draft._replace(reason=f"{draft.reason} {_TEXTS if isinstance(found.record, str) else _HINT}")
 
 
+_TEXTS = "Texts without an object around them are read with `fields: {text: .}`."
 _HINT = "If records stand further in, `fields.records` of the source says where, as in `data[*].questions[*]`."
 
 

@@ -84,6 +84,10 @@ class Values:
                     if isinstance(value, Broken) and not value.goes_on:
                         return
                 continue
+            if self._text[self._at] == "," and last:
+                self._at += 1
+                self.mended += 1
+                continue
             line = self._line_of(self._at)[0]
             same = same + 1 if line == last else 1
             last = line
@@ -107,6 +111,7 @@ class Values:
                     return
                 if mark != "," or self._peek() == "]":
                     self.mended += 1
+                    first = True
                     continue
             value = self._value()
             yield value
@@ -169,6 +174,7 @@ class Values:
             self._at = _BLANK.match(self._text, self._at).end()  # type: ignore[union-attr]  # it matches nothing at least
             if self._at < len(self._text) or self._end:
                 return self._text[self._at : self._at + 1]
+            self._cut()
             self._read_on()
 
     def _cut(self) -> None:

@@ -144,9 +144,9 @@ def _columnar(value: dict[str, Any], known: Recognition) -> list[Any] | None:
         return [_at(value, row, dict) for row in columns[0]]
     if not all(isinstance(column, list) for column in columns) or any(map(are_turns, columns)):
         return None
-    count, least = max(map(len, columns)), min(map(len, columns))
-    if least == 0 or (least == 1 and count > 1) or (len(columns) == 1 and not is_several(columns[0])):
-        return None
+    count = max(map(len, columns))
+    if not all(columns) or (len(columns[0]) == 1 and count > 1) or (len(columns) == 1 and not is_several(columns[0])):
+        return None  # one question with several answers is one record
     return [_at(value, row, list) for row in range(count)]
 
 
