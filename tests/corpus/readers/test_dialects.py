@@ -3,18 +3,15 @@
 import csv
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapt.corpus.draft import Draft, Rejected
 from adapt.corpus.readers.lines import bounded_lines
 from adapt.corpus.readers.rows import Fault, Rows
 from adapt.corpus.readers.survey import survey_table
-from tests.corpus.readers.reads import asked, read
 
 LIMIT = 1 << 20
 HEADER = ("question", "answer", "label")

@@ -38,9 +38,8 @@ class Dialect:
 
     def alone(self, line: str) -> tuple[list[str], bool]:
         """The cells of a line by itself, and whether it is whole; a quote that it leaves open, or that is out of place, divides nothing."""
-        if not self.quote or self.quote not in line:
-            if not self.escapes:
-                return line.rstrip("\r\n").split(self.delimiter), True
+        if (not self.quote or self.quote not in line) and not self.escapes:
+            return line.rstrip("\r\n").split(self.delimiter), True
         try:
             return next(self.reader([line])), True
         except StopIteration:
@@ -48,7 +47,7 @@ class Dialect:
         except csv.Error:
             pass
         try:
-            cells = next(self.reader([line], strict=False), [])
+            cells: list[str] = next(self.reader([line], strict=False), [])
         except csv.Error:
             return [], False
         return [*cells[:-1], *cells[-1].rstrip("\r\n").split(self.delimiter)] if cells else [], False

@@ -73,8 +73,7 @@ def _opening(line: str | bytes | None) -> str:
     """The first character of a line; empty for one that is not known."""
     if line is None:
         return ""
-    first = _bare(line)[:1]
-    return first if isinstance(first, str) else first.decode("ascii", "replace")
+    return _bare(line)[:1] if isinstance(line, str) else _bare(line)[:1].decode("ascii", "replace")
 
 
 def _bare(line: AnyStr) -> AnyStr:

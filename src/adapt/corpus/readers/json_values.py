@@ -1,7 +1,7 @@
 """The values of a JSON text one after the other, whatever the text is: a list, whose items they are, or values that follow each other.
 
-Enters: a text of any length. Leaves: values with their places, and faults with line and column. One value stands in memory at a time. Read as well are
-NaN and Infinity, raw control characters in strings, and lists with a comma too many or too few, which is noted (`Values.mended`).
+Enters: a text of any length. Leaves: values with their places, and faults with line and column. One value stands in memory at a time. Read as well
+are NaN and Infinity, raw control characters in strings, and lists with a comma too many or too few, which is noted (`Values.mended`).
 """
 
 import json
@@ -22,6 +22,8 @@ _ADVICE = {
     "'": "strings and keys stand in double quotes", "N": "write null for None", "T": "write true for True", "F": "write false for False",
     "/": "JSON has no comments", "#": "JSON has no comments", "\u201c": "strings stand in plain double quotes",
 }  # fmt: skip
+_REST = re.compile(r"[-+.eE0-9]*\Z")
+"""What may belong to a number where the text at hand ends."""
 _HALF = re.compile(r"\\u[dD]")
 """What may be half of a surrogate pair."""
 _DECODER = json.JSONDecoder(strict=False)
@@ -76,9 +78,8 @@ class Values:
         while self._peek():
             if self._text[self._at] == "[":
                 self._at += 1
-                for value in self._items():
-                    if isinstance(value, Broken):
-                        value = value._replace(goes_on=self._goes_on(value))
+                for item in self._items():
+                    value = self._judged(item)
                     yield f"[{count}]", value
                     count += 1
                     if isinstance(value, Broken) and not value.goes_on:
@@ -91,9 +92,7 @@ class Values:
             line = self._line_of(self._at)[0]
             same = same + 1 if line == last else 1
             last = line
-            value = self._value()
-            if isinstance(value, Broken):
-                value = value._replace(goes_on=self._goes_on(value))
+            value = self._judged(self._value())
             yield f"line {line}" if same == 1 else f"line {line} ({same})", value
             if isinstance(value, Broken) and not value.goes_on:
                 return
@@ -142,7 +141,7 @@ class Values:
                     self._text = self._text[: self._at] + mended
                     continue
                 return self._broken(fault)
-            if end == len(self._text) and not self._end and not isinstance(value, dict | list | str):
+            if not self._end and isinstance(value, int | float) and _REST.match(self._text, end):
                 self._read_on()
                 continue
             start, self._at = self._at, end
@@ -150,6 +149,9 @@ class Values:
 
     def _broken(self, fault: json.JSONDecodeError) -> Broken:
         return Broken(_advice(fault), *self._line_of(fault.pos))
+
+    def _judged(self, value: Any) -> Any:
+        return value._replace(goes_on=self._goes_on(value)) if isinstance(value, Broken) else value
 
     def _goes_on(self, broken: Broken) -> bool:
         """Whether another value begins behind a fault: on a line that begins as that of the broken one does. Reading goes on there."""

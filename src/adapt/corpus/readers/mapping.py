@@ -236,7 +236,9 @@ class Mapping:
 
     def _shape(self, keys: tuple[str, ...]) -> _Shape:
         """What the spec places wins; a form of record that it settles leaves out the usual names of the others."""
-        shape = _Shape(**{field: named.among(keys) for field, named in self._named.items() if field in _CONTENT})
+        shape = _Shape()
+        for field in [name for name in _CONTENT if name in self._named]:
+            setattr(shape, field, self._named[field].among(keys))
         for field, usual in names.USUAL.items():
             found = names.usual_names(keys, usual) if field not in self._named else ()
             if found and (self._form is None or field in _FIELDS_OF[self._form]):

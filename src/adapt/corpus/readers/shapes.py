@@ -131,7 +131,7 @@ def _headed(value: list[Any], known: Recognition) -> list[dict[str, Any]] | None
 def _columnar(value: dict[str, Any], known: Recognition) -> list[Any] | None:
     """The rows of an object that holds columns: lists, or the orients `split`, `columns` and `index` of pandas. None for another."""
     names, data = value.get("columns"), value.get("data")
-    if isinstance(names, list) and isinstance(data, list) and all(isinstance(row, list) and len(row) == len(names) for row in data):
+    if isinstance(names, list) and isinstance(data, list) and data and all(isinstance(row, list) and len(row) == len(names) for row in data):
         return [dict(zip(map(str, names), row, strict=True)) for row in data]
     needed = known.needed(value)
     if needed is None:
@@ -145,21 +145,21 @@ def _columnar(value: dict[str, Any], known: Recognition) -> list[Any] | None:
     if not all(isinstance(column, list) for column in columns) or any(map(are_turns, columns)):
         return None
     count = max(map(len, columns))
-    if not all(columns) or (len(columns[0]) == 1 and count > 1) or (len(columns) == 1 and not is_several(columns[0])):
+    if not all(columns) or (len(value[needed[0]]) == 1 and count > 1) or (len(columns) == 1 and not is_several(value[needed[0]])):
         return None  # one question with several answers is one record
     return [_at(value, row, list) for row in range(count)]
 
 
 def _at(value: dict[str, Any], row: Any, kind: type) -> dict[str, Any]:
     """A row of columns; what is no column belongs to all. A column that is too short has nothing there."""
-    record = {}
+    record: dict[str, Any] = {}
     for name, column in value.items():
-        if not isinstance(column, kind):
+        if column.__class__ is not kind:
             record[name] = column
-        elif isinstance(column, dict):
-            record[name] = column.get(row)
-        else:
+        elif isinstance(column, list):
             record[name] = column[row] if row < len(column) else None
+        else:
+            record[name] = column.get(row)
     return record
 
 

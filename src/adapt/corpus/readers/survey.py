@@ -1,8 +1,8 @@
 """Looks through a table as text for its dialect, its header and what its rows have in common, before any row is read.
 
-Lines are sampled from the whole file: the first ones, and wherever a quote or a backslash stands, those behind it. Each dialect that the sample speaks
-for parses it, and the one under which fewest lines belong to no row is taken. A file whose first quote is in its last row is read as one whose first
-row has it.
+Lines are sampled from the whole file: the first ones, and wherever a quote or a backslash stands, those behind it. Each dialect that the sample
+speaks for parses it, and the one under which fewest lines belong to no row is taken. A file whose first quote is in its last row is read as one
+whose first row has it.
 """
 
 import sys
@@ -246,12 +246,12 @@ def _best(trials: dict[Dialect, _Trial], delimiter: str) -> _Trial:
     base, bare = trials[Dialect(delimiter)], trials.get(Dialect(delimiter, quote=""))
     best = base
     for trial in trials.values():
-        shown = trial.needed or trial.header
+        shown = trial.needed > 0 or trial.header
         gained = best.lost - trial.lost
         if trial.dialect.quote == "'":
             better = shown and (gained >= 0 if not base.quoted else gained > 0 and trial.quoted > 2 * base.quoted)
         else:
-            better = gained > 0 and (trial.dialect.quote or trial.dialect.escapes)
+            better = gained > 0 and (bool(trial.dialect.quote) or trial.dialect.escapes)
         if better:
             best = trial
     if bare is None or best.dialect.quote == "":
