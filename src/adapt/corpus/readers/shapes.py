@@ -60,7 +60,10 @@ def _inside(value: Any, known: Recognition, place: str, depth: int) -> Iterator[
             yield from (Found(row, f"{place}[{number}]") for number, row in enumerate(rows, 1))
         else:
             for number, item in enumerate(value):
-                yield from _inside(item, known, f"{place}[{number}]", depth - 1)
+                if isinstance(item, dict) and known.places(item):
+                    yield Found(item, f"{place}[{number}]")
+                else:
+                    yield from _inside(item, known, f"{place}[{number}]", depth - 1)
     elif isinstance(value, dict) and depth and not known.places(value):
         yield from _of_object(value, known, place, depth)
     else:
@@ -150,7 +153,7 @@ def _columnar(value: dict[str, Any], known: Recognition) -> list[Any] | None:
     return [_at(value, row, list) for row in range(count)]
 
 
-def _at(value: dict[str, Any], row: Any, kind: type) -> dict[str, Any]:
+def _at(value: dict[str, Any], row: Any, kind: Any) -> dict[str, Any]:
     """A row of columns; what is no column belongs to all. A column that is too short has nothing there."""
     record: dict[str, Any] = {}
     for name, column in value.items():

@@ -15,10 +15,10 @@ from adapt.corpus.readers.rows import Fault, Layout, NumberedLine, Row, Rows
 
 _HEAD = 200
 """Lines from which delimiter, widths and lengths of cells are told."""
-_BEHIND = 50
+_BEHIND = 20
 """Lines that are looked at behind one with a quote."""
-_QUOTED = 2000
-"""Lines with a quote that are looked at."""
+_QUOTED = 400
+"""Lines with a quote that are looked at, and of those with a backslash or an apostrophe."""
 _SIZE = 4 << 20
 """Characters of the sample, and one line."""
 _KNOWN_ROWS = 5
@@ -79,11 +79,10 @@ def survey_table(lines: Iterator[NumberedLine], limit: int, known: Known, column
     width = len(columns) or len(Dialect(delimiter).alone(header or "")[0])
     marks = "\"'" if sample.apostrophes else '"'
     plain = [line.rstrip("\r\n").split(delimiter) for line in sample.head[header is not None :] if not any(mark in line for mark in marks)]
-    trials = {}
+    trials: dict[Dialect, _Trial] = {}
     for dialect in _dialects(delimiter, sample):
-        trial = trials[dialect] = _tried(dialect, sample, limit, columns, _layout(plain, width))
-        if trial.lost == 0 and trial.dialect == Dialect(delimiter) and (trial.header or trial.needed) and not sample.escaped:
-            break
+        if dialect.quote != "'" or sample.doubled or all(trial.lost for trial in trials.values()):
+            trials[dialect] = _tried(dialect, sample, limit, columns, _layout(plain, width))
     best = _best(trials, delimiter)
     if header is not None:
         width = max(1, len(best.dialect.alone(header)[0]))
@@ -113,11 +112,13 @@ class _Sample:
         self.preamble = 0
         self.head: list[str] = []
         self.runs: list[list[NumberedLine]] = [[]]
+        self.doubled = False
+        """Apostrophes stand side by side, or at the beginning of a line."""
         self.escaped = self.apostrophes = self.spaced = False
         self._take(lines)
 
     def _take(self, lines: Iterator[NumberedLine]) -> None:
-        size = quoted = 0
+        size = quoted = others = 0
         left, joined = _HEAD, True
         for number, line in lines:
             if line is None:
@@ -126,9 +127,12 @@ class _Sample:
             if not self.head and self._is_before(line):
                 self.preamble = number
                 continue
-            marked = '"' in line or "'" in line or "\\" in line
+            marked = '"' in line
+            quoted += marked
+            if not marked and others < _QUOTED and ("'" in line or "\\" in line):
+                others += 1
+                marked = True
             if marked:
-                quoted += 1
                 self._note(line)
             left = max(left - 1, _BEHIND if marked else 0)
             if left <= 0 and not marked:
@@ -155,6 +159,7 @@ class _Sample:
     def _note(self, line: str) -> None:
         self.escaped = self.escaped or any(f"\\{mark}" in line for mark in ('"', "'", *DELIMITERS, "\n", "\r"))
         self.apostrophes = self.apostrophes or line.startswith("'") or any(f"{mark}'" in line for mark in DELIMITERS)
+        self.doubled = self.doubled or "''" in line or line.startswith("'")
         self.spaced = self.spaced or any(f'{mark} "' in line for mark in DELIMITERS)
 
 
@@ -225,13 +230,14 @@ def _tried(dialect: Dialect, sample: _Sample, limit: int, columns: Sequence[str]
 def _weigh(trial: _Trial, row: Row, *, header: bool) -> None:
     """Count the cells in quotes of a row."""
     text = "".join(line or "" for _, line in row.text)
+    trial.rows += not header
+    if not header and trial.dialect.quote not in text:
+        return
     quoted, needed = trial.dialect.quoted_cells(text.removeprefix("\ufeff"))
     trial.quoted += quoted
     trial.needed += max(needed, quoted == len(row.cells) > 1)
     if header:
         trial.header = quoted == len(row.cells)
-    else:
-        trial.rows += 1
     if trial.dialect.quote == "'":  # who quotes with it quotes every cell that has one
         loose = text.count("'") > 2 * quoted and not needed
         trial.lost += loose
