@@ -77,11 +77,12 @@ class Layout(NamedTuple):
 class Rows:
     """The rows of a table; an iterator."""
 
-    def __init__(self, lines: Iterator[NumberedLine], dialect: Dialect, limit: int, *, suspect: int) -> None:
-        """`limit` is the most characters of a row, `suspect` the fewest lines of a cell that may be rows between stray quotes."""
+    def __init__(self, lines: Iterator[NumberedLine], dialect: Dialect, limit: int, *, suspect: int, cut: bool = False) -> None:
+        """`limit` is the most characters of a row, `suspect` the fewest lines of a cell that may be rows between stray quotes. With `cut` the lines
+        may end within a row, which is no fault."""
         self.layout: Layout | None = None
         """Unset while the first row is read, which may be of any width."""
-        self._dialect, self._suspect = dialect, suspect
+        self._dialect, self._suspect, self._cut = dialect, suspect, cut
         self._feed = _Feed(lines, limit)
 
     def __iter__(self) -> Iterator[Row | Fault]:
@@ -96,6 +97,8 @@ class Rows:
             except _TooLongError:
                 yield self._overlong()
             except csv.Error as error:
+                if self._cut and feed.ended:
+                    return
                 yield _too_large(feed.line) if "field limit" in str(error) else self._malformed()
             else:
                 if not any(map(str.strip, cells)):
@@ -206,6 +209,8 @@ class _Feed:
         self._lines, self._limit = lines, limit
         self._back: deque[NumberedLine] = deque()
         self._size = 0
+        self.ended = False
+        """The last row ran into the end."""
         self.taken: list[NumberedLine] = []
 
     @property
@@ -215,7 +220,7 @@ class _Feed:
 
     def begin(self) -> None:
         """Forget the lines of the row before."""
-        self.taken, self._size = [], 0
+        self.taken, self._size, self.ended = [], 0, False
 
     def take(self, into: list[NumberedLine]) -> bool:
         """Put the next line there; false at the end."""
@@ -232,7 +237,10 @@ class _Feed:
         return self
 
     def __next__(self) -> str:
-        found = self._back.popleft() if self._back else next(self._lines)
+        found = self._back.popleft() if self._back else next(self._lines, None)
+        if found is None:
+            self.ended = True
+            raise StopIteration
         self.taken.append(found)
         line = found[1]
         if line is None:

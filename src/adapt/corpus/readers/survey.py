@@ -1,6 +1,6 @@
 """Looks through a table as text for its dialect, its header and what its rows have in common, before any row is read.
 
-Lines are sampled from the whole file: the first ones, and wherever a quote or a backslash stands, those behind it. Each dialect that the sample
+Lines are sampled from the whole file: the first ones, and where they have few quotes, those around quotes further on. Each dialect that the sample
 speaks for parses it, and the one under which fewest lines belong to no row is taken. A file whose first quote is in its last row is read as one
 whose first row has it.
 """
@@ -15,12 +15,12 @@ from adapt.corpus.readers.rows import Fault, Layout, NumberedLine, Row, Rows
 
 _HEAD = 200
 """Lines from which delimiter, widths and lengths of cells are told."""
-_BEHIND = 20
-"""Lines that are looked at behind one with a quote."""
-_QUOTED = 400
-"""Lines with a quote that are looked at, and of those with a backslash or an apostrophe."""
-_SIZE = 4 << 20
-"""Characters of the sample, and one line."""
+_SIZE = 1 << 20
+"""Characters at the beginning that are looked at, and as many further on."""
+_QUOTED, _ENOUGH = 1000, 50
+"""Most lines with a quote that are looked at, and as many as are enough."""
+_BEHIND, _LONGEST = 20, 1000
+"""Lines that are looked at behind one with a quote, and within a cell."""
 _KNOWN_ROWS = 5
 _MOST = 0.9
 _SUSPECT = 3
@@ -79,10 +79,15 @@ def survey_table(lines: Iterator[NumberedLine], limit: int, known: Known, column
     width = len(columns) or len(Dialect(delimiter).alone(header or "")[0])
     marks = "\"'" if sample.apostrophes else '"'
     plain = [line.rstrip("\r\n").split(delimiter) for line in sample.head[header is not None :] if not any(mark in line for mark in marks)]
+    layout = _layout(plain, width)
+    if not (sample.quoted or sample.escaped or sample.apostrophes):
+        return Survey(Dialect(delimiter), sample.preamble, layout, _least_suspect(Dialect(delimiter), layout))
     trials: dict[Dialect, _Trial] = {}
     for dialect in _dialects(delimiter, sample):
         if dialect.quote != "'" or sample.doubled or all(trial.lost for trial in trials.values()):
-            trials[dialect] = _tried(dialect, sample, limit, columns, _layout(plain, width))
+            trial = trials[dialect] = _tried(dialect, sample, limit, columns, layout)
+            if dialect == Dialect(delimiter) and trial.lost == 0 and trial.needed:
+                break  # no other can be better
     best = _best(trials, delimiter)
     if header is not None:
         width = max(1, len(best.dialect.alone(header)[0]))
@@ -114,12 +119,16 @@ class _Sample:
         self.runs: list[list[NumberedLine]] = [[]]
         self.doubled = False
         """Apostrophes stand side by side, or at the beginning of a line."""
-        self.escaped = self.apostrophes = self.spaced = False
+        self.quoted = self.escaped = self.apostrophes = self.spaced = False
+        self.whole = False
+        """The last run ends where the table does."""
         self._take(lines)
 
     def _take(self, lines: Iterator[NumberedLine]) -> None:
-        size = quoted = others = 0
-        left, joined = _HEAD, True
+        """Take the first lines, and where they have few quotes, those around quotes further on. No run ends within a cell of several lines, as far as
+        quotes in pairs say."""
+        size = quoted = since = 0
+        joined, within = True, False
         for number, line in lines:
             if line is None:
                 joined = False
@@ -127,26 +136,22 @@ class _Sample:
             if not self.head and self._is_before(line):
                 self.preamble = number
                 continue
-            marked = '"' in line
-            quoted += marked
-            if not marked and others < _QUOTED and ("'" in line or "\\" in line):
-                others += 1
-                marked = True
-            if marked:
-                self._note(line)
-            left = max(left - 1, _BEHIND if marked else 0)
-            if left <= 0 and not marked:
-                joined = False
+            marks = line.count('"')
+            quoted, since, within = quoted + (marks > 0), 0 if marks else since + 1, within ^ bool(marks % 2)
+            if size > _SIZE and since > (_LONGEST if within else _BEHIND):
+                joined = within = False
                 continue
             if not joined and self.runs[-1]:
                 self.runs.append([])
             joined = True
             self.runs[-1].append((number, line))
+            self._note(line, marks)
             size += len(line)
             if len(self.head) < _HEAD:
                 self.head.append(line)
-            if size > _SIZE or quoted >= _QUOTED:
+            if quoted >= _QUOTED or size > 2 * _SIZE or (size > _SIZE and quoted >= _ENOUGH):
                 return
+        self.whole = True
 
     def _is_before(self, line: str) -> bool:
         """Whether a line stands before the header: a blank one, a comment, or what says the delimiter to a spreadsheet."""
@@ -156,11 +161,13 @@ class _Sample:
             return True
         return not text.strip() or (text.startswith("#") and not any(self._known(text.split(mark)) > 1 for mark in DELIMITERS))
 
-    def _note(self, line: str) -> None:
-        self.escaped = self.escaped or any(f"\\{mark}" in line for mark in ('"', "'", *DELIMITERS, "\n", "\r"))
-        self.apostrophes = self.apostrophes or line.startswith("'") or any(f"{mark}'" in line for mark in DELIMITERS)
-        self.doubled = self.doubled or "''" in line or line.startswith("'")
-        self.spaced = self.spaced or any(f'{mark} "' in line for mark in DELIMITERS)
+    def _note(self, line: str, marks: int) -> None:
+        self.quoted = self.quoted or marks > 0
+        self.escaped = self.escaped or ("\\" in line and any(f"\\{mark}" in line for mark in ('"', "'", *DELIMITERS, "\n", "\r")))
+        if "'" in line:
+            self.apostrophes = self.apostrophes or line.startswith("'") or any(f"{mark}'" in line for mark in DELIMITERS)
+            self.doubled = self.doubled or "''" in line or line.startswith("'")
+        self.spaced = self.spaced or (marks > 0 and any(f'{mark} "' in line for mark in DELIMITERS))
 
 
 def _delimiter(head: Sequence[str], known: Known, columns: Sequence[str]) -> str:
@@ -212,7 +219,8 @@ def _tried(dialect: Dialect, sample: _Sample, limit: int, columns: Sequence[str]
     trial = _Trial(dialect)
     width = len(columns)
     for at, run in enumerate(sample.runs):
-        rows = Rows(iter(run), dialect, limit, suspect=_least_suspect(dialect, layout))
+        cut = at < len(sample.runs) - 1 or not sample.whole
+        rows = Rows(iter(run), dialect, limit, cut=cut, suspect=_least_suspect(dialect, layout))
         if width:
             rows.layout = layout._replace(width=width, least=min(layout.least, width))
         for found in rows:
@@ -252,12 +260,14 @@ def _best(trials: dict[Dialect, _Trial], delimiter: str) -> _Trial:
     base, bare = trials[Dialect(delimiter)], trials.get(Dialect(delimiter, quote=""))
     best = base
     for trial in trials.values():
-        shown = trial.needed > 0 or trial.header
         gained = best.lost - trial.lost
-        if trial.dialect.quote == "'":
-            better = shown and (gained >= 0 if not base.quoted else gained > 0 and trial.quoted > 2 * base.quoted)
-        else:
+        if trial.dialect.quote != "'":
             better = gained > 0 and (bool(trial.dialect.quote) or trial.dialect.escapes)
+        elif best.dialect.quote == "'":
+            better = gained > 0
+        else:
+            shown = trial.needed > 0 or trial.header
+            better = shown and (gained >= 0 if not base.quoted else gained > 0 and trial.quoted > 2 * base.quoted)
         if better:
             best = trial
     if bare is None or best.dialect.quote == "":
