@@ -40,6 +40,7 @@ CHANGES: list[tuple[str, Any]] = [
     ("corpus.sources", [{"glob": "*.csv"}]),
     ("corpus.sources", [{"glob": "**/*", "reader": "text"}]),
     ("corpus.sources", [{"glob": "**/*", "as_of": "May"}]),
+    ("corpus.sources", [{"glob": "**/*", "columns": ["question", "answer"]}]),
     ("corpus.sources", [{"glob": "**/*", "licence": "MIT"}]),
     *(("corpus.sources", [{"glob": "**/*", "fields": {field: "q"}}]) for field in Fields.model_fields),
     ("corpus.sources", [{"glob": "**/*", "fields": {"input": {"join": ["a", "b"]}}}]),

@@ -8,9 +8,11 @@ from adapt.records import DocumentKind, LedgerRow
 from adapt.text.letters import count_letters
 
 QuarantineRule = Literal[
-    "invalid_json", "missing_field", "undecodable", "empty_file", "unreadable", "no_content", "too_large", "unsafe", "personal_data"
-]
-"""`too_large`: beyond corpus.limits; `unsafe`: leads out of the corpus; `personal_data`: of a kind whose policy is drop."""
+    "invalid_json", "missing_field", "undecodable", "empty_file", "unreadable", "no_content", "too_large", "unsafe", "personal_data",
+    "extra_cells", "missing_cells", "no_header",
+]  # fmt: skip
+"""`extra_cells`, `missing_cells`: a row of a table that its columns do not fit; `no_header`: a table whose first row names no known column;
+`too_large`: beyond corpus.limits; `unsafe`: leads out of the corpus; `personal_data`: of a kind whose policy is drop."""
 
 Span = tuple[int, int]
 """First character and the one after the last."""

@@ -78,6 +78,8 @@ class FileSource(CommonSource):
     """Files, relative to the corpus folder, or a URL; `**` crosses folders. Members of zip and tar archives are matched as `archive.zip/member`."""
     reader: Literal["auto", FileReader] = "auto"
     """How to read them; `auto` goes by the file's ending, that of a compressed file being the one before `.gz`, `.zst`, `.bz2` or `.xz`."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns of tables (csv) that have no header, in their order, such as `[question, answer]`."""
     tracked_changes: Literal["final", "original"] = "final"
     """Of Word files with tracked changes: as if all were accepted, or none."""
     as_of: str = ""

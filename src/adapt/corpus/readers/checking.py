@@ -29,6 +29,7 @@ _NEEDED = ("records", "messages", "rejected", "text", "output", "instruction")
 _OF_DOCUMENTS = ("title", "licence", "date", "group", "label")
 _CHECKED = ("json", "jsonl", "xml", "csv", "parquet")
 """Readers of records in files. Those with a header hold the names of the spec against it themselves."""
+_WITHOUT_HEADER = "; if that is a row of data, name the columns, as in corpus.sources.{}.columns: [question, answer]"
 _FIELD = {"answer": "output", "question": "instruction"}
 
 
@@ -86,7 +87,8 @@ def _require_names(inputs: Sequence[RawInput], mapped: Callable[[RawInput], Mapp
         field = _FIELD[what]
         raise InputError(
             f"corpus.sources.{input.source}.fields: {input.name} has no {what} under a usual name; it has: {', '.join(there) or 'nothing'}",
-            hint=f"say where it stands, as in fields: {{{field}: {free or 'NAME'}}}; usual names are {', '.join(USUAL[field][:4])}",
+            hint=f"say where it stands, as in fields: {{{field}: {free or 'NAME'}}}; usual names are {', '.join(USUAL[field][:4])}"
+            + (_WITHOUT_HEADER.format(input.source) if input.reader == "csv" else ""),
         )
 
 
@@ -101,7 +103,7 @@ def _say_what_has_no_effect(source: Source, inputs: Sequence[RawInput]) -> None:
 
 def _looks_at(reader: ReaderName, field: str, constant: bool) -> bool:
     if reader in ("csv", "sql"):
-        return field not in ("records", "messages")
+        return field != "records"
     if reader == "xml":
         return field != "messages"
     return reader in ("json", "jsonl", "parquet", "hub") or (constant and reader != "python_docs")

@@ -2,56 +2,92 @@
 
 import csv
 from collections import Counter
-from collections.abc import Iterator
-from itertools import chain, repeat
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain, islice
 from typing import TextIO
 
-from adapt.corpus.draft import Draft, QuarantineRule, Rejected
+from adapt.corpus.draft import Draft, Edit, Rejected
 from adapt.corpus.readers.lines import bounded_lines
 from adapt.corpus.readers.mapping import Mapping
+from adapt.corpus.readers.rows import Fault, Layout, Row, Rows
+from adapt.corpus.readers.survey import Survey, survey_table
 
-_DELIMITERS = ",;\t"
 
+def read_csv(file: TextIO, name: str, mapping: Mapping, limit: int, *, columns: Sequence[str] = ()) -> Iterator[Draft | Rejected]:
+    """Yields a draft or a rejection for every row; blank lines are skipped. Rows are of at most `limit` characters, and the file can be read twice.
 
-def read_csv(file: TextIO, name: str, mapping: Mapping, limit: int) -> Iterator[Draft | Rejected]:
-    """Yields a draft or a rejection for every row after the header; blank lines are skipped. Cells and lines are of at most `limit` characters.
-
-    Raises InputError when the spec names a column that the header lacks.
+    `columns` name those of a table without a header. Raises InputError when the spec names a column that there is not.
     """
     csv.field_size_limit(limit)  # the module's own limit of 131072 is below long answers
-    source = _Lines(bounded_lines(file, limit))
-    try:
-        header = next((line for line in source if line.strip("\ufeff \t\r\n")), "")
-    except _TooLongError:
-        yield Rejected("line 1", *_LONG)
-        return
-    rows = csv.reader(chain([header], source), delimiter=_delimiter(header), strict=True)
-    columns: list[str] | None = None
-    begin, count = source.number, 0
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            break
-        except (csv.Error, _TooLongError) as error:
-            long = isinstance(error, _TooLongError) or "field limit" in str(error)
-            yield Rejected(f"line {begin}", *(_LONG if long else _MALFORMED))
-            begin = source.number + 1
-            continue
-        line, begin = begin, source.number + 1
-        if not any(cell.strip() for cell in row):
-            continue
-        if columns is None:
-            columns = _columns(row)
-            mapping.require(columns, name)
-            continue
-        count += 1
-        yield mapping.draft(dict(zip(columns, chain(row, repeat("")), strict=False)), name, f"line {line}")
+    survey = survey_table(bounded_lines(file, limit), limit, mapping.recognition.known, columns)
+    file.seek(0)
+    rows = Rows(islice(bounded_lines(file, limit), survey.preamble, None), survey.dialect, limit, suspect=survey.suspect)
+    found = iter(rows)
+    names, first = list(columns), True
+    if names:
+        mapping.require(names, name)
+        rows.layout = survey.layout
+    count = 0
+    for row in found:
+        if isinstance(row, Fault):
+            count += 1
+            yield _rejected(row, names, name, mapping)
+        elif not names:
+            names, first = name_columns(row.cells), False
+            mapping.require(names, name)
+            rows.layout = _laid_out(survey, names)
+            if not mapping.recognition.known(names):
+                yield from _refuse(row, found, names, name, mapping)
+                return
+        elif first and name_columns(row.cells) == names:
+            first = False
+        else:
+            count += 1
+            first = False
+            yield _drafted(row, names, name, mapping)
     if not count:
         yield Rejected("", "empty_file", "The table has no rows.")
 
 
-def _columns(header: list[str]) -> list[str]:
+def _laid_out(survey: Survey, names: Sequence[str]) -> Layout:
+    """What the rows of a table with these columns have; those at its end that have no name may be left out."""
+    named = max((at for at, name in enumerate(names, 1) if name and not name.startswith(" (")), default=1)
+    layout = survey.layout or Layout(len(names), len(names))
+    return layout._replace(width=len(names), least=min(layout.least, named))
+
+
+def _drafted(row: Row, names: Sequence[str], source: str, mapping: Mapping) -> Draft | Rejected:
+    """The draft of a row, with a note of cells that it lacks."""
+    draft = mapping.draft(dict(zip(names, row.cells, strict=True)), source, f"line {row.line}")
+    if isinstance(draft, Draft) and row.lacking and names[-row.lacking]:
+        lacking = Edit("fill_cells", f"The row has {len(names) - row.lacking} cells for {len(names)} columns; those behind them are empty.")
+        draft = replace(draft, edits=(*draft.edits, lacking))
+    return draft
+
+
+def _rejected(fault: Fault, names: Sequence[str], source: str, mapping: Mapping) -> Rejected:
+    """The rejection of what is no row. A row that lacks what a record needs is said to lack it, as one with an empty cell is."""
+    draft = mapping.draft(dict(zip(names, fault.cells, strict=True)), source, f"line {fault.line}") if fault.cells else None
+    if isinstance(draft, Rejected):
+        return draft._replace(reason=f"{draft.reason} {fault.reason}")
+    return Rejected(f"line {fault.line}", fault.rule, fault.reason)
+
+
+def _refuse(first: Row, rows: Iterator[Row | Fault], names: Sequence[str], source: str, mapping: Mapping) -> Iterator[Rejected]:
+    """The rejection of every row of a table whose first row names nothing that is known."""
+    mapping.draft(dict(zip(names, first.cells, strict=True)), source, f"line {first.line}")  # for the check of the spec
+    for row in chain([first], rows):
+        yield Rejected(f"line {row.line}", "no_header", _NO_HEADER)
+
+
+_NO_HEADER = (
+    "The first row of the table names no column that is known: name the columns of a table without a header in `columns` of its source, "
+    "and those of other names in its `fields`."
+)
+
+
+def name_columns(header: Sequence[str]) -> list[str]:
     """Names of the columns; one that comes again has its number behind it, as in `answer (2)`."""
     seen: Counter[str] = Counter()
     names = []
@@ -60,34 +96,3 @@ def _columns(header: list[str]) -> list[str]:
         seen[name] += 1
         names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return names
-
-
-_LONG: tuple[QuarantineRule, str] = ("too_large", "The row is larger than corpus.limits.max_record_mib.")
-_MALFORMED: tuple[QuarantineRule, str] = ("unreadable", "The row is not well-formed CSV: a quote is out of place or never closed.")
-
-
-class _TooLongError(Exception):
-    pass
-
-
-class _Lines:
-    """Lines one at a time, and the number of the last; raises for one that is too long, and goes on behind it."""
-
-    def __init__(self, lines: Iterator[tuple[int, str | None]]) -> None:
-        self._lines = lines
-        self.number = 0
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        self.number, line = next(self._lines)
-        if line is None:
-            raise _TooLongError
-        return line
-
-
-def _delimiter(header: str) -> str:
-    """The delimiter that splits the header into most columns."""
-    widths = {mark: len(next(csv.reader([header], delimiter=mark), [])) for mark in _DELIMITERS}
-    return max(_DELIMITERS, key=lambda mark: widths[mark])

@@ -1,17 +1,14 @@
-"""Lines of JSON; one line is one record, or holds several where `fields.records` leads to them."""
+"""Lines of JSON; one line is one record, or holds several: where `fields.records` leads to them, in a list, or one after the other."""
 
-import json
+import io
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import orjson
-
-from adapt.corpus.draft import Draft, Rejected
+from adapt.corpus.draft import Draft, Edit, Rejected
+from adapt.corpus.readers.json_values import MENDED, Broken, Values
 from adapt.corpus.readers.mapping import Mapping
-from adapt.corpus.readers.texts import without_surrogates
-
-_INT_BOUND = 2.0**63
-_LOOKED_INTO = (dict, list, float)
+from adapt.corpus.readers.parsing import BROKEN, parse_json
+from adapt.corpus.readers.shapes import find_below, is_several
 
 
 def read_jsonl(lines: Iterable[tuple[int, str | bytes | None]], name: str, mapping: Mapping, limit: int) -> Iterator[Draft | Rejected]:
@@ -23,45 +20,37 @@ def read_jsonl(lines: Iterable[tuple[int, str | bytes | None]], name: str, mappi
         elif line and not line.isspace():
             value = parse_json(line)
             if value is BROKEN:
-                yield Rejected(locator, "invalid_json", "The line is not valid JSON.")
+                yield from _read_broken(line, name, mapping, limit, locator)
             elif mapping.records is None:
-                yield mapping.draft(value, name, locator)
+                if value.__class__ is list and is_several(value):
+                    yield from read_below(value, name, mapping, locator)
+                else:
+                    yield mapping.draft(value, name, locator)
             else:
                 yield from mapping.drafts(value, name, locator)
 
 
-BROKEN = object()
-"""What stands for text that is no JSON."""
+def read_below(value: Any, name: str, mapping: Mapping, locator: str, edits: tuple[Edit, ...] = ()) -> Iterator[Draft | Rejected]:
+    """A draft or a rejection for every record in a value that may hold several."""
+    for found in find_below(value, mapping.recognition):
+        place = found.place if found.place.startswith("[") and not locator.startswith("line") else f" {found.place}"
+        draft = mapping.draft(found.record, name, (locator + place).strip())
+        yield draft.edited({}, [*edits, *found.edits]) if isinstance(draft, Draft) else draft
 
 
-def parse_json(text: str | bytes) -> Any:
-    """The value, or BROKEN.
-
-    orjson is four times as fast as the standard library, whose reading holds all the same: orjson refuses NaN and halves of surrogate pairs, and
-    rounds whole numbers beyond 64 bits, so such texts are read again.
-    """
-    try:
-        value = orjson.loads(text)
-    except ValueError:
-        return _parse_leniently(text)
-    return _parse_leniently(text) if _rounded(value) else value
-
-
-def _parse_leniently(text: str | bytes) -> Any:
-    try:
-        return without_surrogates(json.loads(text))
-    except (ValueError, RecursionError):
-        return BROKEN
-
-
-def _rounded(value: Any) -> bool:
-    """Whether a number in the value may be a longer one."""
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
-        if isinstance(each, float):
-            if abs(each) >= _INT_BOUND:
-                return True
-        elif isinstance(each, dict | list):
-            waiting += [below for below in (each.values() if isinstance(each, dict) else each) if below.__class__ in _LOOKED_INTO]
-    return False
+def _read_broken(line: str | bytes, name: str, mapping: Mapping, limit: int, locator: str) -> Iterator[Draft | Rejected]:
+    """The records of a line that is no JSON: several values, or one with a comma too many. A line with a fault is rejected whole."""
+    text = line if isinstance(line, str) else line.decode("utf-8", "replace")
+    values = Values(io.StringIO(text.strip().removesuffix(",")), limit)
+    found = [value for _, value in values]
+    fault = next((value for value in found if isinstance(value, Broken)), None)
+    if fault or not found:
+        yield Rejected(locator, "invalid_json", f"The line is not valid JSON: {fault.said(line=False) if fault else 'it holds no value'}.")
+        return
+    edits = (Edit(*MENDED),) if values.mended or text.strip().endswith(",") else ()
+    for number, value in enumerate(found):
+        place = locator if len(found) == 1 else f"{locator} [{number}]"
+        if mapping.records is None:
+            yield from read_below(value, name, mapping, place, edits)
+        else:
+            yield from mapping.drafts(value, name, place)

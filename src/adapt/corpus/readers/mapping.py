@@ -11,10 +11,13 @@ from typing import Any, Literal, NamedTuple
 
 from adapt.corpus.draft import Draft, Rejected
 from adapt.corpus.readers import names
+from adapt.corpus.readers.aliases import is_filled, with_differences
 from adapt.corpus.readers.chats import BrokenChatError, read_chat, read_history, read_pair
 from adapt.corpus.readers.dates import iso_date
+from adapt.corpus.readers.embedded import as_turns
 from adapt.corpus.readers.fields import Getter, NamedField, compiled
 from adapt.corpus.readers.paths import Enclosing, Every, Step, outline, walk
+from adapt.corpus.readers.recognition import Recognition
 from adapt.corpus.readers.texts import as_text
 from adapt.errors import InputError
 from adapt.spec.corpus import Fields
@@ -54,6 +57,10 @@ class _Shape:
     messages: Getter = _nothing
     history: Getter = _nothing
     system: Getter = _nothing
+    otherwise: Getter = _nothing
+    """Running text, where neither a question nor an answer is filled."""
+    aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Fields with the names of several, of which the first that is filled counts."""
 
 
 class Lack(NamedTuple):
@@ -94,6 +101,7 @@ class Mapping:
             for name in (*_CONTENT, *_ABOUT)
             if (source := getattr(fields, name)) is not None
         }
+        self.recognition = Recognition(self._named)
         self.reaches_out = any(named.outermost >= max(levels, 1) for named in self._named.values())
         """Whether a field stands outside the outermost list on the way to the records, so that the whole file is needed."""
         self._form = next((form for field, form in _FORMS.items() if field in self._named), None)
@@ -132,7 +140,8 @@ class Mapping:
         shape = self._shapes.get(keys) or self._shape(keys)
         about = self._said_about(record, enclosing) if self._about else {"licence": self._licence}
         try:
-            return self._drafted(shape, record, enclosing, {"source": source, "locator": locator, **about})
+            draft = self._drafted(shape, record, enclosing, {"source": source, "locator": locator, **about})
+            return with_differences(draft, record, shape.aliases) if shape.aliases else draft
         except BrokenChatError as error:
             return Rejected(locator, "missing_field", str(error))
 
@@ -181,11 +190,11 @@ class Mapping:
 
     def _drafted(self, shape: _Shape, record: Any, enclosing: Enclosing, origin: dict[str, str]) -> Draft | Rejected:
         if self._form in (None, "preference"):
-            worse = shape.rejected(record, enclosing)
+            worse = as_turns(shape.rejected(record, enclosing))
             if worse or self._form:
                 return _pair(shape, record, enclosing, worse, origin)
         if self._form in (None, "chat"):
-            turns = shape.messages(record, enclosing)
+            turns = as_turns(shape.messages(record, enclosing))
             if isinstance(turns, list):
                 return Draft(kind="chat", messages=read_chat(turns), **origin)  # type: ignore[arg-type]
             if self._form:
@@ -204,6 +213,8 @@ class Mapping:
         if not instruction:
             instruction, material = material, ""
         if not instruction or not output:
+            if not instruction and not output and (text := as_text(shape.otherwise(record, enclosing))):
+                return Draft(kind="text", title=as_text(shape.title(record, enclosing)), text=text, **origin)  # type: ignore[arg-type]
             return self._lacks("answer", "output", origin) if instruction else self._lacks("question", "instruction", origin)
         if shape.history is not _nothing or shape.system is not _nothing:
             asked = f"{instruction}\n\n{material}" if material else instruction
@@ -225,19 +236,27 @@ class Mapping:
 
     def _shape(self, keys: tuple[str, ...]) -> _Shape:
         """What the spec places wins; a form of record that it settles leaves out the usual names of the others."""
-        shape = _Shape(**{field: named.among(keys) for field, named in self._named.items() if field in _CONTENT})
+        shape = _Shape()
+        for field in [name for name in _CONTENT if name in self._named]:
+            setattr(shape, field, self._named[field].among(keys))
         for field, usual in names.USUAL.items():
-            found = names.usual_name(keys, usual) if field not in self._named else None
-            if found is not None and (self._form is None or field in _FIELDS_OF[self._form]):
-                setattr(shape, field, partial(_column, found))
+            found = names.usual_names(keys, usual) if field not in self._named else ()
+            if found and (self._form is None or field in _FIELDS_OF[self._form]):
+                setattr(shape, field, partial(_column, found[0]) if len(found) == 1 else partial(_first_filled, found))
+                if len(found) > 1:
+                    shape.aliases = (*shape.aliases, (field, found))
         if shape.chosen is _nothing or "output" in self._named:
             shape.chosen = shape.output
         if self._form is None and shape.output is not _nothing:
-            shape.text = _nothing
+            shape.text, shape.otherwise = _nothing, shape.text
         if len(self._shapes) >= _SHAPES:
             self._shapes.clear()
         self._shapes[keys] = shape
         return shape
+
+
+def _first_filled(found: tuple[str, ...], record: Any, enclosing: Enclosing) -> Any:
+    return next((value for name in found if is_filled(value := record.get(name))), None)
 
 
 def _column(name: str, record: Any, enclosing: Enclosing) -> Any:
@@ -245,6 +264,7 @@ def _column(name: str, record: Any, enclosing: Enclosing) -> Any:
 
 
 def _pair(shape: _Shape, record: Any, enclosing: Enclosing, worse: Any, origin: dict[str, str]) -> Draft:
-    history, question, better, worse = read_pair(shape.instruction(record, enclosing), shape.chosen(record, enclosing), worse)
+    asked, better = as_turns(shape.instruction(record, enclosing)), as_turns(shape.chosen(record, enclosing))
+    history, question, better, worse = read_pair(asked, better if is_filled(better) else shape.output(record, enclosing), worse)
     material = as_text(shape.input(record, enclosing))
     return Draft(kind="preference", instruction=question, input=material, output=better, rejected=worse, messages=history, **origin)  # type: ignore[arg-type]

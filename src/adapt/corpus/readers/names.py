@@ -17,7 +17,12 @@ USUAL = {
 """Names in lower case, the likeliest first."""
 
 
-def usual_name(found: Iterable[str], usual: tuple[str, ...]) -> str | None:
-    """The first of the usual names that is there, in the form in which it is there; case does not matter."""
+def usual_names(found: Iterable[str], usual: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the usual names that are there, the likeliest first, in the form in which they are there; case does not matter."""
     by_form = {name.strip().casefold(): name for name in reversed(list(found)) if isinstance(name, str)}
-    return next((by_form[name] for name in usual if name in by_form), None)
+    return tuple(by_form[name] for name in usual if name in by_form)
+
+
+def usual_name(found: Iterable[str], usual: tuple[str, ...]) -> str | None:
+    """The first of them."""
+    return next(iter(usual_names(found, usual)), None)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from zlib import crc32
 
@@ -70,7 +71,7 @@ def beginning(input: RawInput) -> Portion:
             return Portion(input)
         start = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
         end = head.rfind(b"\n") + 1
-        if end > start and _is_plain(head[:end]) and (input.reader == "jsonl" or holds_lines(head)):
+        if end > start and _is_plain(head[:end]) and holds_lines(BytesIO(head[:end]), _BLOCK, named=input.reader == "jsonl"):
             return Portion(input, start, end)
     return Portion(input)
 
@@ -81,7 +82,8 @@ def _by_lines(input: RawInput, limits: Limits) -> list[Portion]:
     rest = b""
     with Path(input.path).open("rb") as file:
         head = file.read(_HEAD)
-        if head.isspace() or (input.reader == "json" and not holds_lines(head)):
+        file.seek(0)
+        if head.isspace() or not holds_lines(file, limits.max_record_mib << 20, named=input.reader == "jsonl"):
             return []
         start = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
         file.seek(start)

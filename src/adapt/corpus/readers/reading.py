@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal
 
 from adapt.corpus.cleaning.encoding import UndecodableError
 from adapt.corpus.draft import Draft, Rejected
@@ -27,7 +27,6 @@ from adapt.spec.corpus import HubSource, Limits, PythonDocsSource, Source, SqlSo
 log = logging.getLogger(__name__)
 
 Piece = Draft | Rejected | LedgerRow
-_HEAD = 1 << 16
 _TELLING = 10
 """A path that is in none of so many records of a file is worth a warning."""
 _COLUMNS = ("csv", "xml", "sql")
@@ -123,10 +122,10 @@ def _read_text(portion: Portion, source: Source, mapping: Mapping, limits: Limit
                 record=f"{input.name}:", source=input.name, locator="", action="edited", rule=edit.rule, reason=edit.reason, score=edit.score
             )
         if input.reader == "csv":
-            yield from read_csv(file, input.name, mapping, bound)
+            yield from read_csv(file, input.name, mapping, bound, columns=getattr(source, "columns", ()))
         elif input.reader == "xml":
             yield from read_xml(file, input.name, mapping, queries_of(source.fields, place))
-        elif input.reader == "json" and not _has_lines(file):
+        elif not holds_lines(file, bound, named=input.reader == "jsonl"):
             yield from read_json(file, input.name, mapping, bound)
         else:
             count = 0
@@ -135,12 +134,6 @@ def _read_text(portion: Portion, source: Source, mapping: Mapping, limits: Limit
                 yield piece
             if not count:
                 yield Rejected("", "empty_file", "The file has no lines.")
-
-
-def _has_lines(file: TextIO) -> bool:
-    head = file.read(_HEAD)
-    file.seek(0)
-    return holds_lines(head)
 
 
 def _bounded(piece: Piece, bound: int) -> Piece:
