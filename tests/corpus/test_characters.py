@@ -1,9 +1,13 @@
 """Every letter and digit that a reader was given is in a document, or was taken by a rule; counted here from what the test wrote."""
 
+import csv
+import io
 import json
 import random
 from collections import Counter
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -90,6 +94,72 @@ def test_boilerplate_and_personal_data(corpus: Corpus) -> None:
     assert whole == letters("".join(texts) + "".join(f"Note {number}" for number in range(40)))
     assert removed["drop_boilerplate"] == 40 * letters(shared)
     assert removed["mask_phone"] == 40 * (11 - 5)
+
+
+ROWS = [
+    {"question": f"Is it {prose(n, 3)}?", "answer": f"It is {prose((n, 'a'), 9)}.", "id": f"row{n}", "note": prose((n, "n"), 5) if n % 2 else ""}
+    for n in range(7)
+] + [{"question": "Without an answer?", "answer": "", "id": "row7", "note": "left"}]
+
+
+def as_csv(rows: list[dict[str, str]], delimiter: str) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), delimiter=delimiter, quoting=csv.QUOTE_ALL)
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def as_parquet(rows: list[dict[str, str]]) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), out)
+    return out.getvalue()
+
+
+def as_xml(rows: list[dict[str, str]]) -> str:
+    items = "".join("<item>" + "".join(f"<{name}>{value}</{name}>" for name, value in row.items()) + "</item>" for row in rows)
+    return f"<set>{items}</set>"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", as_csv(ROWS, ",")),
+        ("a.tsv", as_csv(ROWS, "\t")),
+        ("a.jsonl", "".join(json.dumps(row) + "\n" for row in ROWS)),
+        ("a.json", json.dumps(ROWS)),
+        ("b.json", json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]})),
+        ("a.parquet", as_parquet(ROWS)),
+    ],
+)
+def test_records_of_every_form(corpus: Corpus, name: str, content: str | bytes) -> None:
+    corpus.write(name, content)
+    whole, removed = balance(corpus)
+    assert whole == letters("".join("".join(row.values()) for row in ROWS))
+    assert removed == {
+        "other_fields": letters("".join(row["id"] + row["note"] for row in ROWS[:-1])),
+        "missing_field": letters("".join(ROWS[-1].values())),
+    }
+
+
+def test_records_of_xml(corpus: Corpus) -> None:
+    corpus.write("a.xml", as_xml(ROWS))
+    fields = {"records": ".//item", "instruction": "question", "output": "answer"}
+    whole, removed = balance(corpus, CorpusSpec.model_validate({"sources": [{"glob": "*.xml", "fields": fields}]}))
+    assert whole == letters("".join("".join(row.values()) for row in ROWS))
+    assert removed["other_fields"] == letters("".join(row["id"] + row["note"] for row in ROWS[:-1]))
+
+
+def test_turns_and_what_stands_beside_them(corpus: Corpus) -> None:
+    rows = [
+        {"messages": [{"role": "user", "content": prose(n, 5)}, {"role": "assistant", "content": prose((n, "a"), 9)}], "source": f"forum{n}"}
+        for n in range(5)
+    ]
+    corpus.write("a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    whole, removed = balance(corpus)
+    said = letters("".join(turn["content"] for row in rows for turn in row["messages"]))
+    assert whole - removed.total() == said
+    assert removed["other_fields"] == letters("".join(f"forum{n}userassistant" for n in range(5)))
 
 
 NOISE = st.sampled_from(

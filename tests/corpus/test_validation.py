@@ -64,7 +64,8 @@ def test_unknown_columns_are_named_with_those_that_the_file_has(tmp_path: Path) 
     found = problems(tmp_path, [{"glob": "*.csv"}, {"glob": "web/*"}, {"glob": "*.jsonl", "fields": {"instruction": "q.txt"}}])
     assert found == [
         "corpus.sources.0.fields: faq.csv has no answer under a usual name; it has: query, reply\n"
-        "hint: say where it stands, as in fields: {output: reply}; usual names are output, answer, response, completion",
+        "hint: say where it stands, as in fields: {output: reply}; usual names are output, answer, response, completion; "
+        "if that is a row of data, name the columns, as in corpus.sources.0.columns: [question, answer]",
         "corpus.sources.2.fields.instruction: the first records of rows.jsonl have nothing at 'q.txt'\nhint: there is: q.text, output",
     ]
     [problem] = problems(tmp_path, [{"glob": "*.csv", "fields": {"instruction": "querry", "output": "reply"}}])

@@ -4,7 +4,7 @@ Characters are accounted for in this unit: turning a page into Markdown or tidyi
 """
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,15 @@ def count_letters(text: str) -> int:
 
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
     return int(np.take(_table(), codes, mode="clip").sum())
+
+
+def count_letters_in(value: Any) -> int:
+    """Letters and digits of all texts inside a JSON value or a row of a table; names of fields, numbers and truth values have none."""
+    if isinstance(value, str):
+        return count_letters(value)
+    if isinstance(value, dict):
+        return sum(map(count_letters_in, value.values()))
+    return sum(map(count_letters_in, value)) if isinstance(value, list | tuple) else 0
 
 
 def count_letters_of(texts: "pa.Array | pa.ChunkedArray") -> int:

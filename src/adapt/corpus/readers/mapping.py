@@ -5,7 +5,7 @@ names and no record had.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -22,6 +22,7 @@ from adapt.corpus.readers.texts import as_text
 from adapt.errors import InputError
 from adapt.spec.corpus import Fields
 from adapt.spec.problems import nearest
+from adapt.text.letters import count_letters_in
 
 _Form = Literal["chat", "preference", "text", "question"]
 _ABOUT = ("licence", "date", "group", "label")
@@ -125,12 +126,24 @@ class Mapping:
         if found:
             self._records_found = True
         elif self.records is None:
-            yield Rejected(locator, "empty_file", "The list is empty.")
+            yield Rejected(locator, "empty_file", "The list is empty.", 0)
         else:
-            yield self.without_records(locator, outline(value))
+            yield self.without_records(locator, outline(value))._replace(characters=count_letters_in(value))
 
-    def draft(self, record: Any, source: str, locator: str, enclosing: Enclosing = ()) -> Draft | Rejected:
-        """The draft of one record: preference pair, chat, running text or question, by the fields that it has."""
+    def draft(self, record: Any, source: str, locator: str, enclosing: Enclosing = (), *, letters: int | None = None) -> Draft | Rejected:
+        """The draft of one record: preference pair, chat, running text or question, by the fields that it has.
+
+        Letters of the record that are no text of the draft are counted; below zero where it takes more from around the record. `letters` says how many
+        there are where the record does not hold all that stands in its place.
+        """
+        draft = self._draft(record, source, locator, enclosing)
+        letters = count_letters_in(record) if letters is None else letters
+        if isinstance(draft, Rejected):
+            return draft._replace(characters=letters)
+        unused = letters - draft.letters()
+        return replace(draft, unused=unused) if unused else draft
+
+    def _draft(self, record: Any, source: str, locator: str, enclosing: Enclosing) -> Draft | Rejected:
         if isinstance(record, dict):
             keys = tuple(record)
         elif self._form is not None:

@@ -17,6 +17,7 @@ from adapt.corpus.readers.names import USUAL
 from adapt.corpus.readers.paths import Several
 from adapt.errors import InputError
 from adapt.spec.corpus import Constant, Fields, Join
+from adapt.text.letters import count_letters
 
 _WHOLE = 32 << 20
 """Largest file, in characters, of which a tree is made whole."""
@@ -68,7 +69,8 @@ def read_xml(file: TextIO, name: str, mapping: Mapping, queries: Queries) -> Ite
             return
         for element, prefixes in records:
             count += 1
-            yield mapping.draft(_values(element, queries, prefixes), name, f"record {count}" if queries.records else "")
+            letters = count_letters("".join(element.itertext()))
+            yield mapping.draft(_values(element, queries, prefixes), name, f"record {count}" if queries.records else "", letters=letters)
     except (etree.XMLSyntaxError, ValueError, RecursionError):
         reason = "The file is not well-formed XML from here on, or deeper or larger than XML may be."
         yield Rejected(f"record {count + 1}" if count else "", "unreadable", reason)
