@@ -133,8 +133,8 @@ class Mapping:
     def draft(self, record: Any, source: str, locator: str, enclosing: Enclosing = (), *, letters: int | None = None) -> Draft | Rejected:
         """The draft of one record: preference pair, chat, running text or question, by the fields that it has.
 
-        Letters of the record that are no text of the draft are counted; below zero where it takes more from around the record. `letters` says how many
-        there are where the record does not hold all that stands in its place.
+        Letters of the record that are no text of the draft are counted; below zero where it takes more from around the
+        record. `letters` says how many there are where the record does not hold all that stands in its place.
         """
         draft = self._draft(record, source, locator, enclosing)
         letters = count_letters_in(record) if letters is None else letters
