@@ -73,7 +73,8 @@ def test_tables_without_quoting_are_read_as_they_stand(delimiter: str, table: li
 
 
 CODE = [
-    "def read(path):", '    """Reads a file, and says so."""', "    names = ['a', \"b\"]", "    return open(path).read()", "", "# A heading, with commas; and more",
+    "def read(path):", '    """Reads a file, and says so."""', "    names = ['a', \"b\"]", "    return open(path).read()", "",
+    "# A heading, with commas; and more",
     "| a | b |", "| --- | --- |", "x = \"C:\\\\new\\n\", y", "It isn't so, is it?", "Well,\tthen", "a;b;c", "one,two",
 ]  # fmt: skip
 """Lines of programs and of Markdown."""

@@ -139,6 +139,12 @@ def test_a_table_without_a_header_is_refused_with_a_hint(tmp_path: Path) -> None
         check_fields(source_of(), [input_of(path, "csv")], limits=Limits(), root=None)
 
 
+def test_a_header_of_unknown_names_is_no_row(tmp_path: Path) -> None:
+    found = read(tmp_path / "a.csv", "city,size\nParis,big\n")
+    assert told(found) == [("line 2", "missing_field")]
+    assert all("`fields`" in piece.reason for piece in found if isinstance(piece, Rejected))
+
+
 @pytest.mark.parametrize("name", ["plain", "quoted", "lines"])
 def test_well_formed_tables_are_read_as_pandas_and_arrow_do(tmp_path: Path, name: str) -> None:
     content = {

@@ -1,6 +1,7 @@
 """Tables as text: one row, one draft; its locator is the physical line on which the row begins."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -74,17 +75,32 @@ def _rejected(fault: Fault, names: Sequence[str], source: str, mapping: Mapping)
     return Rejected(f"line {fault.line}", fault.rule, fault.reason)
 
 
-def _refuse(first: Row, rows: Iterator[Row | Fault], names: Sequence[str], source: str, mapping: Mapping) -> Iterator[Rejected]:
-    """The rejection of every row of a table whose first row names nothing that is known."""
-    mapping.draft(dict(zip(names, first.cells, strict=True)), source, f"line {first.line}")  # for the check of the spec
-    for row in chain([first], rows):
-        yield Rejected(f"line {row.line}", "no_header", _NO_HEADER)
+def _refuse(first: Row, rows: Iterator[Row | Fault], names: Sequence[str], source: str, mapping: Mapping) -> Iterator[Draft | Rejected]:
+    """The rejection of every row of a table whose first row names nothing that is known; it is a header, or a row of data."""
+    if any(map(_is_data, first.cells)):
+        mapping.draft(dict(zip(names, first.cells, strict=True)), source, f"line {first.line}")  # for the check of the spec
+        yield from (Rejected(f"line {row.line}", "no_header", f"The table has no header. {_UNKNOWN}") for row in chain([first], rows))
+        return
+    count = 0
+    for count, row in enumerate(rows, 1):
+        if isinstance(row, Fault):
+            yield Rejected(f"line {row.line}", row.rule, row.reason)
+        else:
+            draft = _drafted(row, names, source, mapping)
+            yield draft._replace(reason=f"{draft.reason} {_UNKNOWN}") if isinstance(draft, Rejected) else draft
+    if not count:
+        yield Rejected("", "empty_file", "The table has no rows.")
 
 
-_NO_HEADER = (
-    "The first row of the table names no column that is known: name the columns of a table without a header in `columns` of its source, "
-    "and those of other names in its `fields`."
-)
+_UNKNOWN = "No column has a known name: `fields` of the source says where questions and answers stand, and `columns` names those of a table without a header."
+_SENTENCE = re.compile(r"[.?!。？！…][\"'”’）)]*$|^[\d.,+-]+$")
+_LONGEST_NAME = 40
+
+
+def _is_data(cell: str) -> bool:
+    """Whether a cell is no name of a column: a sentence, a number, or longer than names are."""
+    text = cell.strip()
+    return len(text) > _LONGEST_NAME or bool(_SENTENCE.search(text))
 
 
 def name_columns(header: Sequence[str]) -> list[str]:
