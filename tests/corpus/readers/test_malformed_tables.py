@@ -10,6 +10,7 @@ import pytest
 from adapt.corpus.draft import Draft, Rejected
 from adapt.corpus.readers.checking import check_fields
 from adapt.errors import InputError
+from adapt.records import LedgerRow
 from adapt.spec.corpus import Limits
 from tests.corpus.readers.reads import Piece, asked, input_of, read, source_of
 
@@ -36,6 +37,7 @@ def test_quotes_of_a_table_without_quoting_are_characters(tmp_path: Path, delimi
     found = read(tmp_path / "a.csv", "\n".join([f"question{delimiter}answer", *rows]))
     assert answers(found) == [row.split(delimiter)[1] for row in rows]
     assert told(found) == []
+    assert [piece.rule for piece in found if isinstance(piece, LedgerRow)] == ([] if delimiter == "\t" else ["literal_quotes"])
 
 
 @pytest.mark.parametrize("end", [None, 8, 11])

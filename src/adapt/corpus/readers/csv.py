@@ -13,10 +13,12 @@ from adapt.corpus.readers.lines import bounded_lines
 from adapt.corpus.readers.mapping import Mapping
 from adapt.corpus.readers.rows import Fault, Layout, Row, Rows
 from adapt.corpus.readers.survey import Survey, survey_table
+from adapt.records import LedgerRow
 
 
-def read_csv(file: TextIO, name: str, mapping: Mapping, limit: int, *, columns: Sequence[str] = ()) -> Iterator[Draft | Rejected]:
-    """Yields a draft or a rejection for every row; blank lines are skipped. Rows are of at most `limit` characters, and the file can be read twice.
+def read_csv(file: TextIO, name: str, mapping: Mapping, limit: int, *, columns: Sequence[str] = ()) -> Iterator[Draft | Rejected | LedgerRow]:
+    """Yields a draft or a rejection for every row, and a ledger row where quotes are no quoting; blank lines are skipped. Rows are of at most `limit`
+    characters, and the file can be read twice.
 
     `columns` name those of a table without a header. Raises InputError when the spec names a column that there is not.
     """
@@ -25,7 +27,9 @@ def read_csv(file: TextIO, name: str, mapping: Mapping, limit: int, *, columns: 
     file.seek(0)
     rows = Rows(islice(bounded_lines(file, limit), survey.preamble, None), survey.dialect, limit, suspect=survey.suspect)
     found = iter(rows)
-    names, first = list(columns), True
+    if survey.literal:
+        yield LedgerRow(record=f"{name}:", source=name, locator="", action="edited", rule="literal_quotes", reason=_LITERAL)
+    names, first = name_columns(columns), True
     if names:
         mapping.require(names, name)
         rows.layout = survey.layout
@@ -49,6 +53,9 @@ def read_csv(file: TextIO, name: str, mapping: Mapping, limit: int, *, columns: 
             yield _drafted(row, names, name, mapping)
     if not count:
         yield Rejected("", "empty_file", "The table has no rows.")
+
+
+_LITERAL = "Quotes in the table are out of place where they would quote, and are read as characters."
 
 
 def _laid_out(survey: Survey, names: Sequence[str]) -> Layout:
@@ -81,18 +88,22 @@ def _refuse(first: Row, rows: Iterator[Row | Fault], names: Sequence[str], sourc
         mapping.draft(dict(zip(names, first.cells, strict=True)), source, f"line {first.line}")  # for the check of the spec
         yield from (Rejected(f"line {row.line}", "no_header", f"The table has no header. {_UNKNOWN}") for row in chain([first], rows))
         return
-    count = 0
-    for count, row in enumerate(rows, 1):
+    empty = True
+    for row in rows:
+        empty = False
         if isinstance(row, Fault):
             yield Rejected(f"line {row.line}", row.rule, row.reason)
         else:
             draft = _drafted(row, names, source, mapping)
             yield draft._replace(reason=f"{draft.reason} {_UNKNOWN}") if isinstance(draft, Rejected) else draft
-    if not count:
+    if empty:
         yield Rejected("", "empty_file", "The table has no rows.")
 
 
-_UNKNOWN = "No column has a known name: `fields` of the source says where questions and answers stand, and `columns` names those of a table without a header."
+_UNKNOWN = (
+    "No column has a known name: `fields` of the source says where questions and answers stand, "
+    "and `columns` names those of a table without a header."
+)
 _SENTENCE = re.compile(r"[.?!。？！…][\"'”’）)]*$|^[\d.,+-]+$")
 _LONGEST_NAME = 40
 
