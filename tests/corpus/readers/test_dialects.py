@@ -2,6 +2,7 @@
 
 import csv
 import io
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,3 +70,50 @@ def test_tables_without_quoting_are_read_as_they_stand(delimiter: str, table: li
     plain = [tuple(cell.replace(delimiter, "").replace("\\", "").replace("'", "") for cell in row) for row in table]
     text = "".join(delimiter.join(row) + "\n" for row in [HEADER, *plain])
     assert rows_of(text) == [list(row) for row in [HEADER, *plain]]
+
+
+CODE = [
+    "def read(path):", '    """Reads a file, and says so."""', "    names = ['a', \"b\"]", "    return open(path).read()", "",
+    "# A heading, with commas; and more",
+    "| a | b |", "| --- | --- |", "x = \"C:\\\\new\\n\", y", "It isn't so, is it?", "Well,\tthen", "a;b;c", "one,two",
+]  # fmt: skip
+"""Lines of programs and of Markdown."""
+
+
+@pytest.mark.parametrize(("count", "columns"), [(3, 2), (3, 3), (40, 2), (40, 3), (2500, 3)])
+@pytest.mark.parametrize(
+    "dialect", [each for each in DIALECTS if each["lineterminator"] == "\n" and each["quoting"] != csv.QUOTE_NONNUMERIC], ids=str
+)
+def test_cells_of_code_are_read_back_whatever_their_lines_look_like(dialect: dict[str, Any], count: int, columns: int) -> None:
+    choice = random.Random(count)
+    cells = ["\n".join(choice.choices(CODE, k=choice.randrange(4, 60))) + f'\nsaid "{number}, so"' for number in range(count)]
+    rows = [list(HEADER[:columns]), *[[f"What does it say of {number}?", cell, "x"][:columns] for number, cell in enumerate(cells)]]
+    assert rows_of(written(rows, **dialect)) == rows
+
+
+@pytest.mark.parametrize("delimiter", ",;\t|")
+@pytest.mark.parametrize("share", [0.002, 0.02, 0.2])
+def test_stray_quotes_cost_no_row_but_their_own(delimiter: str, share: float) -> None:
+    choice = random.Random(7)
+    lines, whole = [], []
+    for number in range(2000):
+        asked = f"What is said of {number}?"
+        said = (
+            f'He said "so"{delimiter} they say, of {number}' if number % 3 == 0 else f"First line of {number}\nand another" if number % 3 == 1 else ""
+        )
+        answer = said or f"Nothing but {number}"
+        if choice.random() < share and not said:
+            lines.append(f'{asked}{delimiter}"{answer}\n')
+        else:
+            lines.append(written([[asked, answer]], delimiter=delimiter, lineterminator="\n"))
+            whole.append([asked, answer])
+    text = f"question{delimiter}answer\n" + "".join(lines)
+    survey = survey_table(bounded_lines(io.StringIO(text, newline=""), LIMIT), LIMIT, known, ())
+    rows = Rows(bounded_lines(io.StringIO(text, newline=""), LIMIT), survey.dialect, LIMIT, suspect=survey.suspect)
+    found, faults = [], 0
+    for row in rows:
+        faults += isinstance(row, Fault)
+        found += [] if isinstance(row, Fault) else [row.cells]
+        rows.layout = rows.layout or survey.layout
+    assert found[1:] == whole
+    assert faults == 2000 - len(whole)

@@ -10,6 +10,7 @@ import pytest
 from adapt.corpus.draft import Draft, Rejected
 from adapt.corpus.readers.checking import check_fields
 from adapt.errors import InputError
+from adapt.records import LedgerRow
 from adapt.spec.corpus import Limits
 from tests.corpus.readers.reads import Piece, asked, input_of, read, source_of
 
@@ -36,6 +37,7 @@ def test_quotes_of_a_table_without_quoting_are_characters(tmp_path: Path, delimi
     found = read(tmp_path / "a.csv", "\n".join([f"question{delimiter}answer", *rows]))
     assert answers(found) == [row.split(delimiter)[1] for row in rows]
     assert told(found) == []
+    assert [piece.rule for piece in found if isinstance(piece, LedgerRow)] == ([] if delimiter == "\t" else ["literal_quotes"])
 
 
 @pytest.mark.parametrize("end", [None, 8, 11])
@@ -137,6 +139,12 @@ def test_a_table_without_a_header_is_refused_with_a_hint(tmp_path: Path) -> None
     assert all("`columns`" in piece.reason for piece in found if isinstance(piece, Rejected))
     with pytest.raises(InputError, match=r"corpus\.sources\.0\.columns: \[question, answer\]"):
         check_fields(source_of(), [input_of(path, "csv")], limits=Limits(), root=None)
+
+
+def test_a_header_of_unknown_names_is_no_row(tmp_path: Path) -> None:
+    found = read(tmp_path / "a.csv", "city,size\nParis,big\n")
+    assert told(found) == [("line 2", "missing_field")]
+    assert all("`fields`" in piece.reason for piece in found if isinstance(piece, Rejected))
 
 
 @pytest.mark.parametrize("name", ["plain", "quoted", "lines"])

@@ -1,6 +1,7 @@
 """Tables as text: one row, one draft; its locator is the physical line on which the row begins."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,10 +13,12 @@ from adapt.corpus.readers.lines import bounded_lines
 from adapt.corpus.readers.mapping import Mapping
 from adapt.corpus.readers.rows import Fault, Layout, Row, Rows
 from adapt.corpus.readers.survey import Survey, survey_table
+from adapt.records import LedgerRow
 
 
-def read_csv(file: TextIO, name: str, mapping: Mapping, limit: int, *, columns: Sequence[str] = ()) -> Iterator[Draft | Rejected]:
-    """Yields a draft or a rejection for every row; blank lines are skipped. Rows are of at most `limit` characters, and the file can be read twice.
+def read_csv(file: TextIO, name: str, mapping: Mapping, limit: int, *, columns: Sequence[str] = ()) -> Iterator[Draft | Rejected | LedgerRow]:
+    """Yields a draft or a rejection for every row, and a ledger row where quotes are no quoting; blank lines are skipped. Rows are of at most `limit`
+    characters, and the file can be read twice.
 
     `columns` name those of a table without a header. Raises InputError when the spec names a column that there is not.
     """
@@ -24,7 +27,9 @@ def read_csv(file: TextIO, name: str, mapping: Mapping, limit: int, *, columns: 
     file.seek(0)
     rows = Rows(islice(bounded_lines(file, limit), survey.preamble, None), survey.dialect, limit, suspect=survey.suspect)
     found = iter(rows)
-    names, first = list(columns), True
+    if survey.literal:
+        yield LedgerRow(record=f"{name}:", source=name, locator="", action="edited", rule="literal_quotes", reason=_LITERAL)
+    names, first = name_columns(columns), True
     if names:
         mapping.require(names, name)
         rows.layout = survey.layout
@@ -48,6 +53,9 @@ def read_csv(file: TextIO, name: str, mapping: Mapping, limit: int, *, columns: 
             yield _drafted(row, names, name, mapping)
     if not count:
         yield Rejected("", "empty_file", "The table has no rows.")
+
+
+_LITERAL = "Quotes in the table are out of place where they would quote, and are read as characters."
 
 
 def _laid_out(survey: Survey, names: Sequence[str]) -> Layout:
@@ -74,17 +82,36 @@ def _rejected(fault: Fault, names: Sequence[str], source: str, mapping: Mapping)
     return Rejected(f"line {fault.line}", fault.rule, fault.reason)
 
 
-def _refuse(first: Row, rows: Iterator[Row | Fault], names: Sequence[str], source: str, mapping: Mapping) -> Iterator[Rejected]:
-    """The rejection of every row of a table whose first row names nothing that is known."""
-    mapping.draft(dict(zip(names, first.cells, strict=True)), source, f"line {first.line}")  # for the check of the spec
-    for row in chain([first], rows):
-        yield Rejected(f"line {row.line}", "no_header", _NO_HEADER)
+def _refuse(first: Row, rows: Iterator[Row | Fault], names: Sequence[str], source: str, mapping: Mapping) -> Iterator[Draft | Rejected]:
+    """The rejection of every row of a table whose first row names nothing that is known; it is a header, or a row of data."""
+    if any(map(_is_data, first.cells)):
+        mapping.draft(dict(zip(names, first.cells, strict=True)), source, f"line {first.line}")  # for the check of the spec
+        yield from (Rejected(f"line {row.line}", "no_header", f"The table has no header. {_UNKNOWN}") for row in chain([first], rows))
+        return
+    empty = True
+    for row in rows:
+        empty = False
+        if isinstance(row, Fault):
+            yield Rejected(f"line {row.line}", row.rule, row.reason)
+        else:
+            draft = _drafted(row, names, source, mapping)
+            yield draft._replace(reason=f"{draft.reason} {_UNKNOWN}") if isinstance(draft, Rejected) else draft
+    if empty:
+        yield Rejected("", "empty_file", "The table has no rows.")
 
 
-_NO_HEADER = (
-    "The first row of the table names no column that is known: name the columns of a table without a header in `columns` of its source, "
-    "and those of other names in its `fields`."
+_UNKNOWN = (
+    "No column has a known name: `fields` of the source says where questions and answers stand, "
+    "and `columns` names those of a table without a header."
 )
+_SENTENCE = re.compile(r"[.?!。？！…][\"'”’）)]*$|^[\d.,+-]+$")
+_LONGEST_NAME = 40
+
+
+def _is_data(cell: str) -> bool:
+    """Whether a cell is no name of a column: a sentence, a number, or longer than names are."""
+    text = cell.strip()
+    return len(text) > _LONGEST_NAME or bool(_SENTENCE.search(text))
 
 
 def name_columns(header: Sequence[str]) -> list[str]:

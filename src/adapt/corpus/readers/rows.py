@@ -133,8 +133,15 @@ class Rows:
         if layout is None or layout.width < 2:
             return False
         if len(cells) != layout.width and any(map(str.strip, cells[layout.width :])):
-            return self._begins_row(taken[0], exact=False) and self._begins_row(taken[1], exact=False)
+            return self._holds_two()
         return len(taken) >= self._suspect and all(line is not None and layout.has(self._dialect.alone(line)[0]) for _, line in taken)
+
+    def _holds_two(self) -> bool:
+        """Whether a row begins with each of the first two lines at hand."""
+        taken = list(self._feed.taken)
+        both = self._begins_row(taken, 0, exact=False) and self._begins_row(taken, 1, exact=False)
+        self._feed.give_back(taken[len(self._feed.taken) :])
+        return both
 
     def _malformed(self) -> Fault:
         """The fault of a row with a quote out of place, or never closed; reading goes on where the next row seems to begin."""
@@ -147,28 +154,43 @@ class Rows:
         """The fault of a row whose quote opens nothing. All lines behind its first are given back, up to where a row begins."""
         feed = self._feed
         begin, taken = feed.line, list(feed.taken)
-        alike = self.layout is None or self._begins_row(taken[0], exact=False)
+        alike = self.layout is None or self._begins_row(taken, 0, exact=False)
         at = 1
-        if not doubtful and not (alike and (len(taken) == 1 or self._begins_row(taken[1], exact=False))):
-            while at < _SKIPPED and (at < len(taken) or feed.take(taken)) and not self._begins_row(taken[at], exact=True):
+        if not doubtful and not (alike and (len(taken) == 1 or self._begins_row(taken, 1, exact=False))):
+            while at < _SKIPPED and (at < len(taken) or feed.take(taken)) and not self._begins_row(taken, at, exact=True):
                 at += 1
         feed.give_back(taken[at:])
         return _stray_quote(begin, at, doubtful=doubtful)
 
-    def _begins_row(self, line: NumberedLine, *, exact: bool) -> bool:
-        """Whether a row begins with the line; with `exact`, one that looks like the others."""
-        if line[1] is None or self.layout is None:
-            return self.layout is None
-        cells, whole = self._dialect.alone(line[1])
-        if not whole and exact:
-            return bool(cells) and (len(cells) == self.layout.width or line[1].startswith(self._dialect.quote))
-        return self.layout.has(cells) if exact and self.layout.width > 1 else len(cells) == self.layout.width
+    def _begins_row(self, taken: list[NumberedLine], at: int, *, exact: bool) -> bool:
+        """Whether a row begins with a line; with `exact`, one that looks like the others. Lines behind it are added to those taken."""
+        line, layout = taken[at][1], self.layout
+        if line is None or layout is None:
+            return layout is None
+        cells, whole = self._dialect.alone(line)
+        if not whole and at and self._completes(taken, at, layout.width):
+            return True
+        return layout.has(cells) if exact and layout.width > 1 else len(cells) == layout.width
+
+    def _completes(self, taken: list[NumberedLine], at: int, width: int) -> bool:
+        """Whether a line and those behind it are a row."""
+
+        def lines() -> Iterator[str]:
+            for place in range(at, at + _SKIPPED):
+                if (place == len(taken) and not self._feed.take(taken)) or (line := taken[place][1]) is None:
+                    return
+                yield line
+
+        try:
+            return len(next(self._dialect.reader(lines()), ())) == width
+        except csv.Error:
+            return False
 
     def _overlong(self) -> Fault:
         """The fault of a row that is too long; what belongs to it is passed over."""
         feed = self._feed
         taken = feed.taken
-        if len(taken) > 1 and self._begins_row(taken[0], exact=False) and self._begins_row(taken[1], exact=False):
+        if len(taken) > 1 and self._holds_two():
             return self._stray()
         fault = _too_large(feed.line)
         if taken[-1][1] is not None and len(taken) > 1 and not self._dialect.opens(taken[-1][1]):

@@ -43,6 +43,8 @@ class Survey:
     """None where there are no rows."""
     suspect: int
     """Fewest lines of a cell that may be rows between stray quotes."""
+    literal: bool = False
+    """Quotes are characters, though its delimiter is one of tables that quote."""
 
 
 @dataclass
@@ -92,7 +94,8 @@ def survey_table(lines: Iterator[NumberedLine], limit: int, known: Known, column
     if header is not None:
         width = max(1, len(best.dialect.alone(header)[0]))
     layout = _layout(plain, width)
-    return Survey(best.dialect, sample.preamble, layout, _suspect(best, layout))
+    literal = not best.dialect.quote and not best.dialect.escapes and delimiter != "\t"
+    return Survey(best.dialect, sample.preamble, layout, _suspect(best, layout), literal)
 
 
 def _suspect(trial: _Trial, layout: Layout) -> int:
