@@ -61,15 +61,16 @@ class Share(NamedTuple):
     """How it begins."""
 
 
-def count_own(document: Document, record: AlpacaRecord) -> int:
-    """The characters of a record that no other record of its document has."""
+def count_own(document: Document, record: AlpacaRecord, letters: int) -> int:
+    """The characters of a record that no other record of its document, of so many letters and digits, has."""
     if record.origin is not None:
         return 0
+    if document.kind == "question":  # its one record has all of its texts but a worse answer
+        return letters - count_letters(document.rejected)
     texts = {
         "text": (record.output,),
         "chat": (record.instruction, record.output),
         "preference": (record.instruction, record.output, record.rejected),
-        "question": (record.instruction, record.input, record.output),
     }[document.kind]
     return sum(map(count_letters, texts))
 
@@ -119,6 +120,7 @@ class LossFinder:
 
 def find_losses(
     documents: Sequence[Document],
+    letters: Sequence[int],
     owners: Sequence[int],
     candidates: Sequence[Candidate],
     own: Sequence[int],
@@ -127,18 +129,18 @@ def find_losses(
 ) -> tuple[DocumentLosses, ...]:
     """The documents of a batch of which one rule took a third or more.
 
-    `owners` are places in `documents`; `own` has the own characters of each candidate, `broken` the rule that drops it; `parts` are the rows of what
-    never became a candidate.
+    `letters` has the letters and digits of each document; `owners` are places in `documents`; `own` has the own characters
+    of each candidate, `broken` the rule that drops it; `parts` are the rows of what never became a candidate.
     """
     taken: defaultdict[str, list[Share]] = defaultdict(list)
-    for owner, candidate, letters, rule in zip(owners, candidates, own, broken, strict=True):
+    for owner, candidate, count, rule in zip(owners, candidates, own, broken, strict=True):
         if rule:
-            taken[documents[owner].id].append(Share(rule, letters, candidate.record.output[: 4 * _SAMPLE]))
+            taken[documents[owner].id].append(Share(rule, count, candidate.record.output[: 4 * _SAMPLE]))
     for row in parts:
         if row.characters:
             taken[row.record].append(Share(row.rule, row.characters, row.locator))
     finder = LossFinder()
-    for document in documents:
+    for document, whole in zip(documents, letters, strict=True):
         if document.id in taken:
-            finder.add(document, count_document(document), taken[document.id])
+            finder.add(document, whole, taken[document.id])
     return finder.find()

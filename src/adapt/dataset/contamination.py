@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from adapt.dataset.decontaminate import EvaluationTexts, Hit, Spread, find_contaminated
+from adapt.dataset.decontaminate import EvaluationTexts, Hit, find_contaminated
 from adapt.dataset.shared_input import find_references
 from adapt.dataset.table import RecordTable
 from adapt.records import AlpacaRecord, LedgerRow
@@ -58,9 +58,8 @@ def find_quotes(table: RecordTable, test: Numbers, others: Numbers, spec: Decont
     """Those of `others` that hold text of the test records. A test record is one text: an answer such as "Yes." alone says nothing."""
     references = _references(table, np.concatenate([test, others]), spec)
     texts = EvaluationTexts.of((table.id(number), text) for number, text in _texts(table, test, references))
-    everything = np.concatenate([test, others])
-    spread = Spread(lambda: (text for _, text in _texts(table, everything, references)), _common(len(everything), _COMMON_IN_RECORDS))
-    found = find_contaminated(_texts(table, others, references), texts, spec, _common(len(texts.texts), _COMMON_IN_TEST), spread)
+    widespread = _common(len(others), _COMMON_IN_RECORDS)
+    found = find_contaminated(_texts(table, others, references), texts, spec, _common(len(texts.texts), _COMMON_IN_TEST), widespread)
     topics = _Topics(table, test)
     hits = [hit for hit in found if topics.are_named(hit.name, table.line(hit.record))]
     return Contaminated(hits, int(references[others].sum()), int(references[test].sum()))

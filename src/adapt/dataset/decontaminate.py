@@ -8,7 +8,7 @@ rest of a text. Where the evaluation texts are records of the data set, so is wh
 than ten documents of training have): a paragraph on inheritance in two hundred answers says nothing of one disease.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -25,6 +25,8 @@ from adapt.spec.dataset import Decontamination
 _CHARACTERS_AT_ONCE = 1 << 16
 _TEXTS_AT_ONCE = 4096
 _WHOLE_SHARE = 4
+_COUNTED_AT_ONCE = 1 << 22
+"""N-grams that wait to be counted."""
 
 
 class Hit(NamedTuple):
@@ -65,13 +67,32 @@ class EvaluationTexts:
 
 
 def find_contaminated(
-    records: Iterable[tuple[int, str]], texts: EvaluationTexts, spec: Decontamination, common: int, spread: "Spread | None" = None
+    records: Iterable[tuple[int, str]], texts: EvaluationTexts, spec: Decontamination, common: int, widespread: int | None = None
 ) -> Iterator[Hit]:
     """A hit for each record, given as number and text, that holds `spec.min_share` or more of an evaluation text; in the order of the records.
 
-    What stands in more than `common` of the evaluation texts counts as boilerplate, and so does what `spread` says.
+    What stands in more than `common` of the evaluation texts counts as boilerplate. With `widespread`, so does what stands in more than so many of
+    the records, and a hit is one that stands with it and without it.
     """
-    index = _Index(texts, spec, common, spread)
+    index = _Index(texts, spec, common, counts=widespread is not None)
+    if widespread is None:
+        for numbers, batch in _batches(records):
+            yield from index.search(numbers, batch)
+        return
+    suspects: dict[int, tuple[Hit, str]] = {}
+    for numbers, batch in _batches(records):
+        by_number = dict(zip(numbers, batch, strict=True))
+        suspects |= {hit.record: (hit, by_number[hit.record]) for hit in index.search(numbers, batch)}
+    boilerplate = index.find_widespread(widespread)
+    if suspects and any(map(len, boilerplate)):
+        closer = _Index(texts, spec, common, boilerplate)
+        for numbers, batch in _batches((number, text) for number, (_, text) in suspects.items()):
+            yield from closer.search(numbers, batch)
+    else:
+        yield from (hit for hit, _ in suspects.values())
+
+
+def _batches(records: Iterable[tuple[int, str]]) -> Iterator[tuple[list[int], list[str]]]:
     numbers: list[int] = []
     waiting: list[str] = []
     characters = 0
@@ -80,55 +101,59 @@ def find_contaminated(
         waiting.append(text)
         characters += len(text)
         if characters >= _CHARACTERS_AT_ONCE:
-            yield from index.search(numbers, waiting)
+            yield numbers, waiting
             numbers, waiting, characters = [], [], 0
-    yield from index.search(numbers, waiting)
+    if numbers:
+        yield numbers, waiting
 
 
-class Spread(NamedTuple):
-    """A collection in which n-grams may be spread so widely that they are boilerplate."""
+class _Counts:
+    """In how many texts each n-gram of an index stands."""
 
-    texts: Callable[[], Iterable[str]]
-    """All of its texts."""
-    most: int
-    """Texts in which an n-gram may stand."""
+    def __init__(self) -> None:
+        self._keys, self._counts = np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
+        self._waiting: list[NDArray[np.uint64]] = []
+        self._held = 0
 
-    def find_boilerplate(self, hashes: NDArray[np.uint64], size: int) -> NDArray[np.uint64]:
-        """Those of the n-grams of `size` units, ascending and each once, that stand in too many texts."""
-        counts = np.zeros(len(hashes), dtype=np.int64)
-        for texts in _batches(self.texts()):
-            units = read_units(texts)
-            found = roll(units.hashes, size)
-            place = np.minimum(np.searchsorted(hashes, found), len(hashes) - 1)
-            at = np.flatnonzero(hashes[place] == found)
-            owner = np.searchsorted(units.starts, at, side="right") - 1
-            inside = at + size <= units.starts[owner + 1]
-            pairs = np.unique(np.stack([owner[inside], place[at[inside]]]), axis=1)
-            np.add.at(counts, pairs[1], 1)
-        return hashes[counts > self.most]
+    def add(self, owners: NDArray[np.int64], hashes: NDArray[np.uint64]) -> None:
+        """Count n-grams of some texts, each once for each text."""
+        order = np.lexsort((hashes, owners))
+        owners, hashes = owners[order], hashes[order]
+        first = np.append(True, (owners[1:] != owners[:-1]) | (hashes[1:] != hashes[:-1]))[: len(hashes)]
+        self._waiting.append(hashes[first])
+        self._held += int(first.sum())
+        if self._held > _COUNTED_AT_ONCE:
+            self._settle()
 
+    def find(self, most: int) -> NDArray[np.uint64]:
+        """The n-grams of more than `most` texts."""
+        self._settle()
+        return self._keys[self._counts > most]
 
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    waiting: list[str] = []
-    characters = 0
-    for text in texts:
-        waiting.append(text)
-        characters += len(text)
-        if characters >= _CHARACTERS_AT_ONCE:
-            yield waiting
-            waiting, characters = [], 0
-    if waiting:
-        yield waiting
+    def _settle(self) -> None:
+        keys, inverse = np.unique(np.concatenate([self._keys, *self._waiting]), return_inverse=True)
+        weights = np.concatenate([self._counts, np.ones(len(inverse) - len(self._counts), dtype=np.int64)])
+        self._counts = np.bincount(inverse.reshape(-1), weights=weights, minlength=len(keys)).astype(np.int64)
+        self._keys, self._waiting, self._held = keys, [], 0
 
 
 class _Index:
     """Evaluation texts made ready to be searched for."""
 
-    def __init__(self, texts: EvaluationTexts, spec: Decontamination, common: int, spread: Spread | None = None) -> None:
+    def __init__(
+        self,
+        texts: EvaluationTexts,
+        spec: Decontamination,
+        common: int,
+        boilerplate: "Sequence[NDArray[np.uint64]] | None" = None,
+        *,
+        counts: bool = False,
+    ) -> None:
+        """`boilerplate` has n-grams of words and of characters that count for nothing; with `counts`, those that records have are counted."""
         self._names, self._min_share = texts.names, spec.min_share
         whole: dict[int, list[int]] = {}
         sizes = (spec.ngram_words, spec.ngram_characters)
-        counts = [np.zeros(len(texts.texts), dtype=np.int64) for _ in sizes]
+        lengths_in = [np.zeros(len(texts.texts), dtype=np.int64) for _ in sizes]
         parts: list[list[NDArray[np.uint64]]] = [[] for _ in sizes]
         for first in range(0, len(texts.texts), _TEXTS_AT_ONCE):
             units = read_units(texts.texts[first : first + _TEXTS_AT_ONCE])
@@ -136,21 +161,26 @@ class _Index:
             for mode, size in enumerate(sizes):
                 chosen = units.unspaced == bool(mode)
                 inside = np.where(chosen, np.maximum(lengths - size + 1, 0), 0)
-                counts[mode][first : first + len(lengths)] = inside
+                lengths_in[mode][first : first + len(lengths)] = inside
                 shift = np.repeat(units.starts[:-1] - (np.cumsum(inside) - inside), inside)
                 parts[mode].append(roll(units.hashes, size)[np.arange(len(shift)) + shift])
                 for text in np.flatnonzero(chosen & (lengths < size) & (lengths * _WHOLE_SHARE >= size)).tolist():
                     whole.setdefault(_whole(units.hashes[units.starts[text] : units.starts[text + 1]]), []).append(text + first)
         self._whole = {key: holders[0] for key, holders in whole.items() if len(holders) <= common}
-        made = [GramIndex(size, parts[mode], counts[mode], common, _boilerplate(spread, parts[mode], size)) for mode, size in enumerate(sizes)]
-        self._grams = [grams for grams in made if grams.count]
+        known: Sequence[NDArray[np.uint64] | None] = boilerplate or [None, None]
+        made = [GramIndex(size, parts[mode], lengths_in[mode], common, known[mode]) for mode, size in enumerate(sizes)]
+        self._grams = [(grams, _Counts() if counts else None) for grams in made]
 
     def search(self, numbers: Sequence[int], texts: Sequence[str]) -> list[Hit]:
         """Hits of some records."""
         units = read_units(texts)
         found: dict[int, _Quote] = {}
-        for grams in self._grams:
+        for grams, counts in self._grams:
+            if not grams.count:
+                continue
             at, owner, hashes = _grams_inside(units, grams)
+            if counts is not None:
+                counts.add(owner, hashes)
             for mine in np.split(np.arange(len(at)), np.flatnonzero(np.diff(owner)) + 1) if len(at) else ():
                 record = int(owner[mine[0]])
                 quote = self._quoted_most(grams, hashes[mine], at[mine] - units.starts[record])
@@ -162,6 +192,10 @@ class _Index:
             spans = spans_of(units, int(units.starts[record]), merge(quote.runs))
             hits.append(Hit(numbers[record], self._names[quote.text], -quote.loss, spans))
         return hits
+
+    def find_widespread(self, most: int) -> list[NDArray[np.uint64]]:
+        """The n-grams, of words and of characters, that more than `most` of the records searched have."""
+        return [np.zeros(0, dtype=np.uint64) if counts is None else counts.find(most) for _, counts in self._grams]
 
     def _quoted_most(self, grams: GramIndex, hashes: NDArray[np.uint64], begins: NDArray[np.int64]) -> "_Quote | None":
         """The text that a record with these n-grams holds most of, if it is enough.
@@ -212,11 +246,6 @@ class _Quote(NamedTuple):
     text: int
     runs: list[tuple[int, int]]
     """Where, in units of the record."""
-
-
-def _boilerplate(spread: Spread | None, parts: list[NDArray[np.uint64]], size: int) -> NDArray[np.uint64] | None:
-    hashes = np.unique(np.concatenate(parts)) if spread is not None and parts else np.zeros(0, dtype=np.uint64)
-    return spread.find_boilerplate(hashes, size) if spread is not None and len(hashes) else None
 
 
 def _grams_inside(units: Units, grams: GramIndex) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:

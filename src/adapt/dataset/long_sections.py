@@ -15,7 +15,6 @@ from adapt.dataset.formatters.estimates import most_tokens
 from adapt.dataset.formatters.result import Candidate, make_candidate
 from adapt.dataset.tokens import Counting, count_all
 from adapt.records import Document
-from adapt.spec.dataset import DatasetSpec
 
 _FILLED = 0.9
 """Share of a record that a part fills by estimate: parts of one text differ in tokens for each character."""
@@ -35,19 +34,16 @@ class Divided(NamedTuple):
 
 
 def divide_long_sections(
-    documents: Sequence[Document], owners: Sequence[int], candidates: Sequence[Candidate], spec: DatasetSpec, counting: Counting
+    documents: Sequence[Document], owners: Sequence[int], candidates: Sequence[Candidate], counting: Counting, limit: int | None
 ) -> Divided:
-    """Count the candidates' tokens, and divide those made of running text that no record holds; `owners` are places in `documents`."""
+    """Count the candidates' tokens, and divide those made of running text that are longer than `limit`; None divides none.
+
+    `owners` are places in `documents`.
+    """
     tokens = count_all([candidate.record for candidate in candidates], counting)
-    limit = spec.lengths.max_record_tokens
-    divides = spec.form == "instruction" and spec.lengths.long_sections == "divide"
-    long = {
-        place
-        for place in np.flatnonzero(tokens > limit).tolist()
-        if divides and documents[owners[place]].kind == "text" and candidates[place].record.origin is None
-    }
+    long = set() if limit is None else {place for place in np.flatnonzero(tokens > limit).tolist() if documents[owners[place]].kind == "text"}
     made = Divided([], [], tokens, 0)
-    if not long:
+    if limit is None or not long:
         return made._replace(owners=list(owners), candidates=list(candidates))
     counts: list[NDArray[np.int64]] = []
     sections = 0

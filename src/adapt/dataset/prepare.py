@@ -96,26 +96,30 @@ def prepare(batch: "pa.RecordBatch", settings: Settings) -> Prepared:
 
 def prepare_made(documents: Sequence[Document], made: Sequence[Formatted], settings: Settings) -> Prepared:
     """The same for records that were made elsewhere; `made` has those of each document, which is not counted again."""
-    return _prepare(to_batch(documents), documents, made, settings)._replace(documents=0, characters=0, losses=())
+    return _prepare(to_batch(documents), documents, made, settings, synthesised=True)._replace(documents=0, characters=0, losses=())
 
 
-def _prepare(batch: "pa.RecordBatch", documents: Sequence[Document], formatted: Sequence[Formatted], settings: Settings) -> Prepared:
+def _prepare(
+    batch: "pa.RecordBatch", documents: Sequence[Document], formatted: Sequence[Formatted], settings: Settings, *, synthesised: bool = False
+) -> Prepared:
     places = [place for place, made in enumerate(formatted) for _ in made.candidates]
     made_of = [candidate for made in formatted for candidate in made.candidates]
-    divided = divide_long_sections(documents, places, made_of, settings.spec, settings.counting)
+    divides = not synthesised and settings.spec.lengths.long_sections == "divide" and settings.spec.form == "instruction"
+    divided = divide_long_sections(documents, places, made_of, settings.counting, settings.spec.lengths.max_record_tokens if divides else None)
     candidates, tokens = divided.candidates, divided.tokens
     owners = [documents[place] for place in divided.owners]
     records = [candidate.record for candidate in candidates]
     facts = _gather_facts(batch, np.array(divided.owners, dtype=np.int64), records, tokens)
     rules = declare_rules(settings.spec)
     evaluated = evaluate(rules, facts, settings.spec)
-    own = [count_own(owner, record) for owner, record in zip(owners, records, strict=True)]
+    letters = [count_document(document) for document in documents]
+    own = [0 if synthesised else count_own(documents[place], record, letters[place]) for place, record in zip(divided.owners, records, strict=True)]
     broken = [None if first == PASSES else rules[first].rule for first in evaluated.first.tolist()]
     parts = [row for made in formatted for row in made.dropped]
     return Prepared(
         documents=len(documents),
-        characters=sum(map(count_document, documents)),
-        losses=find_losses(documents, divided.owners, candidates, own, broken, parts),
+        characters=sum(letters),
+        losses=find_losses(documents, letters, divided.owners, candidates, own, broken, parts),
         divided=divided.sections,
         parts=parts,
         verdicts=_to_verdicts(records, evaluated, own, settings),

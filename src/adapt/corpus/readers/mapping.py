@@ -4,6 +4,7 @@ Enters: values as JSON has them, or rows of a table. Leaves: drafts, and rejecti
 names and no record had.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +23,7 @@ from adapt.corpus.readers.texts import as_text
 from adapt.errors import InputError
 from adapt.spec.corpus import Fields
 from adapt.spec.problems import nearest
-from adapt.text.letters import count_letters_in
+from adapt.text.letters import count_letters, count_letters_in, texts_in
 
 _Form = Literal["chat", "preference", "text", "question"]
 _ABOUT = ("licence", "date", "group", "label")
@@ -137,10 +138,9 @@ class Mapping:
         record. `letters` says how many there are where the record does not hold all that stands in its place.
         """
         draft = self._draft(record, source, locator, enclosing)
-        letters = count_letters_in(record) if letters is None else letters
         if isinstance(draft, Rejected):
-            return draft._replace(characters=letters)
-        unused = letters - draft.letters()
+            return draft._replace(characters=count_letters_in(record) if letters is None else letters)
+        unused = _count_unused(record, draft) if letters is None else letters - draft.letters()
         return replace(draft, unused=unused) if unused else draft
 
     def _draft(self, record: Any, source: str, locator: str, enclosing: Enclosing) -> Draft | Rejected:
@@ -266,6 +266,19 @@ class Mapping:
             self._shapes.clear()
         self._shapes[keys] = shape
         return shape
+
+
+def _count_unused(record: Any, draft: Draft) -> int:
+    """Letters of a record less those of its draft. Texts that both have are not counted: in most records these are all but a few."""
+    texts = Counter(text for name, text in draft.fields().items() if name != "title")
+    unused = 0
+    for text in texts_in(record):
+        same = text.strip()
+        if texts[same]:
+            texts[same] -= 1
+        else:
+            unused += count_letters(text)
+    return unused - sum(count * count_letters(text) for text, count in texts.items() if count)
 
 
 def _first_filled(found: tuple[str, ...], record: Any, enclosing: Enclosing) -> Any:
