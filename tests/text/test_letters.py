@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapt.text.letters import count_letters, count_letters_of
+from adapt.text.letters import count_letters, count_letters_each, count_letters_of
 
 BELOW = st.text(st.characters(max_codepoint=0x3FFFF, exclude_categories=["Cs"]), max_size=400)
 
@@ -18,6 +18,7 @@ def test_a_text_has_the_letters_and_digits_that_python_says(text: str) -> None:
 @given(st.lists(BELOW, max_size=6))
 def test_a_column_is_counted_at_once(texts: list[str]) -> None:
     wanted = [sum(character.isalnum() for character in text) for text in texts]
+    assert count_letters_each(texts) == wanted
     assert count_letters_of(pa.array([*texts, None], pa.string())) == sum(wanted)
 
 

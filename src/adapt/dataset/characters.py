@@ -5,12 +5,12 @@ the body of a section and not the heading that asks for it. What no record owns 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from adapt.dataset.formatters.result import Candidate
 from adapt.records import AlpacaRecord, Document, LedgerRow, Shape
-from adapt.text.letters import count_letters
+from adapt.text.letters import count_letters, count_letters_each
 
 GREAT_SHARE = 1 / 3
 """Share of a document's characters from which one rule's part of it is said."""
@@ -75,10 +75,15 @@ def count_own(document: Document, record: AlpacaRecord, letters: int) -> int:
     return sum(map(count_letters, texts))
 
 
-def count_document(document: Document) -> int:
-    """All characters of a document's texts, the title left out."""
-    texts = (document.text, document.instruction, document.input, document.output, document.rejected)
-    return sum(map(count_letters, texts)) + sum(count_letters(message.content) for message in document.messages)
+def count_documents(documents: Sequence[Document]) -> list[int]:
+    """All characters of each document's texts, the title left out."""
+    return count_letters_each(["".join(_texts_of(document)) for document in documents])
+
+
+def _texts_of(document: Document) -> Iterator[str]:
+    yield from (document.text, document.instruction, document.input, document.output, document.rejected)
+    for message in document.messages:
+        yield message.content
 
 
 class LossFinder:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from adapt.artifact.documents import from_batch, to_batch
 from adapt.artifact.tidying import tidied_rarely
-from adapt.dataset.characters import DocumentLosses, count_document, count_own, find_losses
+from adapt.dataset.characters import DocumentLosses, count_documents, count_own, find_losses
 from adapt.dataset.dedup.fingerprints import Fingerprints, fingerprint
 from adapt.dataset.dedup.minhash import Bands
 from adapt.dataset.filters import PASSES, Evaluated, Facts, evaluate, score_quality
@@ -112,7 +112,7 @@ def _prepare(
     facts = _gather_facts(batch, np.array(divided.owners, dtype=np.int64), records, tokens)
     rules = declare_rules(settings.spec)
     evaluated = evaluate(rules, facts, settings.spec)
-    letters = [count_document(document) for document in documents]
+    letters = count_documents(documents)
     own = [0 if synthesised else count_own(documents[place], record, letters[place]) for place, record in zip(divided.owners, records, strict=True)]
     broken = [None if first == PASSES else rules[first].rule for first in evaluated.first.tolist()]
     parts = [row for made in formatted for row in made.dropped]

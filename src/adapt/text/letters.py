@@ -3,8 +3,9 @@
 Characters are accounted for in this unit: turning a page into Markdown or tidying white space neither adds nor takes any.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,6 +30,20 @@ def count_letters(text: str) -> int:
 
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
     return int(np.take(_table(), codes, mode="clip").sum())
+
+
+def count_letters_each(texts: Sequence[str]) -> list[int]:
+    """Letters and digits of each text, all in one go."""
+    import numpy as np
+
+    whole = "".join(texts)
+    if whole.isascii():
+        return list(map(count_letters, texts))
+    codes = np.frombuffer(whole.encode("utf-32-le", "surrogatepass"), "<u4")
+    sums = np.append(0, np.cumsum(np.take(_table(), codes, mode="clip"), dtype=np.int64))
+    ends = [0, *accumulate(map(len, texts))]
+    counts: list[int] = np.diff(sums[ends]).tolist()
+    return counts
 
 
 def count_letters_in(value: Any) -> int:

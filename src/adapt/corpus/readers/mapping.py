@@ -4,9 +4,8 @@ Enters: values as JSON has them, or rows of a table. Leaves: drafts, and rejecti
 names and no record had.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -141,7 +140,7 @@ class Mapping:
         if isinstance(draft, Rejected):
             return draft._replace(characters=count_letters_in(record) if letters is None else letters)
         unused = _count_unused(record, draft) if letters is None else letters - draft.letters()
-        return replace(draft, unused=unused) if unused else draft
+        return draft.with_unused(unused) if unused else draft
 
     def _draft(self, record: Any, source: str, locator: str, enclosing: Enclosing) -> Draft | Rejected:
         if isinstance(record, dict):
@@ -270,15 +269,15 @@ class Mapping:
 
 def _count_unused(record: Any, draft: Draft) -> int:
     """Letters of a record less those of its draft. Texts that both have are not counted: in most records these are all but a few."""
-    texts = Counter(text for name, text in draft.fields().items() if name != "title")
+    texts = [text for name, text in draft.fields().items() if name != "title"]
     unused = 0
     for text in texts_in(record):
         same = text.strip()
-        if texts[same]:
-            texts[same] -= 1
+        if same in texts:
+            texts.remove(same)
         else:
             unused += count_letters(text)
-    return unused - sum(count * count_letters(text) for text, count in texts.items() if count)
+    return unused - sum(map(count_letters, texts))
 
 
 def _first_filled(found: tuple[str, ...], record: Any, enclosing: Enclosing) -> Any:
