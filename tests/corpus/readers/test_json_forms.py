@@ -168,6 +168,19 @@ def test_long_files_of_any_form_are_read_in_parts_like_short_ones(tmp_path: Path
     assert pairs(large) == [(row["question"], row["answer"]) for row in rows]
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_faults_far_into_a_file_are_told_with_their_line(tmp_path: Path, indent: int | None) -> None:
+    rows = [json.dumps({"question": f"Q{number}?", "answer": "a" * 300}, indent=indent) for number in range(9000)]
+    rows[8000] = rows[8000].replace('"answer"', "oops", 1)
+    content = "[\n" + ",\n".join(rows) + "\n]"
+    line, column = content[: content.index("oops")].count("\n") + 1, len(content[: content.index("oops")].rpartition("\n")[2]) + 1
+    found = read(tmp_path / "a.json", content, limits=Limits(max_record_mib=1))
+    (rejected,) = [piece for piece in found if isinstance(piece, Rejected)]
+    assert rejected.locator == "[8000]"
+    assert f"line {line}, column {column}:" in rejected.reason
+    assert len(pairs(found)) == 8999
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),

@@ -1,6 +1,7 @@
 """Tables that are not well-formed: what is read of them, and what is said, by hand."""
 
 import io
+import tracemalloc
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,8 @@ import pytest
 
 from adapt.corpus.draft import Draft, Rejected
 from adapt.corpus.readers.checking import check_fields
+from adapt.corpus.readers.portion import divide
+from adapt.corpus.readers.reading import read_portion
 from adapt.errors import InputError
 from adapt.records import LedgerRow
 from adapt.spec.corpus import Limits
@@ -113,6 +116,22 @@ def test_a_quote_that_nothing_closes_keeps_memory_bounded_and_rows_whole(tmp_pat
     found = read(tmp_path / "a.csv", "\n".join(["question,answer", *rows]), limits=Limits(max_record_mib=1))
     assert told(found) == [("line 102", "unreadable"), ("line 104", "unreadable")]
     assert len(answers(found)) == 40_101
+
+
+@pytest.mark.parametrize("answer", ["It is {}, so far.", '"He said ""{}"", and left"'])
+def test_long_tables_are_read_in_little_memory(tmp_path: Path, answer: str) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("w") as file:
+        file.write("question|answer\n")
+        file.writelines(f"What is {number}?|{answer.format('x' * 200)}\n" for number in range(60_000))
+    source = source_of()
+    (portion,) = divide(input_of(path, "csv"), source, Limits())
+    tracemalloc.start()
+    count = sum(1 for _ in read_portion(portion, source, limits=Limits(), adverts="drop", root=None))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 60_000
+    assert peak < path.stat().st_size
 
 
 def test_a_cell_of_many_lines_that_is_too_large_is_one_rejection(tmp_path: Path) -> None:

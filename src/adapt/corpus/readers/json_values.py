@@ -14,6 +14,8 @@ from adapt.corpus.readers.texts import without_surrogates
 MENDED = ("mend_json", "Lists with a comma too many or too few are read as if they were well-formed.")
 """Rule and reason of what is said of such lists."""
 _BLOCK = 1 << 18
+_FORGOTTEN = 4
+"""Blocks behind the place of reading from which they are forgotten."""
 _BLANK = re.compile(r"[\s\ufeff]*")
 _COMMA = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\Z))|,(?=\s*[\]}])', re.DOTALL)
 _NEAR = 16
@@ -180,12 +182,15 @@ class Values:
             self._read_on()
 
     def _cut(self) -> None:
-        """Forget what was read, once it is a block."""
+        """Forget what was read, once it is long; the line at hand stays, where it is not as long itself."""
+        if self._at <= _FORGOTTEN * _BLOCK:
+            return
         begin = self._text.rfind("\n", 0, self._at) + 1
-        if begin > _BLOCK or (self._at > 4 * _BLOCK):
-            begin = begin if begin > _BLOCK else self._at
-            self._line, self._before = self._line_of(begin)[0], 0 if self._text[begin - 1] == "\n" else self._line_of(begin)[1] - 1
-            self._text, self._at, self._counted = self._text[begin:], self._at - begin, (0, 0)
+        if begin <= self._at // 2:
+            begin = self._at
+        line, column = self._line_of(begin)
+        self._line, self._before = line, column - 1
+        self._text, self._at, self._counted = self._text[begin:], self._at - begin, (0, 0)
 
     def _read_on(self) -> None:
         """As much again as is at hand, so that a long value is looked at few times."""

@@ -84,6 +84,8 @@ class Rows:
         """Unset while the first row is read, which may be of any width."""
         self._dialect, self._suspect, self._cut = dialect, suspect, cut
         self._feed = _Feed(lines, limit)
+        self._barren = 0
+        """Number of the line up to which no row begins."""
 
     def __iter__(self) -> Iterator[Row | Fault]:
         feed = self._feed
@@ -156,9 +158,11 @@ class Rows:
         begin, taken = feed.line, list(feed.taken)
         alike = self.layout is None or self._begins_row(taken, 0, exact=False)
         at = 1
-        if not doubtful and not (alike and (len(taken) == 1 or self._begins_row(taken, 1, exact=False))):
+        if not doubtful and begin > self._barren and not (alike and (len(taken) == 1 or self._begins_row(taken, 1, exact=False))):
             while at < _SKIPPED and (at < len(taken) or feed.take(taken)) and not self._begins_row(taken, at, exact=True):
                 at += 1
+            if at == _SKIPPED:  # so many lines are no row by themselves, and each is told
+                self._barren, at = taken[at - 1][0], 1
         feed.give_back(taken[at:])
         return _stray_quote(begin, at, doubtful=doubtful)
 
