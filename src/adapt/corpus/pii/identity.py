@@ -9,7 +9,7 @@ from adapt.corpus.pii.kinds import ANY, Finding, bare, is_called_otherwise
 from adapt.corpus.pii.tongues import TRADITIONAL
 
 _PROVINCE = rf"(?:1{ANY}[1-5]|2{ANY}[1-3]|3{ANY}[1-7]|4{ANY}[1-6]|5{ANY}[0-4]|6{ANY}[1-5]"
-_DIGIT = rf"{ANY}[0-9]"
+_DIGIT = rf"(?:{ANY}[0-9])"
 _CN_ID = re.compile(
     rf"(?<![0-9])(?<![0-9][.,]){_PROVINCE}|[78]{ANY}1|8{ANY}[23]|9{_DIGIT}){_DIGIT}{{4}}({_DIGIT}{{8}}){_DIGIT}{{3}}"
     rf"{ANY}[0-9Xx×✕╳ХхΧχ](?![0-9])(?![.,][0-9])"
@@ -40,7 +40,7 @@ _LETTERS = {letter: 10 + at for at, letter in enumerate("ABCDEFGHJKLMNPQRSTUVXYW
 
 
 def identity_numbers(text: str) -> Iterator[Finding]:
-    """GB 11643: 17 digits that hold a birth date, and an ISO 7064 MOD 11-2 check character. The form of 15 digits, which has no check
+    """GB 11643: 17 digits that hold a birth date, and an ISO 7064 MOD 11-2 check character, or a telling word before it. The form of 15 digits, which has no check
     digit, after a telling word, or with a county that there was (python-stdnum's list) and a birth date."""
     from stdnum.iso7064 import mod_11_2
 
@@ -48,7 +48,7 @@ def identity_numbers(text: str) -> Iterator[Finding]:
         return
     for match in _CN_ID.finditer(text):
         number = _with_check_letter(match[0])
-        if _is_birth_date(bare(match[1])) and mod_11_2.is_valid(number):
+        if _is_birth_date(bare(match[1])) and (mod_11_2.is_valid(number) or _is_told(text, match.start())):
             yield Finding(*match.span(), "cn_id", number)
     for match in _CN_ID_OLD.finditer(text):
         digits = bare(match[0])
@@ -57,12 +57,17 @@ def identity_numbers(text: str) -> Iterator[Finding]:
             yield Finding(*match.span(), "cn_id", number + mod_11_2.calc_check_digit(number))
 
 
+def _is_told(text: str, begin: int) -> bool:
+    """Whether a word right before calls the number one of an identity card: then it is personal, mistyped or not."""
+    return _CN_ID_TOLD.search(text[max(begin - 40, 0) : begin]) is not None
+
+
 def _with_check_letter(number: str) -> str:
     return re.sub("[^0-9X]", "", _CROSS.sub("X", number[:-1].replace("x", "") + number[-1]))
 
 
 def _is_old(text: str, match: re.Match[str], digits: str) -> bool:
-    if _CN_ID_TOLD.search(text[max(match.start() - 40, 0) : match.start()]):
+    if _is_told(text, match.start()):
         return True
     one_piece = re.fullmatch(r"[0-9]{15}|[0-9]{6}([ \-])[0-9]{6}\1[0-9]{3}", match[0])
     return one_piece is not None and not is_called_otherwise(text, match.start()) and _is_county(digits)
@@ -74,7 +79,7 @@ def _is_county(digits: str) -> bool:
 
     try:
         return bool(ric.get_birth_place(f"{digits[:6]}19{digits[6:]}0"))
-    except ValidationError:
+    except (ValidationError, KeyError):  # a province without the county
         return False
 
 

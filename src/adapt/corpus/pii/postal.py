@@ -14,7 +14,7 @@ _UNIT = (
 )
 _NOT_HOUSE = "(?!线|線|文|令|公告|机|元素|种子|床|病|染色|选手|球|案|决定|决议|通知|批复|提案|函|公报|题|试剂|出口|口|站|台风|矿|泊位|门诊|诊室)"
 _PART = (
-    rf"(?:第?{_NUMERAL}(?:[\-/]{_NUMERAL}){{0,2}}{_UNIT}{_NOT_HOUSE}|{_NUMERAL}-(?:{_NUMERAL}-)?[0-9]{{1,5}}(?![0-9])"
+    rf"(?:{_NUMERAL}(?:[\-/]{_NUMERAL}){{0,2}}{_UNIT}{_NOT_HOUSE}|{_NUMERAL}-(?:{_NUMERAL}-)?[0-9]{{1,5}}(?![0-9])"
     r"|[A-Za-z][0-9]{0,2}[座栋棟幢室楼樓区區]|附[0-9]{1,4}[号號]|(?:地下|负)[0-9一二三四五六]{1,2}[层層楼樓]"
     r"|(?<=[栋棟幢座元楼樓号號])[0-9]{3,4}(?![0-9]))"
 )
@@ -29,6 +29,7 @@ _PROVINCE = re.compile(
 _TOWN = re.compile("[\u4e00-\u9fff](?:[省市县縣州盟旗]|[^小园景校林社山片时地][区區]|街道|[镇鎮乡鄉])")
 _ROOM = re.compile(r"[0-9一二三四五六七八九十A-Za-z]\s?(?:栋|棟|幢|座|号楼|號樓|單元|单元|室|户|[层層楼樓]|弄|房)|[0-9]-[0-9]")
 _NUMBERED = re.compile(r"[0-9一二三四五六七八九十百]\s?(?:号|號|弄|之|组|組)")
+_PARTS = re.compile(_PART)
 _TOLD = re.compile(
     r"(?:地址|住址|家住|居住|住在|住于|住於|住所|户籍|戶籍|籍贯|现住|寄[到往给至]|送[到往至]|搬[到至进]|收[货件貨]|位于|位於|坐落|门牌|租住|家在|[我他她]住|住)[^0-9。！？\n]{0,24}$"
 )
@@ -49,7 +50,7 @@ def postal_addresses(text: str) -> Iterator[Finding]:
         begin = before.start() + _skipped(before[0])
         towns = _TOWN.search(text, begin, house.start()) or _PROVINCE.search(text, begin, house.start())
         numbered, room = _NUMBERED.search(house[0]) is not None, _ROOM.search(house[0]) is not None
-        if house.start() - begin >= 2 and (numbered or room) and (towns or told or (numbered and room)):
+        if house.start() - begin >= 2 and (numbered or room) and (towns or told or (numbered and room and len(_PARTS.findall(house[0])) > 1)):
             done = house.end()
             yield Finding(begin, done, "postal_address", re.sub(r"[ ,，、]", "", text[begin:done]))
 

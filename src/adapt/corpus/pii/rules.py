@@ -39,7 +39,7 @@ _SIGNS: tuple[tuple[str, str, tuple[PiiKind, ...]], ...] = (
     (DIGITS, rf"(?<=[A-Z]{{5}}.)[0-9]{{3}}|(?<=[A-Z]{{6}}.)[0-9][A-Z]|(?<=[A-Z]{{4}}.)[0-9]{{5}}[A-Z]", ("national_id",)),
     (PROVINCES, rf"\s?{_LETTER}{_GAP}{{0,3}}(?:[{DIGITS}]|{_LETTER}){{4}}", ("plate",)),
     ("牌号號", rf"[^{DIGITS}A-Za-z]{{0,6}}[{DIGITS}A-Z使]", ("plate",)),
-    (ROAD_SIGNS, rf"[ ,，\u3000]?第?[附A-Za-z{DIGITS}一二三四五六七八九十百]", ("postal_address",)),
+    (ROAD_SIGNS, rf"[ ,，\u3000]?[附A-Za-z{DIGITS}一二三四五六七八九十百]", ("postal_address",)),
     ("0-9", r"(?<=ya2)9\.", ("secret",)),
     ("@\uff20", "", ("email", "secret")),
     ("%\uff05", "(?:25)*40", ("email",)),

@@ -38,7 +38,7 @@ _TOKEN_LENGTH = 15
 """The shortest secret that has a form of its own (`xoxb-` and ten characters)."""
 _NUMBER, _INTERNATIONAL, _ZONE = 9, 7, 7
 """Digits of the shortest number without and with a country code, and in a row in the machine-readable zone of a passport."""
-_AFTER_ROAD = digits + _WIDE_DIGITS + ascii_letters + _WIDE_LETTERS + "一二三四五六七八九十百 ,，\u3000第附"
+_AFTER_ROAD = digits + _WIDE_DIGITS + ascii_letters + _WIDE_LETTERS + "一二三四五六七八九十百 ,，\u3000附"
 _HAN = 0x2E80
 _TOLD = ("护照", "護照", "密码", "口令", "电话", "電話", "座机", "车牌", "車牌", "通行证", "通行證", "パスポ", "여권", "паспорт")
 """Words that a value stands beside which has no form of its own."""
