@@ -45,12 +45,12 @@ _SPELT = re.compile(
     rf"|(?<![\w.%+\-])([\w.%+\-]+(?:\sdot\s[\w+\-]+)?)\sat\s((?:[\w\-]+\sdot\s){{1,4}}{_TOP})(?!\w)",
     re.IGNORECASE,
 )
-_SPELT_SIGN = re.compile(r"[\[({<] ?(?:at|@) ?[\])}>]|\sdot\s", re.IGNORECASE)
+_SPELT_SIGN = re.compile(r"[\[({<（［【] ?(?:[Aa][Tt]|@) ?[\])}>）］】]")
 
 
 def is_spelt_out(text: str) -> bool:
-    """Whether a text may hold a mailbox with the word `dot` in it."""
-    return " dot " in text or " DOT " in text
+    """Whether a text may hold a mailbox with the words `at` and `dot` in it."""
+    return " dot " in text or " DOT " in text or _SPELT_SIGN.search(text) is not None
 
 
 def emails(text: str) -> Iterator[Finding]:
@@ -60,7 +60,7 @@ def emails(text: str) -> Iterator[Finding]:
         pattern = _ASCII_EMAIL if text.isascii() and not encoded else _EMAIL
         for match in pattern.finditer(text):
             yield from _email(text, match)
-    if _SPELT_SIGN.search(text):
+    if is_spelt_out(text):
         for match in _SPELT.finditer(text):
             local, domain = match[1] or match[3], match[2] or match[4]
             domain = re.sub(r"[^\w\-]+(?:dot[^\w\-]+)?", ".", domain.casefold())

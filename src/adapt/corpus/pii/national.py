@@ -31,7 +31,7 @@ class _Number(NamedTuple):
 
 
 _NUMBERS = (
-    _Number("de.idnr", _spaced("0" * 11), r"steuer-?\s?(?:id|identifikations)|idnr|\btin\b|tax id"),
+    _Number("de.idnr", _spaced("0" * 11), r"steuer-?\s?id|idnr|\btin\b|tax id"),
     _Number("", r"[0-9]{2} ?[0-9]{6} ?[A-Z] ?[0-9]{3}", r"sozialversicherung|rentenversicherung|versicherungsnummer|\bsvnr|\brvnr"),
     _Number("at.vnr", _spaced("0" * 10), r"sozialversicherung|versicherungsnummer|\bsvnr"),
     _Number("ch.ssn", r"756[ .]?[0-9]{4}[ .]?[0-9]{4}[ .]?[0-9]{2}", None),
@@ -46,7 +46,7 @@ _NUMBERS = (
     _Number("pt.nif", _spaced("0" * 9), r"\bnif\b|contribuinte"),
     _Number("gb.nhs", r"[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{4}", r"\bnhs\b"),
     _Number("gb.utr", _spaced("0" * 10), r"\butr\b|unique taxpayer"),
-    _Number("", r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]", r"national insurance|\bnino\b|\bni (?:no|number)"),
+    _Number("", r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]", r"national insurance|\bnino\b|\bni no|\bni number"),
     _Number("ie.pps", r"[0-9]{7}[A-W][AHWTX]?", r"\bpps"),
     _Number("pl.pesel", _spaced("0" * 11), r"\bpesel"),
     _Number("se.personnummer", r"(?:19|20)?[0-9]{6}[-+][0-9]{4}", r"personn|person-?id"),
@@ -56,7 +56,7 @@ _NUMBERS = (
     _Number("cz.rc", r"[0-9]{6}/?[0-9]{3,4}", r"rodn[ée]"),
     _Number("ro.cnp", _spaced("0" * 13), r"\bcnp\b|cod numeric"),
     _Number("bg.egn", _spaced("0" * 10), r"\begn\b|егн"),
-    _Number("tr.tckimlik", _spaced("0" * 11), r"kimlik|\btckn|\bt\.?c\.?\b"),
+    _Number("tr.tckimlik", _spaced("0" * 11), r"kimlik|\btckn|\btc no"),
     _Number("ru.inn", _spaced("0" * 12), r"инн|\binn\b"),
     _Number("", r"[0-9]{3}[- ]?[0-9]{3}[- ]?[0-9]{3}[- ]?[0-9]{2}", r"снилс|snils"),
     _Number("", r"[0-9]{2} ?[0-9]{2} ?(?:№ ?)?[0-9]{6}", r"паспорт\w{0,3}"),
@@ -74,33 +74,51 @@ _NUMBERS = (
     _Number("il.idnr", _spaced("0" * 9), r"teudat|זהות"),
     _Number("us.itin", r"9[0-9]{2}-[0-9]{2}-[0-9]{4}", r"\bitin\b"),
 )
-_FREE = tuple((entry, re.compile(rf"(?<![0-9A-Za-z])(?<![0-9][.,\-/])({entry.form})(?![0-9A-Za-z])(?![.,\-/][0-9])")) for entry in _NUMBERS if not entry.told)
+_ALONE = r"(?<![0-9A-Za-z])(?<![0-9][.,\-/])"
+_DONE = r"(?![0-9A-Za-z])(?![.,\-/][0-9])"
+_FREE = tuple((entry, re.compile(f"{_ALONE}({entry.form}){_DONE}")) for entry in _NUMBERS if not entry.told)
+_ANY_FREE = re.compile("|".join(entry.form for entry in _NUMBERS if not entry.told))
 _TOLD = tuple(
-    (
-        re.compile(entry.told, re.IGNORECASE),
-        entry,
-        re.compile(
-            rf"(?i:{entry.told})(?:[^0-9\n]{{0,32}}?\n?[^0-9\n]{{0,4}}?)(?<![0-9A-Za-z])({entry.form})(?![0-9A-Za-z])(?![.,\-/][0-9])"
-        ),
-    )
-    for entry in _NUMBERS
-    if entry.told
+    (re.compile(entry.told, re.IGNORECASE), entry, re.compile(f"{_ALONE}({entry.form}){_DONE}")) for entry in _NUMBERS if entry.told
 )
-_ANY_WORD = re.compile("|".join(dict.fromkeys(entry.told for entry in _NUMBERS if entry.told)), re.IGNORECASE)
+_STEMS = tuple(
+    {
+        max(re.findall(r"[^\W\d_ ]{2,}", re.sub(r"\\[a-z](?:\{[^}]*\})?|\[[^\]]*\]", " ", word)), key=len)
+        for entry in _NUMBERS
+        if entry.told
+        for word in entry.told.split("|")
+    }
+)
+"""A part of each telling word: looking for these is faster than for the words."""
+_PLACE = re.compile(
+    rf"[0-9](?:(?<=[A-Z]{{6}}.)[0-9][A-Z]|(?<=[A-Z]{{4}}.)[0-9]{{5}}[HM]|(?<=[A-Z]{{5}}.)[0-9]{{3}}[A-Z]"
+    rf"|(?<=[A-Z] [A-Z]{{3}} .)[0-9][A-Z]|(?:{_PART}[0-9]){{5,16}})"
+)
+"""Digits that may be part of a number: the forms, which begin with letters too, are tried around these alone."""
+_BETWEEN_WORD_AND_NUMBER = re.compile(r"[^0-9\n]{0,32}\n?[^0-9\n]{0,6}")
 
 
 def national_numbers(text: str) -> Iterator[Finding]:
     """Numbers with right check digits, and German, British and Russian ones by their form behind a telling word."""
-    for entry, pattern in _FREE:
-        for match in pattern.finditer(text):
-            if _is_valid(entry.name, match[1]) and not is_called_otherwise(text, match.start(1)):
-                yield _finding(match)
-    if not _ANY_WORD.search(text):
-        return
-    for word, entry, pattern in _TOLD:
-        for match in pattern.finditer(text) if word.search(text) else ():
-            if not entry.name or _is_valid(entry.name, match[1]):
-                yield _finding(match)
+    done = 0
+    for place in _PLACE.finditer(text):
+        first, last = max(place.start() - 8, done), place.end() + 12
+        before = text[max(place.start() - 60, 0) : place.start()].lower()
+        told = any(stem in before for stem in _STEMS)
+        for entry, pattern in _FREE if _ANY_FREE.search(text, first, last) else ():
+            for match in pattern.finditer(text, first, last):
+                if _is_valid(entry.name, match[1]) and not is_called_otherwise(text, match.start(1)):
+                    done = match.end()
+                    yield _finding(match)
+        for word, entry, pattern in _TOLD if told else ():
+            for match in pattern.finditer(text, first, last):
+                if _is_told(text, match.start(1), word) and (not entry.name or _is_valid(entry.name, match[1])):
+                    done = match.end()
+                    yield _finding(match)
+
+
+def _is_told(text: str, begin: int, word: re.Pattern[str]) -> bool:
+    return any(_BETWEEN_WORD_AND_NUMBER.fullmatch(text, told.end(), begin) for told in word.finditer(text, max(begin - 56, 0), begin))
 
 
 def _finding(match: re.Match[str]) -> Finding:

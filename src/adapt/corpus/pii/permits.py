@@ -18,12 +18,12 @@ _WORDS = (
 )
 _BEFORE = re.compile(rf"(?:{_WORDS})[^。！？;；]{{0,28}}$")
 _AFTER = re.compile(rf"[^0-9。！？;；]{{0,12}}(?:{_WORDS})")
-SIGN = re.compile(_WORDS)
+_SIGN = re.compile("[EePp](?:ermit|ERMIT|[ -]return|[ -]Return|ermanent|ERMANENT)|[乡鄉证證胞湾灣澳]")
 
 
 def permits(text: str) -> Iterator[Finding]:
     """Numbers next to a word for a permit; the value is letters and digits."""
-    if not SIGN.search(text):
+    if not _SIGN.search(text):
         return
     for match in _PERMIT.finditer(text):
         begin, end = match.span()

@@ -26,15 +26,16 @@ from adapt.spec.pii import PiiKind
 
 _NUMBERS: tuple[PiiKind, ...] = ("phone", "cn_id", "bank_card", "us_ssn", "national_id")
 _GAP, _LETTER = f"[{BETWEEN}]", "[A-Za-z\uff21-\uff3a\uff41-\uff5a]"
+_ACCOUNT = rf"(?:{_GAP}{{0,3}}{_LETTER}){{0,4}}+(?:{_GAP}{{0,3}}[{DIGITS}]){{3}}"
 _SIGNS: tuple[tuple[str, str, tuple[PiiKind, ...]], ...] = (
-    (DIGITS, rf"(?:{_GAP}{{0,4}}+[{DIGITS}]){{8}}", _NUMBERS),
-    (DIGITS, rf"[{DIGITS}]{{6}}", ("phone", "travel_permit")),
+    (DIGITS, rf"(?:{_GAP}{{0,4}}+[{DIGITS}]){{8}}", (*_NUMBERS, "travel_permit")),
+    (DIGITS, rf"[{DIGITS}]{{6}}", ("phone", "travel_permit", "national_id")),
+    (DIGITS, rf"(?:(?<={_LETTER}.)|(?<={_LETTER}{_GAP}.))(?:{_GAP}{{0,2}}[{DIGITS}]){{5}}", ("national_id", "travel_permit")),
     ("话話机機真线線", rf"[^{DIGITS}\n]{{0,5}}[{DIGITS}]{{3,4}}{_GAP}{{0,2}}[{DIGITS}]{{4}}", ("phone",)),
     (DIGITS, rf"(?<={_LETTER}.)(?:{_GAP}{{0,2}}[{DIGITS}]){{5}}|(?<={_LETTER}{_GAP}.)(?:{_GAP}{{0,2}}[{DIGITS}]){{5}}", ("national_id", "travel_permit")),
     ("0-9", "[0-9]{6}[MFX<][0-9]{7}", ("passport",)),
     ("+\uff0b", rf"[ (（]{{0,2}}+[{DIGITS}](?:{_GAP}{{0,4}}+[{DIGITS}]){{6}}", ("phone",)),
-    (DIGITS, rf"(?<={_LETTER}{{2}}.)[{DIGITS}](?:{_GAP}{{0,3}}(?:[{DIGITS}]|{_LETTER})){{8}}", ("iban",)),
-    (DIGITS, rf"(?<={_LETTER}{{2}}{_GAP}.)[{DIGITS}](?:{_GAP}{{0,3}}(?:[{DIGITS}]|{_LETTER})){{8}}", ("iban",)),
+    (DIGITS, rf"(?<={_LETTER}.)[{DIGITS}](?<={_LETTER}{{2}}..)(?<!{_LETTER}....)(?<![{DIGITS}]....){_ACCOUNT}", ("iban",)),
     (DIGITS, rf"[{DIGITS}]{{0,2}}+(?:[.\uff0e][{DIGITS}]{{1,3}}){{3}}", ("ip",)),
     (DIGITS, rf"(?<=[A-Z]{{5}}.)[0-9]{{3}}|(?<=[A-Z]{{6}}.)[0-9][A-Z]|(?<=[A-Z]{{4}}.)[0-9]{{5}}[A-Z]", ("national_id",)),
     (PROVINCES, rf"\s?{_LETTER}{_GAP}{{0,3}}(?:[{DIGITS}]|{_LETTER}){{4}}", ("plate",)),
@@ -43,9 +44,8 @@ _SIGNS: tuple[tuple[str, str, tuple[PiiKind, ...]], ...] = (
     ("0-9", r"(?<=ya2)9\.", ("secret",)),
     ("@\uff20", "", ("email", "secret")),
     ("%\uff05", "(?:25)*40", ("email",)),
-    (r"\])}>）", r"(?<=[\[({<（] at [\])}>）])|(?<=[\[({<（]at[\])}>）])", ("email",)),
-    ("PpRr", r"assport|ASSPORT|asseport|ASSEPORT|asaporte|eisepass|EISEPASS", ("passport",)),
-    ("PpRr", r"ass(?:wd|word|phrase|code)|ASS(?:WD|WORD|PHRASE|CODE)|wd|WD|(?<=[_\-].)(?:ass|ASS)[\"']?\s{0,2}[:=：]", ("secret",)),
+    ("Pp", r"assport|ASSPORT|asseport|ASSEPORT|asaporte|(?<=eise.)ass|(?<=EISE.)ASS", ("passport",)),
+    ("Pp", r"ass(?:wd|word|phrase|code)|ASS(?:WD|WORD|PHRASE|CODE)|wd|WD|(?<=[_\-].)(?:ass|ASS)[\"']?\s{0,2}[:=：]", ("secret",)),
     ("护護密口令", r"(?<=[护護])照", ("passport",)),
     ("パ여п", "スポ[ー-]ト|권|аспорт", ("passport",)),
     ("护護密口令", r"(?<=密)[码钥]|(?<=口)令|(?<=令)牌", ("secret",)),
