@@ -37,10 +37,10 @@ def is_told(text: str, begin: int) -> bool:
     return _TOLD.search(text[max(begin - 48, 0) : begin]) is not None
 
 
-def home_numbers(text: str) -> Iterator[Finding]:
-    """Numbers with a trunk prefix: 0, in Russia 8."""
+def home_numbers(text: str, first: int, last: int) -> Iterator[Finding]:
+    """Numbers with a trunk prefix, 0 or in Russia 8, in a part of the text."""
     for pattern in (_TRUNK, _RUSSIAN):
-        for match in pattern.finditer(text):
+        for match in pattern.finditer(text, first, last):
             begin, end = match.span(1)
             if match[1].count("\n") > 1 or is_amount(text, begin, end) or is_called_otherwise(text, begin):
                 continue
@@ -52,7 +52,7 @@ def home_numbers(text: str) -> Iterator[Finding]:
 
 def bare_local_numbers(text: str) -> Iterator[Finding]:
     """Chinese numbers without an area code, right behind the word telephone; the value is their digits."""
-    for match in _LOCAL.finditer(text):
+    for match in _LOCAL.finditer(text) if not text.isascii() else ():
         if not is_amount(text, *match.span(1)):
             yield Finding(*match.span(1), "phone", bare(match[1]))
 

@@ -28,9 +28,7 @@ _ONE = rf"(?:{APART}|--|\) | \()"
 _AMERICAN = re.compile(
     rf"{START}{NO_GROUP_BEFORE}((?:1[-. ])?(?:\([2-9]\d\d\)[ .\-]{{0,2}}|[2-9]\d\d{_ONE})[2-9]\d\d{_ONE}\d{{4}}){END}{NO_GROUP_AFTER}"
 )
-_CALLED = re.compile(
-    r"\b(?:tel|phone|telephone|call|fax|mobile|cell)\b[.:]?\s*(?:us\s+)?(?:at\s|on\s)?\s*(1?[2-9]\d{9})(?![0-9A-Za-z_])", re.IGNORECASE
-)
+_TEN = re.compile(rf"{START}{NO_GROUP_BEFORE}(1?[2-9]\d{{9}}){END}{NO_GROUP_AFTER}")
 _CN_MOBILE = re.compile(
     rf"(?:(?i:(?<=tel)|(?<=phone)|(?<=mobile))|(?<![0-9A-Za-z_+]))(?<![0-9]\.){NO_GROUP_BEFORE}"
     rf"(\(?(?:86{APART}{{0,3}}+)?1{GAP}?[3-9](?:{GAP}?[0-9]){{9}}){END}"
@@ -40,8 +38,14 @@ _TRUNK = re.compile(
 )
 _HOTLINE = re.compile(rf"{START}{NO_GROUP_BEFORE}([48]00{GAP}(?:\d{{3,4}}{APART}{{0,3}}\d{{3,4}}|\d{{2}}{APART}\d{{5}})){END}{NO_GROUP_AFTER}")
 _HOTLINE_BARE = re.compile(rf"{START}{NO_GROUP_BEFORE}([48]00[0-9]{{7}}){END}{NO_GROUP_AFTER}")
-_NATIONAL = ((_CALLED, ("US",)), (_AMERICAN, ("US",)), (_CN_MOBILE, ("CN",)), (_TRUNK, ("CN", "GB")), (_HOTLINE, ("CN",)))
+_NATIONAL = (
+    *((_AMERICAN, ("US",)), (_CN_MOBILE, ("CN",)), (_TRUNK, ("CN", "GB")), (_HOTLINE, ("CN",))),
+    *((_TEN, ("US",)), (_HOTLINE_BARE, ("CN",))),
+)
 """Forms without a country code, and the numbering plans that they are held against."""
+_NEED_WORD = (_TEN, _HOTLINE_BARE)
+_STRETCH = re.compile(r"[0-9](?:[ \t\n\-./·()\[\]\u200b]{0,6}+[0-9]){6,}+")
+"""Digits and what may divide them: patterns are tried on these alone."""
 _USUAL = {(11,), (3, 4, 4), (3, 8), (7, 4), (2, 11), (2, 3, 4, 4), (2, 3, 8), (2, 7, 4)}
 """Groups of a Chinese mobile number that need nothing beside them."""
 _OTHER = {(3, 3, 5), (4, 3, 4), (4, 4, 3), (5, 3, 3), (3, 5, 3), (5, 6), (6, 5), (4, 7), (3, 2, 3, 3), (3, 2, 2, 4), (3, 2, 2, 2, 2)}
@@ -57,22 +61,27 @@ def phones(text: str) -> Iterator[Finding]:
     for match in _DOUBLE_ZERO.finditer(text):
         if value := e164("+" + match[1], None):
             yield Finding(*match.span(), "phone", value)
-    for pattern, regions in _NATIONAL:
-        for match in pattern.finditer(text):
-            number = match[1].strip("\n")
-            plans = regions[:1] if number.isdigit() else regions  # ten bare digits are more often something else
-            if is_none(text, match) or (pattern is _CN_MOBILE and not _is_mobile_form(text, match)):
-                continue
-            if value := next(filter(None, (e164(number, plan) for plan in plans)), None):
-                yield Finding(match.start(1), match.start(1) + len(match[1]), "phone", value)
-    for match in _HOTLINE_BARE.finditer(text):
-        if is_told(text, match.start(1)) and not is_none(text, match) and (value := e164(match[1], "CN")):
-            yield Finding(*match.span(1), "phone", value)
-    yield from home_numbers(text)
+    for stretch in _STRETCH.finditer(text):
+        first, last = max(stretch.start() - 3, 0), min(stretch.end() + 3, len(text))
+        yield from _national(text, first, last)
+        yield from home_numbers(text, first, last)
     yield from bare_local_numbers(text)
 
 
-def is_none(text: str, match: re.Match[str]) -> bool:
+def _national(text: str, first: int, last: int) -> Iterator[Finding]:
+    for pattern, regions in _NATIONAL:
+        for match in pattern.finditer(text, first, last):
+            number = match[1]
+            plans = regions[:1] if number.isdigit() else regions  # ten bare digits are more often something else
+            if _is_none(text, match) or (pattern is _CN_MOBILE and not _is_mobile_form(text, match)):
+                continue
+            if pattern in _NEED_WORD and not is_told(text, match.start(1)):
+                continue
+            if value := next(filter(None, (e164(number, plan) for plan in plans)), None):
+                yield Finding(*match.span(1), "phone", value)
+
+
+def _is_none(text: str, match: re.Match[str]) -> bool:
     """Whether a number is an amount, is round, or is called an order, a product or the like."""
     begin, end = match.span(1)
     return is_amount(text, begin, end) or _ROUND.search(match[1]) is not None or is_called_otherwise(text, begin)

@@ -28,20 +28,23 @@ _NUMBERS: tuple[PiiKind, ...] = ("phone", "cn_id", "bank_card", "us_ssn", "natio
 _GAP, _LETTER = f"[{BETWEEN}]", "[A-Za-z\uff21-\uff3a\uff41-\uff5a]"
 _ACCOUNT = rf"(?:{_GAP}{{0,3}}{_LETTER}){{0,4}}+(?:{_GAP}{{0,3}}[{DIGITS}]){{3}}"
 _SIGNS: tuple[tuple[str, str, tuple[PiiKind, ...]], ...] = (
-    (DIGITS, rf"(?:{_GAP}{{0,4}}+[{DIGITS}]){{8}}", (*_NUMBERS, "travel_permit")),
-    (DIGITS, rf"[{DIGITS}]{{6}}", ("phone", "travel_permit", "national_id")),
-    (DIGITS, rf"(?:(?<={_LETTER}.)|(?<={_LETTER}{_GAP}.))(?:{_GAP}{{0,2}}[{DIGITS}]){{5}}", ("national_id", "travel_permit")),
+    (DIGITS, rf"(?:[{DIGITS}]{{6}}|(?:{_GAP}{{0,4}}+[{DIGITS}]){{8}})", (*_NUMBERS, "travel_permit")),
+    (
+        DIGITS,
+        rf"(?<={_LETTER}.)(?:(?:{_GAP}{{0,2}}[{DIGITS}]){{5}}|[{DIGITS}](?<={_LETTER}{{2}}..)(?<!{_LETTER}....)(?<![{DIGITS}]....){_ACCOUNT}"
+        r"|[0-9](?:[A-Z](?<=[A-Z]{6}...)|[0-9]{4}[A-Z](?<=[A-Z]{4}.{7})|[0-9]{2}(?<=[A-Z]{5}....)))",
+        ("iban", "national_id", "travel_permit"),
+    ),
+    (DIGITS, rf"(?<={_LETTER}[ \u3000].)[{DIGITS}]{{5}}", ("national_id",)),
     ("话話机機真线線", rf"[^{DIGITS}\n]{{0,5}}[{DIGITS}]{{3,4}}{_GAP}{{0,2}}[{DIGITS}]{{4}}", ("phone",)),
     (DIGITS, rf"(?<={_LETTER}.)(?:{_GAP}{{0,2}}[{DIGITS}]){{5}}|(?<={_LETTER}{_GAP}.)(?:{_GAP}{{0,2}}[{DIGITS}]){{5}}", ("national_id", "travel_permit")),
-    ("0-9", "[0-9]{6}[MFX<][0-9]{7}", ("passport",)),
+    (DIGITS, "[0-9]{6}[MFX<][0-9]{7}", ("passport",)),
     ("+\uff0b", rf"[ (（]{{0,2}}+[{DIGITS}](?:{_GAP}{{0,4}}+[{DIGITS}]){{6}}", ("phone",)),
-    (DIGITS, rf"(?<={_LETTER}.)[{DIGITS}](?<={_LETTER}{{2}}..)(?<!{_LETTER}....)(?<![{DIGITS}]....){_ACCOUNT}", ("iban",)),
     (DIGITS, rf"[{DIGITS}]{{0,2}}+(?:[.\uff0e][{DIGITS}]{{1,3}}){{3}}", ("ip",)),
-    (DIGITS, rf"(?<=[A-Z]{{5}}.)[0-9]{{3}}|(?<=[A-Z]{{6}}.)[0-9][A-Z]|(?<=[A-Z]{{4}}.)[0-9]{{5}}[A-Z]", ("national_id",)),
     (PROVINCES, rf"\s?{_LETTER}{_GAP}{{0,3}}(?:[{DIGITS}]|{_LETTER}){{4}}", ("plate",)),
     ("牌号號", rf"[^{DIGITS}A-Za-z]{{0,6}}[{DIGITS}A-Z使]", ("plate",)),
     (ROAD_SIGNS, rf"[ ,，\u3000]?[附A-Za-z{DIGITS}一二三四五六七八九十百]", ("postal_address",)),
-    ("0-9", r"(?<=ya2)9\.", ("secret",)),
+    (DIGITS, r"(?<=ya2)9\.", ("secret",)),
     ("@\uff20", "", ("email", "secret")),
     ("%\uff05", "(?:25)*40", ("email",)),
     ("Pp", r"assport|ASSPORT|asseport|ASSEPORT|asaporte|(?<=eise.)ass|(?<=EISE.)ASS", ("passport",)),

@@ -167,8 +167,9 @@ def _numbers(classes: "Classes") -> tuple["Places", "Places"]:
     broken = np.cumsum(broken, dtype=np.int32)
     short, long = (places[:-more][broken[more:] == broken[:-more]] for more in (_INTERNATIONAL - 1, _NUMBER - 1))
     row, behind = (places[:-more][places[more:] - places[:-more] == more] for more in (_ZONE - 1, _LETTERED - 1))
-    behind = behind[behind > 0]
-    return short, np.concatenate((long, row, behind[classes[behind - 1] & _LATIN > 0]))
+    behind = behind[behind > 0]  # at 1, the place before the letter is the zero at the end of the array
+    lettered = (classes[behind - 1] & _LATIN > 0) | ((classes[behind - 1] & _BETWEEN > 0) & (classes[behind - 2] & _LATIN > 0))
+    return short, np.concatenate((long, row, behind[lettered]))
 
 
 def _runs(inside: "Flags", length: int) -> "Flags":
