@@ -15,7 +15,7 @@ BETWEEN = (
 
 _FULL_WIDTH = {0xFEE0 + code: code for code in range(0x30, 0x7B) if chr(code).isalnum()}
 _FORMS = {
-    " ": "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000",
+    " ": "\r\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000",
     "-": "\u2010-\u2015\u2043\u2500\u2e3a\u2e3b\u30fc\ufe58\ufe63\uff0d",
     ".": "\u2024\uff0e",
     "/": "\u2044\u2215\uff0f",
@@ -29,7 +29,6 @@ _FORMS = {
     "+": "\uff0b",
     "%": "\uff05",
     "_": "\uff3f",
-    "\n": "\r",
 }
 """A sign and what stands for it. The minus sign U+2212 is none of the dashes: it belongs to calculations."""
 

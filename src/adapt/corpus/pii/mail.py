@@ -27,10 +27,12 @@ _EMAIL = re.compile(
     rf"(?:(?<![{_LETTERS}])([{_LETTERS}]{{1,128}})|([{_OTHER_SCRIPT}0-9._+\-]{{1,64}})|([\u3005-\u30fa\u4e00-\u9fff][\u3005-\u30fa\u4e00-\u9fff0-9A-Za-z._+\-]{{0,32}}))"
     rf"({_AT})({_DOMAIN})"
 )
-_ASCII_EMAIL = re.compile(r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9._%+-]+)(@|%(?:25)*40)((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24})(?![A-Za-z0-9@])")
+_ASCII_EMAIL = re.compile(r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9._%+-]+)(@|%(?:25)*40)((?:[A-Za-z0-9-]+\.)+(?:xn--[A-Za-z0-9\-]{3,40}|[A-Za-z]{2,24}))(?![A-Za-z0-9@])")
 _FILE_ENDINGS = {"png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js"}
 _IN_URL = re.compile(r"[A-Za-z0-9+.-]://[^\s/@]*$")
 """Before the @ of a URL stand a user and a password, not a mailbox."""
+_NO_NAME = re.compile("关注|關注|感谢|转发|来自|回复|微博|提醒|官方|访问|點擊|点击|登录|打开")
+"""What stands before an account's name, not before a mailbox."""
 _ENCODED_MARK = re.compile(r"%(?:25)*(?:3[ADFBC]|2[026CF]|22|0[9A]|23|7C|5B|28)", re.IGNORECASE)
 """What ends a part of a percent-encoded URL: it is not in the mailbox's name."""
 _CALLED = re.compile(
@@ -71,7 +73,7 @@ def _email(text: str, match: re.Match[str]) -> Iterator[Finding]:
     *locals_, sign, domain = match.groups()
     begin = match.start() + _skipped(text, match, next(filter(None, locals_)))
     local = text[begin : match.start(len(match.groups()) - 1)]
-    if not local or domain.rpartition(".")[2].lower() in _FILE_ENDINGS or local == "git":
+    if not local or _NO_NAME.fullmatch(local) or domain.rpartition(".")[2].lower() in _FILE_ENDINGS or local == "git":
         return
     if sign == "@" and _IN_URL.search(text[max(begin - 80, 0) : begin] + local):
         return

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from adapt.corpus.pii.kinds import Finding, bare
 
 _PERMIT = re.compile(
-    r"(?<![0-9A-Za-z])(?:[HM] ?(?:[0-9] ?){7}[0-9](?: ?[0-9]{2})?"  # 回乡证, two digits more in the form before 2013
-    r"|[CWLT][0-9A-Z]?[0-9 ]{7,9}[0-9]"  # 往来港澳通行证, 往来台湾通行证
-    r"|[0-9]{8}(?:[0-9]{2})?(?:\s?\([A-Z0-9]{1,2}\)|[A-Z])?"  # 台胞证
+    r"(?<![0-9A-Za-z])(?:[HM][ \-]?(?:[0-9][ \-]?){7}[0-9](?:[ \-]?[0-9]{2})?"  # 回乡证, two digits more in the form before 2013
+    r"|[CWLT][0-9A-Z]?[0-9 \-]{6,9}[0-9]"  # 往来港澳通行证, 往来台湾通行证
+    r"|[0-9]{4}[ \-]?[0-9]{4}(?:[0-9]{2})?(?:\s?\([A-Z0-9]{1,2}\)|[A-Z])?"  # 台胞证
     r"|[A-Z]{3} ?[0-9]{12})(?![0-9A-Za-z])"  # 外国人永久居留证
 )
 _WORDS = (

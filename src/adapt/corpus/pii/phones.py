@@ -28,7 +28,8 @@ _ONE = rf"(?:{APART}|--|\) | \()"
 _AMERICAN = re.compile(
     rf"{START}{NO_GROUP_BEFORE}((?:1[-. ])?(?:\([2-9]\d\d\)[ .\-]{{0,2}}|[2-9]\d\d{_ONE})[2-9]\d\d{_ONE}\d{{4}}){END}{NO_GROUP_AFTER}"
 )
-_TEN = re.compile(rf"{START}{NO_GROUP_BEFORE}(1?[2-9]\d{{9}}){END}{NO_GROUP_AFTER}")
+_TEN = re.compile(rf"{START}{NO_GROUP_BEFORE}(\(?(?:1{GAP}?)?[2-9](?:{GAP}?[0-9]){{9}}){END}{NO_GROUP_AFTER}")
+"""Ten digits in any groups, behind a telling word."""
 _CN_MOBILE = re.compile(
     rf"(?:(?i:(?<=tel)|(?<=phone)|(?<=mobile))|(?<![0-9A-Za-z_+]))(?<![0-9]\.){NO_GROUP_BEFORE}"
     rf"(\(?(?:86{APART}{{0,3}}+)?1{GAP}?[3-9](?:{GAP}?[0-9]){{9}}){END}"
@@ -75,7 +76,7 @@ def _national(text: str, first: int, last: int) -> Iterator[Finding]:
             plans = regions[:1] if number.isdigit() else regions  # ten bare digits are more often something else
             if _is_none(text, match) or (pattern is _CN_MOBILE and not _is_mobile_form(text, match)):
                 continue
-            if pattern in _NEED_WORD and not is_told(text, match.start(1)):
+            if pattern in _NEED_WORD and (_in_row(text, match) or not is_told(text, *match.span(1))):
                 continue
             if value := next(filter(None, (e164(number, plan) for plan in plans)), None):
                 yield Finding(*match.span(1), "phone", value)
@@ -92,14 +93,20 @@ def _is_mobile_form(text: str, match: re.Match[str]) -> bool:
     begin, end = match.span(1)
     groups = groups_of(match[1])
     if match[1].count("\n") > 1:
-        return False
+        return match[1].count("\n") == 2 and is_told(text, begin, end)
     if groups in _USUAL:
         return True
-    if text[end : end + 2].strip(" -./")[:1].isdigit() or text[max(begin - 2, 0) : begin].strip(" -./")[-1:].isdigit():
-        return False  # groups of a longer row
+    if _in_row(text, match):
+        return False
     if groups in _OTHER or (groups[0] == 2 and groups[1:] in _OTHER and bare(match[1]).startswith("86")):
-        return is_told(text, begin) or HAN.search(text, max(begin - 40, 0), end + 40) is not None
-    return is_told(text, begin)
+        return is_told(text, begin, end) or HAN.search(text, max(begin - 40, 0), end + 40) is not None
+    return is_told(text, begin, end)
+
+
+def _in_row(text: str, match: re.Match[str]) -> bool:
+    """Whether the groups are some of a longer row."""
+    begin, end = match.span(1)
+    return text[end : end + 2].strip(" -./")[:1].isdigit() or text[max(begin - 2, 0) : begin].strip(" -./")[-1:].isdigit()
 
 
 def _international(text: str) -> Iterator[Finding]:
