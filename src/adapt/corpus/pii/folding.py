@@ -34,11 +34,7 @@ _FORMS = {
 
 
 def _codes(ranges: str) -> list[int]:
-    return [
-        code
-        for first, last in re.findall(r"(.)(?:-(.))?", ranges, re.DOTALL)
-        for code in range(ord(first), ord(last or first) + 1)
-    ]
+    return [code for first, last in re.findall(r"(.)(?:-(.))?", ranges, re.DOTALL) for code in range(ord(first), ord(last or first) + 1)]
 
 
 _TABLE = _FULL_WIDTH | {code: ord(sign) for sign, forms in _FORMS.items() for code in _codes(forms)}

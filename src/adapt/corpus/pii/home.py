@@ -16,10 +16,13 @@ _RUSSIAN = re.compile(
     r"(?!-[0-9])"
 )
 _NO_TRUNK = re.compile(rf"{START}{_NO_GROUP}{NO_ACCOUNT}(\(?[1-9](?:{_GAP}[0-9]){{7,10}}){END}(?!-[0-9])")
-_WITHOUT = ("ES", "PT", "BR", "PL", "IT", "HK")
+_MOST_GROUPS = 6
+_WITHOUT = ("ES", "PT", "BR", "PL", "IT", "HK", "RU")
 """Regions whose numbers have no trunk prefix."""
-_DATE = re.compile(r"(?<![0-9])(?:0[1-9]|[12][0-9]|3[01])([./\-])(?:0[1-9]|1[0-2])\1(?:[0-9]{4}|[0-9]{2}(?![0-9]))|[0-9]{4}[./\-](?:0[1-9]|1[0-2])(?![0-9])"
-    r"|[0-9]{2}\.[0-5][0-9] ?-{1,2} ?[0-9]{2}\.[0-5][0-9]")
+_DATE = re.compile(
+    r"(?<![0-9])(?:0[1-9]|[12][0-9]|3[01])([./\-])(?:0[1-9]|1[0-2])\1(?:[0-9]{4}|[0-9]{2}(?![0-9]))|[0-9]{4}[./\-](?:0[1-9]|1[0-2])(?![0-9])"
+    r"|[0-9]{2}\.[0-5][0-9] ?-{1,2} ?[0-9]{2}\.[0-5][0-9]"
+)
 _PAIRS = re.compile(r"\(?0[0-9]\)?(?:[ .\-/·\n]{1,3}[0-9]{2}){4}")
 _TOLD = re.compile(
     r"(?:(?<![A-Za-z])(?:tel|tél|ph|phone|telephone|telefon|teléfono|telefono|téléphone|telefone|telefoon|mobile|mobil|mobiel|handy|rufnummer|durchwahl"
@@ -52,9 +55,12 @@ def home_numbers(text: str, first: int, last: int) -> Iterator[Finding]:
             if match[1].count("\n") > 1 or is_amount(text, begin, end) or is_called_otherwise(text, begin):
                 continue
             told = is_told(text, begin, end)
-            regions = all_regions(text, begin, end) if told and pattern is not _NO_TRUNK else regions_of(text, begin, end)
+            if not told and (pattern is _NO_TRUNK or len(groups_of(match[1])) > _MOST_GROUPS):
+                continue
             if pattern is _NO_TRUNK:
-                regions = tuple(region for region in regions if told and region in _WITHOUT)
+                regions = tuple(region for region in regions_of(text, begin, end) if region in _WITHOUT)
+            else:
+                regions = all_regions(text, begin, end) if told else regions_of(text, begin, end)
             if value := next(filter(None, (_value(match[1], region, told=told) for region in regions)), None):
                 yield Finding(begin, end, "phone", value)
 
@@ -90,4 +96,4 @@ def _is_form(number: str, region: str, *, told: bool) -> bool:
         return len(digits) == 10 and len(groups) <= 5
     if region in {"JP", "KR", "TW"}:
         return len(groups) in {1, 2, 3} and len(digits) >= 9
-    return len(digits) >= 9 and len(groups) <= 6 and min(groups[1:] or groups) >= 2 and (groups[0] >= 2 or russian or "/" in number)
+    return len(digits) >= 9 and len(groups) <= _MOST_GROUPS and min(groups[1:] or groups) >= 2 and (groups[0] >= 2 or russian or "/" in number)

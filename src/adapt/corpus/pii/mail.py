@@ -13,21 +13,17 @@ _HAN_ENDS = (
     "中国|中國|公司|网络|網絡|香港|台湾|台灣|新加坡|在线|中文网|集团|我爱你|商标|商城|网址|网店|网站|世界|移动|机构|组织机构|公益|政务|健康|时尚|游戏"
     "|企业|娱乐|信息|广东|佛山|手机|招聘|八卦|慈善|食品|餐厅|购物|澳门|澳門|みんな|コム|セ-ル|ストア|ファッション|グ-グル|クラウド"
 )
-_OTHER_SCRIPT = (
-    r"\u0370-\u03ff\u0400-\u052f\u0531-\u0587\u05d0-\u05ea\u0620-\u06ff\u0904-\u0dff\u0e01-\u0e4e\u10a0-\u10ff\uac00-\ud7a3"
-)
+_OTHER_SCRIPT = r"\u0370-\u03ff\u0400-\u052f\u0531-\u0587\u05d0-\u05ea\u0620-\u06ff\u0904-\u0dff\u0e01-\u0e4e\u10a0-\u10ff\uac00-\ud7a3"
 _AT = "(?:@|%(?:25)*40)"
-_ENDS = (
-    rf"(?:[{_LATIN}]{{2,24}}(?![{_LATIN}0-9@])|xn--[0-9A-Za-z\-]{{3,40}}(?![0-9A-Za-z@])|(?:{_HAN_ENDS})|[{_OTHER_SCRIPT}]{{2,20}}(?![{_OTHER_SCRIPT}0-9@]))"
-)
-_DOMAIN = (
-    rf"(?:(?:(?:{_LABEL}|%[0-9A-Fa-f]{{2}}){{1,63}}|{_HAN_LABEL}{{1,40}}|[{_OTHER_SCRIPT}0-9A-Za-z\-]{{1,63}})\.){{1,8}}{_ENDS}"
-)
+_ENDS = rf"(?:[{_LATIN}]{{2,24}}(?![{_LATIN}0-9@])|xn--[0-9A-Za-z\-]{{3,40}}(?![0-9A-Za-z@])|(?:{_HAN_ENDS})|[{_OTHER_SCRIPT}]{{2,20}}(?![{_OTHER_SCRIPT}0-9@]))"
+_DOMAIN = rf"(?:(?:(?:{_LABEL}|%[0-9A-Fa-f]{{2}}){{1,63}}|{_HAN_LABEL}{{1,40}}|[{_OTHER_SCRIPT}0-9A-Za-z\-]{{1,63}})(?:\.|%2[Ee])){{1,8}}{_ENDS}"
 _EMAIL = re.compile(
     rf"(?:(?<![{_LETTERS}])([{_LETTERS}]{{1,128}})|([{_OTHER_SCRIPT}0-9._+\-]{{1,64}})|([\u3005-\u30fa\u4e00-\u9fff][\u3005-\u30fa\u4e00-\u9fff0-9A-Za-z._+\-]{{0,32}}))"
     rf"({_AT})({_DOMAIN})"
 )
-_ASCII_EMAIL = re.compile(r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9._%+-]+)(@|%(?:25)*40)((?:[A-Za-z0-9-]+\.)+(?:xn--[A-Za-z0-9\-]{3,40}|[A-Za-z]{2,24}))(?![A-Za-z0-9@])")
+_ASCII_EMAIL = re.compile(
+    r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9._%+-]+)(@|%(?:25)*40)((?:[A-Za-z0-9-]+\.)+(?:xn--[A-Za-z0-9\-]{3,40}|[A-Za-z]{2,24}))(?![A-Za-z0-9@])"
+)
 _FILE_ENDINGS = {"png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js"}
 _IN_URL = re.compile(r"[A-Za-z0-9+.-]://[^\s/@]*$")
 """Before the @ of a URL stand a user and a password, not a mailbox."""

@@ -78,9 +78,7 @@ _ALONE = r"(?<![0-9A-Za-z])(?<![0-9][.,\-/])"
 _DONE = r"(?![0-9A-Za-z])(?![.,\-/][0-9])"
 _FREE = tuple((entry, re.compile(f"{_ALONE}({entry.form}){_DONE}")) for entry in _NUMBERS if not entry.told)
 _ANY_FREE = re.compile("|".join(entry.form for entry in _NUMBERS if not entry.told))
-_TOLD = tuple(
-    (re.compile(entry.told, re.IGNORECASE), entry, re.compile(f"{_ALONE}({entry.form}){_DONE}")) for entry in _NUMBERS if entry.told
-)
+_TOLD = tuple((re.compile(entry.told, re.IGNORECASE), entry, re.compile(f"{_ALONE}({entry.form}){_DONE}")) for entry in _NUMBERS if entry.told)
 _STEMS = tuple(
     {
         max(re.findall(r"[^\W\d_ ]{2,}", re.sub(r"\\[a-z](?:\{[^}]*\})?|\[[^\]]*\]", " ", word)), key=len)

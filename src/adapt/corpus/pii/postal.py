@@ -9,17 +9,20 @@ from adapt.corpus.pii.kinds import Finding
 ROAD_SIGNS = "路街道巷弄村庄莊屯里组組区區苑园園邨舍庭府居城湾坊镇鎮乡鄉段厦廈场場同寓墅"
 """The last sign of a road, an estate, a village: a house number follows one of them."""
 _NUMERAL = "(?:[0-9]{1,5}|[一二三四五六七八九十百零〇]{1,5})"
-_UNIT = (
-    "(?:号楼|號樓|号院|号|號|弄|栋|棟|幢|座|单元|單元|层|層|楼|樓|室|户|戶|房|门|門|组|組|队|隊|之[0-9一二三四五六七八九]{1,2})"
-)
+_UNIT = "(?:号楼|號樓|号院|号|號|弄|栋|棟|幢|座|单元|單元|层|層|楼|樓|室|户|戶|房|门|門|组|組|队|隊|之[0-9一二三四五六七八九]{1,2})"
 _NOT_HOUSE = "(?!线|線|文|令|公告|机|元素|种子|床|病|染色|选手|球|案|决定|决议|通知|批复|提案|函|公报|题|试剂|出口|口|站|航站|台风|矿|泊位|门诊|诊室)"
-_PART = (
-    rf"(?:{_NUMERAL}(?:[\-/]{_NUMERAL}){{0,2}}{_UNIT}{_NOT_HOUSE}|{_NUMERAL}-(?:{_NUMERAL}-)?[0-9]{{1,5}}(?![0-9])"
-    r"|[A-Za-z][0-9]{0,2}[座栋棟幢室楼樓区區]|附[0-9]{1,4}[号號]|之[0-9一二三四五六七八九]{1,3}|(?:地下|负)[0-9一二三四五六]{1,2}[层層楼樓]"
-    r"|(?<=[栋棟幢座元楼樓号號])[0-9]{3,4}(?![0-9]))"
+_UNIT_PART = (
+    rf"(?:{_NUMERAL}(?:[\-/]{_NUMERAL}){{0,2}}{_UNIT}{_NOT_HOUSE}|[A-Za-z][0-9]{{0,2}}(?:[座栋棟幢室楼樓区區]|单元|單元)"
+    r"|附[0-9]{1,4}[号號]|(?:地下|负)[0-9一二三四五六]{1,2}[层層楼樓]|[A-Z][0-9]-[0-9]{1,2}-[0-9]{2,4}(?![0-9]))"
 )
-_NAMED = "(?:[\u4e00-\u9fffA-Za-z]{1,10}?(?:小[区區]|花[园園]|家[园園]|公寓|大[厦廈]|[广廣][场場]|[苑园園邨舍庭府居城湾坊]|新村|中心)[ ,，]?)"
-_HOUSE = re.compile(rf"(?<=[{ROAD_SIGNS}])[ ,，]?{_PART}(?:[ ,，、]?{_NAMED}?{_PART}){{0,6}}")
+_BARE_PART = (
+    rf"(?:{_NUMERAL}-(?:{_NUMERAL}-)?[0-9]{{1,5}}(?![0-9])|之[0-9一二三四五六七八九]{{1,3}}"
+    r"|(?<=[栋棟幢座元楼樓号號门門])[0-9]{3,4}(?![0-9]))"
+)
+_PART = rf"(?:{_UNIT_PART}|{_BARE_PART})"
+_NAMED = "(?:[^\\W0-9_的在是与住了请到]{1,10}?[ ,，]?)"
+"""The name of a building between two numbers: any short word."""
+_HOUSE = re.compile(rf"(?<=[{ROAD_SIGNS}])[东東西南北中]?[ ,，]?{_PART}(?:[ ,，、]?{_NAMED}?{_UNIT_PART}|{_BARE_PART}){{0,6}}")
 _BEFORE = re.compile("[\u4e00-\u9fff·0-9][\u4e00-\u9fff·0-9 ,，、()]*$")
 """What may belong to the address before its number; a sentence's end or a colon does not."""
 _PROVINCE = re.compile(

@@ -29,7 +29,7 @@ _WIDE_LETTERS = "".join(map(chr, [*range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B)
 _PLUS, _AT, _PERCENT, _BRACKET, _POINT, _COLON, _WORD, _PROVINCE, _ROAD = range(1, 10)
 _TOLD = (
     *("护照", "護照", "密码", "密钥", "口令", "令牌", "电话", "電話", "座机", "座機", "车牌", "車牌", "牌照", "号牌", "號牌"),
-    *("通行", "回乡", "回鄉", "スポ", "여권", "аспорт"),
+    *("通行", "台胞", "臺胞", "回乡", "回鄉", "スポ", "여권", "аспорт"),
 )
 """Words that a value stands beside which has no form of its own; the first two characters tell them."""
 _MARKS = {
@@ -60,7 +60,7 @@ _NUMBER, _INTERNATIONAL, _ZONE, _LETTERED = 9, 7, 7, 6
 """Digits of the shortest number without and with a country code, in a row without either, and in a row behind a letter."""
 _GAP = 4
 """The most that stands between two digits of one number."""
-_AFTER_ROAD = digits + _WIDE_DIGITS + ascii_letters + _WIDE_LETTERS + "一二三四五六七八九十百 ,，\u3000附"
+_AFTER_ROAD = digits + _WIDE_DIGITS + ascii_letters + _WIDE_LETTERS + "一二三四五六七八九十百 ,，\u3000附东東西南北中"
 _TOLD_LATIN = (("pass", 0), ("pwd", 1), (" dot ", 1))
 """Words, and which of their letters is the rarest."""
 
@@ -168,7 +168,7 @@ def _numbers(classes: "Classes") -> tuple["Places", "Places"]:
     short, long = (places[:-more][broken[more:] == broken[:-more]] for more in (_INTERNATIONAL - 1, _NUMBER - 1))
     row, behind = (places[:-more][places[more:] - places[:-more] == more] for more in (_ZONE - 1, _LETTERED - 1))
     behind = behind[behind > 0]  # at 1, the place before the letter is the zero at the end of the array
-    lettered = (classes[behind - 1] & _LATIN > 0) | ((classes[behind - 1] & _BETWEEN > 0) & (classes[behind - 2] & _LATIN > 0))
+    lettered = (classes[behind - 1] & _LATIN > 0) | ((classes[behind - 1] & _BETWEEN > 0) & (classes[behind - 2] & (_LATIN | _DIGIT) > 0))
     return short, np.concatenate((long, row, behind[lettered]))
 
 
