@@ -30,7 +30,7 @@ class Pii(Section):
     email: PiiPolicy = "mask"
     """E-mail addresses."""
     phone: PiiPolicy = "mask"
-    """Telephone numbers: international; American, British, Chinese as written at home; others so in texts of their language or after a telling word."""
+    """Telephone numbers: international; American, British, Chinese home forms; those of others in their language or at a telling word."""
     cn_id: PiiPolicy = "mask"
     """Chinese resident identity numbers (GB 11643, MOD 11-2), also of residents from Hong Kong, Macau, Taiwan and abroad."""
     national_id: PiiPolicy = "mask"

@@ -1,5 +1,7 @@
-"""Finds telephone numbers as written at home in Germany, France, Japan, Taiwan, Russia and others: in texts of the country's language,
-or behind a telling word."""
+"""Finds telephone numbers as written at home in Germany, France, Japan, Taiwan, Russia and others.
+
+A text must be in the country's language, or a telling word stand beside the number.
+"""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +14,8 @@ _NO_GROUP = r"(?<![0-9A-Za-z][\-/])"
 _GAP = rf"(?:{APART}{{0,3}}+(?:\n[ \t]{{0,4}})?)"
 _TRUNK = re.compile(rf"{START}{_NO_GROUP}{NO_ACCOUNT}([(\[]?0(?:{_GAP}[0-9]){{7,12}}){END}(?!-[0-9])")
 _RUSSIAN = re.compile(
-    rf"{START}{_NO_GROUP}((?:[78]{APART}{{0,2}})?\({APART}?[0-9]{{3,5}}\)(?:{APART}{{0,3}}[0-9]){{5,7}}|[78](?:{APART}{{0,3}}[0-9]){{10}}){END}"
+    rf"{START}{_NO_GROUP}((?:[78]{APART}{{0,2}})?\({APART}?[0-9]{{3,5}}\)(?:{APART}{{0,3}}[0-9]){{5,7}}"
+    rf"|[78](?:{APART}{{0,3}}[0-9]){{10}}){END}"
     r"(?!-[0-9])"
 )
 _NO_TRUNK = re.compile(rf"{START}{_NO_GROUP}{NO_ACCOUNT}(\(?[1-9](?:{_GAP}[0-9]){{7,10}}){END}(?!-[0-9])")
@@ -20,24 +23,32 @@ _MOST_GROUPS = 6
 _WITHOUT = ("ES", "PT", "BR", "PL", "IT", "HK", "RU")
 """Regions whose numbers have no trunk prefix."""
 _DATE = re.compile(
-    r"(?<![0-9])(?:0[1-9]|[12][0-9]|3[01])([./\-])(?:0[1-9]|1[0-2])\1(?:[0-9]{4}|[0-9]{2}(?![0-9]))|[0-9]{4}[./\-](?:0[1-9]|1[0-2])(?![0-9])"
+    r"(?<![0-9])(?:0[1-9]|[12][0-9]|3[01])([./\-])(?:0[1-9]|1[0-2])\1(?:[0-9]{4}|[0-9]{2}(?![0-9]))"
+    r"|[0-9]{4}[./\-](?:0[1-9]|1[0-2])(?![0-9])"
     r"|[0-9]{2}\.[0-5][0-9] ?-{1,2} ?[0-9]{2}\.[0-5][0-9]"
 )
 _PAIRS = re.compile(r"\(?0[0-9]\)?(?:[ .\-/·\n]{1,3}[0-9]{2}){4}")
 _TOLD = re.compile(
-    r"(?:(?<![A-Za-z])(?:tel|tél|ph|phone|telephone|telefon|teléfono|telefono|téléphone|telefone|telefoon|mobile|mobil|mobiel|handy|rufnummer|durchwahl"
-    r"|festnetz|fax|cell|cellulare|cellphone|portable|móvil|movil|celular|telemóvel|call|ring|dial|sms|appel(?:ez|er)|joindre|anrufen|erreichbar|erreichen|whatsapp"
+    r"(?:(?<![A-Za-z])(?:tel|tél|ph|phone|telephone|telefon|teléfono|telefono|téléphone|telefone"
+    r"|telefoon|mobile|mobil|mobiel|handy|rufnummer|durchwahl"
+    r"|festnetz|fax|cell|cellulare|cellphone|portable|móvil|movil|celular|telemóvel|call|ring|dial|sms"
+    r"|appel(?:ez|er)|joindre|anrufen|erreichbar|erreichen|whatsapp"
     r"|wechat|hotline|landline|ligue|komórka|gsm)(?:nummer|number)?(?![A-Za-z])"
-    r"|тел(?:ефон\w{0,3})?(?!\w)|моб(?:ильн\w{2,3})?(?!\w)|звон\w*|факс|номер\w{0,2}|电话|電話|携帯|連絡先|联系|聯絡|聯繫|手机|手機|座机|座機|固话|市話|传真|傳真|热线|熱線|号码|號碼"
-    r"|微信|加我|加微|联络|聯絡|回电|回電|找我|咨询|諮詢|预约|報名|报名|客服|名片|收件|收货|先生|女士|小姐|师傅|老师|医生|经理|同学|(?<![A-Za-z])(?:vx|wx|qq|me)(?![A-Za-z])|拨|撥|致电|致電|来电|來電|打给|打我|打到|通話|でんわ|전화|연락처|휴대폰|핸드폰)"
+    r"|тел(?:ефон\w{0,3})?(?!\w)|моб(?:ильн\w{2,3})?(?!\w)|звон\w*|факс|номер\w{0,2}|电话|電話|携帯"
+    r"|連絡先|联系|聯絡|聯繫|手机|手機|座机|座機|固话|市話|传真|傳真|热线|熱線|号码|號碼"
+    r"|微信|加我|加微|联络|聯絡|回电|回電|找我|咨询|諮詢|预约|報名|报名|客服|名片|收件|收货|先生|女士"
+    r"|小姐|师傅|老师|医生|经理|同学|(?<![A-Za-z])(?:vx|wx|qq|me)(?![A-Za-z])|拨|撥|致电|致電|来电|來電"
+    r"|打给|打我|打到|通話|でんわ|전화|연락처|휴대폰|핸드폰)"
     r"[^0-9\n。！？]{0,16}\n?[^0-9\n]{0,4}$",
     re.IGNORECASE,
 )
 _TOLD_AFTER = re.compile(
-    r"[^0-9。！？\n]{0,6}(?:联系|聯繫|聯絡|致电|致電|来电|來電|回电|回電|打给|打我|找我|拨打|(?i:call me|anrufen|erreichbar|is my (?:phone|number|cell|mobile)))"
+    r"[^0-9。！？\n]{0,6}(?:联系|聯繫|聯絡|致电|致電|来电|來電|回电|回電|打给|打我|找我|拨打"
+    r"|(?i:call me|anrufen|erreichbar|is my (?:phone|number|cell|mobile)))"
 )
 _LOCAL = re.compile(
-    rf"(?:电话|電話|座机|座機|固话|固定电话|市話|传真|傳真|热线|熱線|总机|總機)(?:号码|號碼|号|為|为|是|[:：\s]){{1,3}}[ (]{{0,2}}([2-9][0-9]{{2,3}}{APART}{{0,2}}[0-9]{{4}}){END}(?!-[0-9])"
+    rf"(?:电话|電話|座机|座機|固话|固定电话|市話|传真|傳真|热线|熱線|总机|總機)(?:号码|號碼|号|為|为|是"
+    rf"|[:：\s]){{1,3}}[ (]{{0,2}}([2-9][0-9]{{2,3}}{APART}{{0,2}}[0-9]{{4}}){END}(?!-[0-9])"
 )
 """Seven or eight digits without an area code."""
 

@@ -1,5 +1,8 @@
-"""Finds identity numbers of the mainland, Hong Kong, Macau and Taiwan, however their digits are grouped. They prove themselves by
-check digits; where one digit alone proves them, or none, a telling word must stand beside them or the text be of their place."""
+"""Finds identity numbers of the mainland, Hong Kong, Macau and Taiwan, however their digits are grouped.
+
+They prove themselves by check digits; where one digit alone proves them, or none, a telling word must stand beside
+them or the text be of their place.
+"""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +14,8 @@ from adapt.corpus.pii.tongues import TRADITIONAL
 _PROVINCE = rf"(?:1{ANY}[1-5]|2{ANY}[1-3]|3{ANY}[1-7]|4{ANY}[1-6]|5{ANY}[0-4]|6{ANY}[1-5]"
 _DIGIT = rf"(?:{ANY}[0-9])"
 _CN_ID = re.compile(
-    rf"(?<![0-9])(?<![0-9][.,]){_PROVINCE}|[78]{ANY}1|8{ANY}[23]|9{_DIGIT}){_DIGIT}{{4}}({_DIGIT}{{8}}){_DIGIT}{{3}}"
+    rf"(?<![0-9])(?<![0-9][.,]){_PROVINCE}|[78]{ANY}1|8{ANY}[23]"
+    rf"|9{_DIGIT}){_DIGIT}{{4}}({_DIGIT}{{8}}){_DIGIT}{{3}}"
     rf"{ANY}[0-9Xx×✕╳ХхΧχ](?![0-9])(?![.,][0-9])"
 )
 """Province (GB/T 2260; 71, 81 to 83 for residents from Taiwan, Hong Kong and Macau, 9 for those from abroad), county, birth date,
@@ -20,7 +24,8 @@ _CROSS = re.compile("[×✕╳ХхΧχx]")
 """What is written for the X that stands for ten."""
 _CN_ID_OLD = re.compile(rf"(?<![0-9A-Za-z])(?<![0-9][.,]){_PROVINCE}){_DIGIT}{{13}}(?![0-9A-Za-z])(?![.,][0-9])")
 _CN_ID_TOLD = re.compile(
-    r"(?:身份证|身分证|身份證|身分證|身份号|身份號|证件号|證件號|公民身份|(?i:identity (?:card|number)|\bID (?:card|number|no\b)|\bchinese ID\b))"
+    r"(?:身份证|身分证|身份證|身分證|身份号|身份號|证件号|證件號|公民身份|(?i:identity (?:card|number)"
+    r"|\bID (?:card|number|no\b)|\bchinese ID\b))"
     r"[^0-9]{0,16}$"
 )
 _LONG = re.compile(rf"[0-9](?:{ANY}[0-9]){{12}}")
@@ -30,7 +35,8 @@ _HONG_KONG = re.compile(r"(?<![0-9A-Za-z])([A-Z]{1,2}) ?([0-9]{6}|[0-9]{3}[ \-][
 _MACAU = re.compile(r"(?<![0-9A-Za-z])[1578](?:[0-9]{6}|/[0-9]{6}/)(?:\([0-9]\)|[0-9])(?![0-9A-Za-z])")
 _TAIWAN = re.compile(r"(?<![0-9A-Za-z])([A-Z])[ \-]?([1289A-D](?:[ \-]?[0-9]){8})(?![0-9A-Za-z])(?!-[0-9A-Z])")
 _CARD_BEFORE = re.compile(
-    r"(?:身[份分][证證]|身[份分]号|身[份分]字号|[证證]件|[证證][号號]|居留[证證]|[统統]一[编編][号號]|HKID|\bI\.?D\.?\b|identity|居民)[^。！？;；]{0,24}$",
+    r"(?:身[份分][证證]|身[份分]号|身[份分]字号|[证證]件|[证證][号號]|居留[证證]|[统統]一[编編][号號]"
+    r"|HKID|\bI\.?D\.?\b|identity|居民)[^。！？;；]{0,24}$",
     re.IGNORECASE,
 )
 _CARD_AFTER = re.compile(r"[^0-9。！？;；]{0,10}(?:身[份分][证證]|HKID)", re.IGNORECASE)
@@ -40,8 +46,10 @@ _LETTERS = {letter: 10 + at for at, letter in enumerate("ABCDEFGHJKLMNPQRSTUVXYW
 
 
 def identity_numbers(text: str) -> Iterator[Finding]:
-    """GB 11643: 17 digits that hold a birth date, and an ISO 7064 MOD 11-2 check character, or a telling word before it. The form of 15 digits, which has no check
-    digit, after a telling word, or with a county that there was (python-stdnum's list) and a birth date."""
+    """GB 11643: 17 digits that hold a birth date, and an ISO 7064 MOD 11-2 check character, or a telling word before it.
+
+    The form of 15 digits has no check digit: it needs a telling word, or a county that there was (python-stdnum's list) and a birth date.
+    """
     from stdnum.iso7064 import mod_11_2
 
     if not _LONG.search(text):

@@ -49,13 +49,19 @@ class Finding(NamedTuple):
 
 
 _OTHER_NUMBER = re.compile(
-    r"(?:order|invoice|tracking|serial|part|batch|docket|case|ticket|reference|barcode|imei|isbn|issn|product|article|patent|revision"
-    r"|(?<![a-z])(?:lot|ref|sku|upc|ean|doi|model|item|catalog(?:ue)?|build|asset|contract|protocol|claim|device|account|customer|version)"
-    r"|bestell|rechnungs|auftrags|artikel|sendungs|produkt|vorgangs|aktenzeichen|commande|facture|produit|série|dossier"
+    r"(?:order|invoice|tracking|serial|part|batch|docket|case|ticket|reference|barcode|imei|isbn|issn"
+    r"|product|article|patent|revision"
+    r"|(?<![a-z])(?:lot|ref|sku|upc|ean|doi|model|item|catalog(?:ue)?|build|asset|contract|protocol"
+    r"|claim|device|account|customer|version)"
+    r"|bestell|rechnungs|auftrags|artikel|sendungs|produkt|vorgangs|aktenzeichen|commande|facture"
+    r"|produit|série|dossier"
     r"|заказа?|артикул|счета?|модель|договора?|накладн\w{0,3}|注文|品番|型番|商品|伝票|追跡"
-    r"|订单|訂單|运单|運單|物流单|快递单|快递|流水|发票|發票|序列|批次|批号|案卷|条形?码|條碼|商品码|串|型号|型號|货号|貨號|料号|料號"
-    r"|产品|產品|单号|單號|(?<![证證件一])(?:编号|編號)|工单|合同|专利|标准|准字|版本|编码|編碼|机型|公告|条款|代码|代碼|零件|配件|部件|图号|圖號|书号|許可證|许可证|设备|邮编)"
-    r"[号码編编號碼]{0,2}[)）]?\s{0,2}-?\s{0,2}(?:key|no\.?|nr\.?|nummer|number|numéro|num|code|id|番号|#|№|n°)?"
+    r"|订单|訂單|运单|運單|物流单|快递单|快递|流水|发票|發票|序列|批次|批号|案卷|条形?码|條碼|商品码|串"
+    r"|型号|型號|货号|貨號|料号|料號"
+    r"|产品|產品|单号|單號|(?<![证證件一])(?:编号|編號)|工单|合同|专利|标准|准字|版本|编码|編碼|机型"
+    r"|公告|条款|代码|代碼|零件|配件|部件|图号|圖號|书号|許可證|许可证|设备|邮编)"
+    r"[号码編编號碼]{0,2}[)）]?\s{0,2}-?\s{0,2}(?:key|no\.?|nr\.?|nummer|number|numéro|num|code|id|番号"
+    r"|#|№|n°)?"
     r"\s{0,2}(?:is|was|ist|est|[为為是:：#=])?\s{0,2}$",
     re.IGNORECASE,
 )

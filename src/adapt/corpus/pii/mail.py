@@ -1,4 +1,4 @@
-"""Finds e-mail addresses: with letters of any script (RFC 6531, IDN), percent-encoded as in URLs, and written out as `[at]`, `[dot]`."""
+"""Finds e-mail addresses: with letters of any script (RFC 6531, IDN), percent-encoded as in URLs, and as `[at]`, `[dot]`."""
 
 import re
 from collections.abc import Iterator
@@ -10,19 +10,29 @@ _LETTERS = f"{_LATIN}0-9._%+\\-"
 _LABEL = r"[0-9A-Za-z\u00c0-\u024f\u1e00-\u1eff\-]"
 _HAN_LABEL = r"[0-9A-Za-z\u3005-\u30fa\u4e00-\u9fff\-]"
 _HAN_ENDS = (
-    "中国|中國|公司|网络|網絡|香港|台湾|台灣|新加坡|在线|中文网|集团|我爱你|商标|商城|网址|网店|网站|世界|移动|机构|组织机构|公益|政务|健康|时尚|游戏"
-    "|企业|娱乐|信息|广东|佛山|手机|招聘|八卦|慈善|食品|餐厅|购物|澳门|澳門|みんな|コム|セ-ル|ストア|ファッション|グ-グル|クラウド"
+    "中国|中國|公司|网络|網絡|香港|台湾|台灣|新加坡|在线|中文网|集团|我爱你|商标|商城|网址|网店|网站"
+    "|世界|移动|机构|组织机构|公益|政务|健康|时尚|游戏"
+    "|企业|娱乐|信息|广东|佛山|手机|招聘|八卦|慈善|食品|餐厅|购物|澳门|澳門|みんな|コム|セ-ル|ストア"
+    "|ファッション|グ-グル|クラウド"
 )
 _OTHER_SCRIPT = r"\u0370-\u03ff\u0400-\u052f\u0531-\u0587\u05d0-\u05ea\u0620-\u06ff\u0904-\u0dff\u0e01-\u0e4e\u10a0-\u10ff\uac00-\ud7a3"
 _AT = "(?:@|%(?:25)*40)"
-_ENDS = rf"(?:[{_LATIN}]{{2,24}}(?![{_LATIN}0-9@])|xn--[0-9A-Za-z\-]{{3,40}}(?![0-9A-Za-z@])|(?:{_HAN_ENDS})|[{_OTHER_SCRIPT}]{{2,20}}(?![{_OTHER_SCRIPT}0-9@]))"
-_DOMAIN = rf"(?:(?:(?:{_LABEL}|%[0-9A-Fa-f]{{2}}){{1,63}}|{_HAN_LABEL}{{1,40}}|[{_OTHER_SCRIPT}0-9A-Za-z\-]{{1,63}})(?:\.|%2[Ee])){{1,8}}{_ENDS}"
+_ENDS = (
+    rf"(?:[{_LATIN}]{{2,24}}(?![{_LATIN}0-9@])|xn--[0-9A-Za-z\-]{{3,40}}(?![0-9A-Za-z@])|(?:{_HAN_ENDS})"
+    rf"|[{_OTHER_SCRIPT}]{{2,20}}(?![{_OTHER_SCRIPT}0-9@]))"
+)
+_DOMAIN = (
+    rf"(?:(?:(?:{_LABEL}|%[0-9A-Fa-f]{{2}}){{1,63}}|{_HAN_LABEL}{{1,40}}"
+    rf"|[{_OTHER_SCRIPT}0-9A-Za-z\-]{{1,63}})(?:\.|%2[Ee])){{1,8}}{_ENDS}"
+)
 _EMAIL = re.compile(
-    rf"(?:(?<![{_LETTERS}])([{_LETTERS}]{{1,128}})|([{_OTHER_SCRIPT}0-9._+\-]{{1,64}})|([\u3005-\u30fa\u4e00-\u9fff][\u3005-\u30fa\u4e00-\u9fff0-9A-Za-z._+\-]{{0,32}}))"
+    rf"(?:(?<![{_LETTERS}])([{_LETTERS}]{{1,128}})|([{_OTHER_SCRIPT}0-9._+\-]{{1,64}})"
+    rf"|([\u3005-\u30fa\u4e00-\u9fff][\u3005-\u30fa\u4e00-\u9fff0-9A-Za-z._+\-]{{0,32}}))"
     rf"({_AT})({_DOMAIN})"
 )
 _ASCII_EMAIL = re.compile(
-    r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9._%+-]+)(@|%(?:25)*40)((?:[A-Za-z0-9-]+\.)+(?:xn--[A-Za-z0-9\-]{3,40}|[A-Za-z]{2,24}))(?![A-Za-z0-9@])"
+    r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9._%+-]+)(@"
+    r"|%(?:25)*40)((?:[A-Za-z0-9-]+\.)+(?:xn--[A-Za-z0-9\-]{3,40}|[A-Za-z]{2,24}))(?![A-Za-z0-9@])"
 )
 _FILE_ENDINGS = {"png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js"}
 _IN_URL = re.compile(r"[A-Za-z0-9+.-]://[^\s/@]*$")
@@ -32,7 +42,9 @@ _NO_NAME = re.compile("关注|關注|感谢|转发|来自|回复|微博|提醒|�
 _ENCODED_MARK = re.compile(r"%(?:25)*(?:3[ADFBC]|2[026CF]|22|0[9A]|23|7C|5B|28)", re.IGNORECASE)
 """What ends a part of a percent-encoded URL: it is not in the mailbox's name."""
 _CALLED = re.compile(
-    r"电子邮[箱件]|電子郵[箱件]|邮箱|郵箱|邮件|郵件|信箱|邮址|メ-ルアドレス|メ-ル|メイル|地址|联系|聯繫|发送?[给到至]|發送?[給到至]|[写寫]信[给給至到]?|[给給到至为為是请請向和与及或在抄送]|宛先|まで|[はのへ]"
+    r"电子邮[箱件]|電子郵[箱件]|邮箱|郵箱|邮件|郵件|信箱|邮址|メ-ルアドレス|メ-ル|メイル|地址|联系|聯繫"
+    r"|发送?[给到至]|發送?[給到至]|[写寫]信[给給至到]?|[给給到至为為是请請向和与及或在抄送]|宛先|まで"
+    r"|[はのへ]"
 )
 
 _SPELT_AT = r"\s?(?:\[\s?at\s?\]|\(\s?at\s?\)|\{\s?at\s?\}|<\s?at\s?>|\[@\]|\(@\))\s?"

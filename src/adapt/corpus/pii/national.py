@@ -1,5 +1,7 @@
-"""Finds identity, tax and social numbers of other countries; python-stdnum judges form and check digits. Where one check digit alone
-proves a number, a telling word must stand before it."""
+"""Finds identity, tax and social numbers of other countries; python-stdnum judges form and check digits.
+
+Where one check digit alone proves a number, a telling word must stand before it.
+"""
 
 import re
 from collections.abc import Iterator

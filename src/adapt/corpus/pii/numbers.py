@@ -21,13 +21,15 @@ _CARDS = tuple(
 )
 """As they stand on cards and in forms."""
 _CARD_TOLD = re.compile(
-    r"(?:卡号|卡號|银行卡|銀行卡|信用卡|储蓄卡|借记卡|账号|帐号|帳號|账户|帐户|(?i:\b(?:visa|mastercard|card|credit|debit|kreditkarte|carte|карт\w{1,2})\b)|カード)"
+    r"(?:卡号|卡號|银行卡|銀行卡|信用卡|储蓄卡|借记卡|账号|帐号|帳號|账户|帐户|(?i:\b(?:visa|mastercard"
+    r"|card|credit|debit|kreditkarte|carte|карт\w{1,2})\b)|カード)"
     rf"[^0-9\n]{{0,16}}\n?\s{{0,4}}((?<![0-9A-Za-z])[0-9](?:{ANY}[0-9]){{12,18}})(?![0-9A-Za-z])"
 )
 """Behind a telling word the digits may stand in any groups."""
 _CARD_END = re.compile(r"[0-9](?![0-9])")
 _SCHEMES = re.compile(
-    r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}"
+    r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}"
+    r"|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}"
     r"|35(?:2[89]|[3-8]\d)\d{12,15}|(?:50|5[6-9]|6\d)\d{14,17}|9[4589]\d{14,17}"
 )
 """Visa, Mastercard, American Express, Diners Club, JCB, UnionPay with Maestro and Discover, older Chinese cards; each at its lengths."""
@@ -37,7 +39,8 @@ _GROUP_END = re.compile(r"[0-9A-Za-z](?![0-9A-Za-z])")
 _SSN = re.compile(rf"{START}(?<![0-9A-Za-z]-)\d{{3}}-{{1,2}}\d{{2}}-{{1,2}}\d{{4}}{END}(?!-[0-9])")
 _SSN_SIGN = re.compile("[Ss社](?:SN|sn|OCIAL|ocial|[会安])")
 _SSN_CALLED = re.compile(
-    r"(?i:\bSSN\b|social[ -]security(?: (?:number|no\b|num\b|#))?|社会(?:安全|保险)号码?|社安号码?)[^0-9A-Za-z]{0,4}"
+    r"(?i:\bSSN\b|social[ -]security(?: (?:number|no\b|num\b|#))?|社会(?:安全|保险)号码?"
+    r"|社安号码?)[^0-9A-Za-z]{0,4}"
     rf"(?:is |was |为|是)?[^0-9]{{0,2}}([0-9](?:{ANY}[0-9]){{8}}){END}"
 )
 

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from adapt.corpus.pii.kinds import Finding
 
 _FORM = (
-    r"(?:[A-Z]{1,3} ?[0-9]{6,8}|[A-Z]{1,2} [0-9]{4} [0-9]{4}|[0-9]{2}[A-Z]{2}[0-9]{5}|[0-9]{8,9}|[0-9]{2} [0-9]{7}"
+    r"(?:[A-Z]{1,3} ?[0-9]{6,8}|[A-Z]{1,2} [0-9]{4} [0-9]{4}|[0-9]{2}[A-Z]{2}[0-9]{5}|[0-9]{8,9}"
+    r"|[0-9]{2} [0-9]{7}"
     r"|(?=(?:[A-Z]*[0-9]){4})[CFGHJKLMNPRTVWXYZ][0-9CFGHJKLMNPRTVWXYZ]{8})"
 )
 """One to three letters before digits (most countries), French, digits only (American, British), Russian, German."""
 _CALLED = re.compile(
-    r"(?:[护護]照|(?i:passport|reisepass|passeport|pasaporte)|パスポ-ト|여권|паспорт\w{0,3})(?:本|(?i:s? ?-?(?:no\b\.?|numbers?|num\b|nr\b\.?|nummer|id\b|#)))?(?:号码|號碼|编号|证号|番号|번호|号|號)?"
+    r"(?:[护護]照|(?i:passport|reisepass|passeport|pasaporte)|パスポ-ト|여권|паспорт\w{0,3})(?:本"
+    r"|(?i:s? ?-?(?:no\b\.?|numbers?|num\b|nr\b\.?|nummer|id\b|#)))?(?:号码|號碼|编号|证号|番号|번호|号"
+    r"|號)?"
     r"(?:[^0-9A-Za-z。\n]{0,10}?[,，](?:号码|號碼|编号|編號))?"
     r"\s{0,2}[,，(（:：=#№]?\s{0,2}(?:(?i:is|was|ist|est|es|n°)\s|[为為是は])?[:：\s]{0,2}"
     rf"({_FORM})(?![0-9A-Za-z])(?!-[0-9])"

@@ -1,5 +1,7 @@
-"""Finds travel permits between the mainland, Hong Kong, Macau and Taiwan, and permits of residence for foreigners. They have no check
-digit, and drug approvals look the same, so a word must stand beside them."""
+"""Finds travel permits between the mainland, Hong Kong, Macau and Taiwan, and permits of residence for foreigners.
+
+They have no check digit, and drug approvals look the same, so a word must stand beside them.
+"""
 
 import re
 from collections.abc import Iterator
@@ -13,8 +15,10 @@ _PERMIT = re.compile(
     r"|[A-Z]{3} ?[0-9]{12})(?![0-9A-Za-z])"  # 外国人永久居留证
 )
 _WORDS = (
-    r"回[乡鄉][证證]|通行[证證]|[来來]往[内內]地|[来來]往大[陆陸]|往[来來]港澳|往[来來][台臺][湾灣]|[台臺]胞[证證]|[台臺][湾灣]居民|港澳居民|港澳[证證]件|永久居留"
-    r"|(?i:home[ -]?return|mainland travel permit|travel permit|exit[ -]entry permit|two-way permit|permanent residen\w+ (?:id|card|permit))"
+    r"回[乡鄉][证證]|通行[证證]|[来來]往[内內]地|[来來]往大[陆陸]|往[来來]港澳|往[来來][台臺][湾灣]"
+    r"|[台臺]胞[证證]|[台臺][湾灣]居民|港澳居民|港澳[证證]件|永久居留"
+    r"|(?i:home[ -]?return|mainland travel permit|travel permit|exit[ -]entry permit|two-way permit"
+    r"|permanent residen\w+ (?:id|card|permit))"
 )
 _BEFORE = re.compile(rf"(?:{_WORDS})[^。！？;；]{{0,28}}$")
 _AFTER = re.compile(rf"[^0-9。！？;；]{{0,12}}(?:{_WORDS})")

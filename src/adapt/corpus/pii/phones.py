@@ -1,5 +1,7 @@
-"""Finds telephone numbers: patterns propose, libphonenumber's metadata judges. Boundaries are digits and Latin letters, never spaces:
-in Chinese, numbers stand inside running text. Texts are folded."""
+"""Finds telephone numbers: patterns propose, libphonenumber's metadata judges. Texts are folded.
+
+Boundaries are digits and Latin letters, never spaces: in Chinese, numbers stand inside running text.
+"""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +28,8 @@ _PLUS = re.compile(r"(?<![0-9A-Za-z)])\(?\+\s?\(?[0-9](?:[0-9 ()\[\].\-/·\u200b
 _DOUBLE_ZERO = re.compile(rf"{START}00([1-9](?:{APART}{{0,3}}[0-9]){{8,14}}){END}")
 _ONE = rf"(?:{APART}|--|\) | \()"
 _AMERICAN = re.compile(
-    rf"{START}{NO_GROUP_BEFORE}((?:1[-. ])?(?:\([2-9]\d\d\)[ .\-]{{0,2}}|[2-9]\d\d{_ONE})[2-9]\d\d{_ONE}\d{{4}}){END}{NO_GROUP_AFTER}"
+    rf"{START}{NO_GROUP_BEFORE}((?:1[-. ])?(?:\([2-9]\d\d\)[ .\-]{{0,2}}"
+    rf"|[2-9]\d\d{_ONE})[2-9]\d\d{_ONE}\d{{4}}){END}{NO_GROUP_AFTER}"
 )
 _TEN = re.compile(rf"{START}{NO_GROUP_BEFORE}(\(?(?:1{GAP}?)?[2-9](?:{GAP}?[0-9]){{9}}){END}{NO_GROUP_AFTER}")
 """Ten digits in any groups, behind a telling word."""
@@ -110,8 +113,10 @@ def _in_row(text: str, match: re.Match[str]) -> bool:
 
 
 def _international(text: str) -> Iterator[Finding]:
-    """Numbers with a country code; those of a possible length count too, since numbering plans grow. A line break is looked over
-    where nothing is found before it."""
+    """Numbers with a country code; those of a possible length count too, since numbering plans grow.
+
+    A line break is looked over where nothing is found before it.
+    """
     from phonenumbers import Leniency, PhoneNumberFormat, PhoneNumberMatcher, format_number
 
     for stretch in _PLUS.finditer(text):

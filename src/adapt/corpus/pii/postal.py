@@ -1,5 +1,8 @@
-"""Finds Chinese postal addresses, simplified or traditional: a road, an estate or a village with a number, under a town or with a room,
-or behind a telling word. The number is found first; what stands before it is then read backwards. Names of laws and courts have none."""
+"""Finds Chinese postal addresses, simplified or traditional.
+
+A road, an estate or a village has a number and stands under a town, with a room, or behind a telling word. The number
+is found first; what stands before it is then read backwards. Names of laws and courts have none.
+"""
 
 import re
 from collections.abc import Iterator
@@ -12,8 +15,10 @@ _NUMERAL = "(?:[0-9]{1,5}|[一二三四五六七八九十百零〇]{1,5})"
 _UNIT = "(?:号楼|號樓|号院|号|號|弄|栋|棟|幢|座|单元|單元|层|層|楼|樓|室|户|戶|房|门|門|组|組|队|隊|之[0-9一二三四五六七八九]{1,2})"
 _NOT_HOUSE = "(?!线|線|文|令|公告|机|元素|种子|床|病|染色|选手|球|案|决定|决议|通知|批复|提案|函|公报|题|试剂|出口|口|站|航站|台风|矿|泊位|门诊|诊室)"
 _UNIT_PART = (
-    rf"(?:{_NUMERAL}(?:[\-/]{_NUMERAL}){{0,2}}{_UNIT}{_NOT_HOUSE}|[A-Za-z][0-9]{{0,2}}(?:[座栋棟幢室楼樓区區]|单元|單元)"
-    r"|附[0-9]{1,4}[号號]|(?:地下|负)[0-9一二三四五六]{1,2}[层層楼樓]|[A-Z][0-9]-[0-9]{1,2}-[0-9]{2,4}(?![0-9]))"
+    rf"(?:{_NUMERAL}(?:[\-/]{_NUMERAL}){{0,2}}{_UNIT}{_NOT_HOUSE}"
+    rf"|[A-Za-z][0-9]{{0,2}}(?:[座栋棟幢室楼樓区區]|单元|單元)"
+    r"|附[0-9]{1,4}[号號]|(?:地下|负)[0-9一二三四五六]{1,2}[层層楼樓]"
+    r"|[A-Z][0-9]-[0-9]{1,2}-[0-9]{2,4}(?![0-9]))"
 )
 _BARE_PART = (
     rf"(?:{_NUMERAL}-(?:{_NUMERAL}-)?[0-9]{{1,5}}(?![0-9])|之[0-9一二三四五六七八九]{{1,3}}"
@@ -26,8 +31,10 @@ _HOUSE = re.compile(rf"(?<=[{ROAD_SIGNS}])[东東西南北中]?[ ,，]?{_PART}(?
 _BEFORE = re.compile("[\u4e00-\u9fff·0-9][\u4e00-\u9fff·0-9 ,，、()]*$")
 """What may belong to the address before its number; a sentence's end or a colon does not."""
 _PROVINCE = re.compile(
-    "(?:北京|天津|上海|重[庆慶]|河北|山西|内蒙古|遼寧|辽宁|吉林|黑[龙龍]江|江[苏蘇]|浙江|安徽|福建|江西|山[东東]|河南|湖北|湖南|[广廣][东東西]|海南|四川"
-    "|[贵貴]州|[云雲]南|西藏|[陕陝]西|甘[肃肅]|青海|[宁寧]夏|新疆|香港|澳[门門]|[台臺][湾灣北中南東]|新北|高雄|桃[园園]|新竹|九[龙龍]|新界|港[岛島])"
+    "(?:北京|天津|上海|重[庆慶]|河北|山西|内蒙古|遼寧|辽宁|吉林|黑[龙龍]江|江[苏蘇]|浙江|安徽|福建|江西"
+    "|山[东東]|河南|湖北|湖南|[广廣][东東西]|海南|四川"
+    "|[贵貴]州|[云雲]南|西藏|[陕陝]西|甘[肃肅]|青海|[宁寧]夏|新疆|香港|澳[门門]|[台臺][湾灣北中南東]"
+    "|新北|高雄|桃[园園]|新竹|九[龙龍]|新界|港[岛島])"
     "(?![东東南西北中一二三四]?[路街道巷])"  # a road may have the name of a province
 )
 _TOWN = re.compile("[\u4e00-\u9fff](?:[省市县縣州盟旗]|[^小园景校林社山片时地][区區]|街道|[镇鎮乡鄉])")
@@ -35,10 +42,12 @@ _ROOM = re.compile(r"[0-9一二三四五六七八九十A-Za-z]\s?(?:栋|棟|幢|
 _NUMBERED = re.compile(r"[0-9一二三四五六七八九十百]\s?(?:号|號|弄|之|组|組)")
 _PARTS = re.compile(_PART)
 _TOLD = re.compile(
-    r"(?:地址|住址|家住|居住|住在|住于|住於|住所|户籍|戶籍|籍贯|现住|寄[到往给至]|送[到往至]|搬[到至进]|收[货件貨]|位于|位於|坐落|门牌|租住|家在|[我他她]住|住)[^0-9。！？\n]{0,24}$"
+    r"(?:地址|住址|家住|居住|住在|住于|住於|住所|户籍|戶籍|籍贯|现住|寄[到往给至]|送[到往至]|搬[到至进]"
+    r"|收[货件貨]|位于|位於|坐落|门牌|租住|家在|[我他她]住|住)[^0-9。！？\n]{0,24}$"
 )
 _CUE = re.compile(
-    r"地址|住址|住所|所在地|户籍地?|戶籍地?|籍贯|[家居]?住在|居住[在于於]?|[现我他她家]住|住[于於]|位[于於]|坐落[于於在]?|寄[到往给至]|送[到往至]|搬[到至进]|来自|前往|回到|去了|到了"
+    r"地址|住址|住所|所在地|户籍地?|戶籍地?|籍贯|[家居]?住在|居住[在于於]?|[现我他她家]住|住[于於]"
+    r"|位[于於]|坐落[于於在]?|寄[到往给至]|送[到往至]|搬[到至进]|来自|前往|回到|去了|到了"
     r"|[为為是在到至于於往从由的]"
 )
 

@@ -31,7 +31,8 @@ _SIGNS: tuple[tuple[str, str, tuple[PiiKind, ...]], ...] = (
     (DIGITS, rf"(?:[{DIGITS}]{{6}}|(?:{_GAP}{{0,4}}+[{DIGITS}]){{8}})", (*_NUMBERS, "travel_permit")),
     (
         DIGITS,
-        rf"(?<={_LETTER}.)(?:(?:{_GAP}{{0,2}}[{DIGITS}]){{5}}|[{DIGITS}](?<={_LETTER}{{2}}..)(?<!{_LETTER}....)(?<![{DIGITS}]....){_ACCOUNT}"
+        rf"(?<={_LETTER}.)(?:(?:{_GAP}{{0,2}}[{DIGITS}]){{5}}"
+        rf"|[{DIGITS}](?<={_LETTER}{{2}}..)(?<!{_LETTER}....)(?<![{DIGITS}]....){_ACCOUNT}"
         r"|[0-9](?:[A-Z](?<=[A-Z]{6}...)|[0-9]{4}[A-Z](?<=[A-Z]{4}.{7})|[0-9]{2}(?<=[A-Z]{5}....)))",
         ("iban", "national_id", "travel_permit"),
     ),
@@ -39,7 +40,8 @@ _SIGNS: tuple[tuple[str, str, tuple[PiiKind, ...]], ...] = (
     ("话話机機真线線", rf"[^{DIGITS}\n]{{0,5}}[{DIGITS}]{{3,4}}{_GAP}{{0,2}}[{DIGITS}]{{4}}", ("phone",)),
     (
         DIGITS,
-        rf"(?<={_LETTER}.)(?:{_GAP}{{0,2}}[{DIGITS}]){{5}}|(?<={_LETTER}{_GAP}.)(?:{_GAP}{{0,2}}[{DIGITS}]){{5}}",
+        rf"(?<={_LETTER}.)(?:{_GAP}{{0,2}}[{DIGITS}]){{5}}"
+        rf"|(?<={_LETTER}{_GAP}.)(?:{_GAP}{{0,2}}[{DIGITS}]){{5}}",
         ("national_id", "travel_permit"),
     ),
     (DIGITS, "[0-9]{6}[MFX<][0-9]{7}", ("passport",)),

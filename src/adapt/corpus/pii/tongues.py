@@ -14,12 +14,14 @@ _TAIWAN = re.compile("[台臺][灣湾北中南東东]|高雄|新竹|新北|桃[�
 
 _WORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
-        r"und|der|die|das|ist|nicht|unter|bitte|sie|ich|mir|wir|mit|für|ihr|ihre|mein|meine|uhr|rufen|anrufen|rufnummer|telefonnummer|handy|handynummer"
+        r"und|der|die|das|ist|nicht|unter|bitte|sie|ich|mir|wir|mit|für|ihr|ihre|mein|meine|uhr|rufen"
+        r"|anrufen|rufnummer|telefonnummer|handy|handynummer"
         r"|erreichbar|erreichen|oder|von|herr|frau|straße|praxis|büro|festnetz|durchwahl",
         ("DE", "AT", "CH"),
     ),
     (
-        r"le|la|les|des|est|vous|nous|mon|ma|votre|notre|au|aux|pour|une|avec|téléphone|appelez|appeler|joindre|joignable|portable|numéro|madame|monsieur|ou"
+        r"le|la|les|des|est|vous|nous|mon|ma|votre|notre|au|aux|pour|une|avec|téléphone|appelez|appeler"
+        r"|joindre|joignable|portable|numéro|madame|monsieur|ou"
         r"|sur|chez|du|rappeler|fixe",
         ("FR", "BE", "CH"),
     ),

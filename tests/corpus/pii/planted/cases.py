@@ -48,7 +48,8 @@ def _filled(random: Random, language: str, frame: str) -> Case:
         if slot in _MAKERS:
             kind, make = _MAKERS[slot]
             value = make(random)
-            planted.append((kind, len(text), len(text) + len(value)))
+            begin = len(text) + len(value) - len(value.lstrip())  # a line break before the value is none of it
+            planted.append((kind, begin, len(text) + len(value)))
             text += value
         elif slot is not None:
             text += HARMLESS[slot](random)
