@@ -24,7 +24,7 @@ _CROSS = re.compile("[×✕╳ХхΧχx]")
 """What is written for the X that stands for ten."""
 _CN_ID_OLD = re.compile(rf"(?<![0-9A-Za-z])(?<![0-9][.,]){_PROVINCE}){_DIGIT}{{13}}(?![0-9A-Za-z])(?![.,][0-9])")
 _CN_ID_TOLD = re.compile(
-    r"(?:身份证|身分证|身份證|身分證|身份号|身份號|证件号|證件號|公民身份|(?i:identity (?:card|number)"
+    r"(?:身份证|身分证|身份證|身分證|身份号|身份號|证件号|證件號|公民身份|居住[证證]|居留[证證]|(?i:identity (?:card|number)"
     r"|\bID (?:card|number|no\b)|\bchinese ID\b))"
     r"[^0-9]{0,16}$"
 )

@@ -55,7 +55,7 @@ _OTHER_NUMBER = re.compile(
     r"|claim|device|account|customer|version)"
     r"|bestell|rechnungs|auftrags|artikel|sendungs|produkt|vorgangs|aktenzeichen|commande|facture"
     r"|produit|série|dossier"
-    r"|заказа?|артикул|счета?|модель|договора?|накладн\w{0,3}|注文|品番|型番|商品|伝票|追跡"
+    r"|заказа?|артикул|счета?|модель|договора?|накладн\w{0,3}|(?<![a-z])(?:pages?|seiten?|lignes?|zeilen?)|(?<![零〇一二三四五六七八九十0-9])第|注文|品番|型番|商品|伝票|追跡"
     r"|订单|訂單|运单|運單|物流单|快递单|快递|流水|发票|發票|序列|批次|批号|案卷|条形?码|條碼|商品码|串"
     r"|型号|型號|货号|貨號|料号|料號"
     r"|产品|產品|单号|單號|(?<![证證件一])(?:编号|編號)|工单|合同|专利|标准|准字|版本|编码|編碼|机型"

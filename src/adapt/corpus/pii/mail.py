@@ -16,27 +16,27 @@ _HAN_ENDS = (
     "|ファッション|グ-グル|クラウド"
 )
 _OTHER_SCRIPT = r"\u0370-\u03ff\u0400-\u052f\u0531-\u0587\u05d0-\u05ea\u0620-\u06ff\u0904-\u0dff\u0e01-\u0e4e\u10a0-\u10ff\uac00-\ud7a3"
-_AT = "(?:@|%(?:25)*40)"
 _ENDS = (
     rf"(?:[{_LATIN}]{{2,24}}(?![{_LATIN}0-9@])|xn--[0-9A-Za-z\-]{{3,40}}(?![0-9A-Za-z@])|(?:{_HAN_ENDS})"
     rf"|[{_OTHER_SCRIPT}]{{2,20}}(?![{_OTHER_SCRIPT}0-9@]))"
 )
-_DOMAIN = (
-    rf"(?:(?:(?:{_LABEL}|%[0-9A-Fa-f]{{2}}){{1,63}}|{_HAN_LABEL}{{1,40}}"
-    rf"|[{_OTHER_SCRIPT}0-9A-Za-z\-]{{1,63}})(?:\.|%2[Ee])){{1,8}}{_ENDS}"
-)
+_DOMAIN = rf"(?:(?:{_LABEL}{{1,63}}|{_HAN_LABEL}{{1,40}}|[{_OTHER_SCRIPT}0-9A-Za-z\-]{{1,63}})\.){{1,8}}{_ENDS}"
 _EMAIL = re.compile(
-    rf"(?:(?<![{_LETTERS}])([{_LETTERS}]{{1,128}})|([{_OTHER_SCRIPT}0-9._+\-]{{1,64}})"
-    rf"|([\u3005-\u30fa\u4e00-\u9fff][\u3005-\u30fa\u4e00-\u9fff0-9A-Za-z._+\-]{{0,32}}))"
-    rf"({_AT})({_DOMAIN})"
+    rf"((?<![{_LETTERS}])[{_LETTERS}]{{1,128}}|[{_OTHER_SCRIPT}0-9._+\-]{{1,64}}"
+    rf"|[\u3005-\u30fa\u4e00-\u9fff][\u3005-\u30fa\u4e00-\u9fff0-9A-Za-z._+\-]{{0,32}})@({_DOMAIN})"
+)
+_ENCODED = re.compile(
+    rf"((?:[A-Za-z0-9._+\-]|%(?!(?:25)*40)[0-9A-Fa-f]{{2}}){{1,128}})%(?:25)*40"
+    rf"((?:(?:{_LABEL}|%[89A-Fa-f][0-9A-Fa-f]){{1,63}}(?:\.|%2[Ee])){{1,8}}{_ENDS})"
 )
 _ASCII_EMAIL = re.compile(
-    r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9._%+-]+)(@"
-    r"|%(?:25)*40)((?:[A-Za-z0-9-]+\.)+(?:xn--[A-Za-z0-9\-]{3,40}|[A-Za-z]{2,24}))(?![A-Za-z0-9@])"
+    r"(?<![A-Za-z0-9._%+-])([A-Za-z0-9._%+-]+)"
+    r"@((?:[A-Za-z0-9-]+\.)+(?:xn--[A-Za-z0-9\-]{3,40}|[A-Za-z]{2,24}))(?![A-Za-z0-9@])"
 )
 _FILE_ENDINGS = {"png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js"}
 _IN_URL = re.compile(r"[A-Za-z0-9+.-]://[^\s/@]*$")
 """Before the @ of a URL stand a user and a password, not a mailbox."""
+_HAN = re.compile("[\u3005-\u30fa\u4e00-\u9fff]")
 _NO_NAME = re.compile("关注|關注|感谢|转发|来自|回复|微博|提醒|官方|访问|點擊|点击|登录|打开")
 """What stands before an account's name, not before a mailbox."""
 _ENCODED_MARK = re.compile(r"%(?:25)*(?:3[ADFBC]|2[026CF]|22|0[9A]|23|7C|5B|28)", re.IGNORECASE)
@@ -65,11 +65,15 @@ def is_spelt_out(text: str) -> bool:
 
 def emails(text: str) -> Iterator[Finding]:
     """Mailboxes at a domain; no names of files, no `git@` of repositories, no passwords in URLs."""
-    encoded = "%40" in text or "%2540" in text
-    if "@" in text or encoded:
-        pattern = _ASCII_EMAIL if text.isascii() and not encoded else _EMAIL
-        for match in pattern.finditer(text):
-            yield from _email(text, match)
+    if "@" in text:
+        for match in (_ASCII_EMAIL if text.isascii() else _EMAIL).finditer(text):
+            begin = match.start() + _sentence(match[1], match[2])
+            if not _IN_URL.search(text[max(begin - 80, 0) : match.end(1)]):
+                yield from _email(text, begin, match)
+    if "%40" in text or "%2540" in text:
+        for match in _ENCODED.finditer(text):
+            marks = list(_ENCODED_MARK.finditer(match[1]))
+            yield from _email(text, match.start() + (marks[-1].end() if marks else 0), match)
     if is_spelt_out(text):
         for match in _SPELT.finditer(text):
             local, domain = match[1] or match[3], match[2] or match[4]
@@ -77,27 +81,17 @@ def emails(text: str) -> Iterator[Finding]:
             yield Finding(*match.span(), "email", f"{re.sub(r'[ ]dot[ ]', '.', local.casefold())}@{domain}")
 
 
-def _email(text: str, match: re.Match[str]) -> Iterator[Finding]:
-    *locals_, sign, domain = match.groups()
-    begin = match.start() + _skipped(text, match, next(filter(None, locals_)))
-    local = text[begin : match.start(len(match.groups()) - 1)]
-    if not local or _NO_NAME.fullmatch(local) or domain.rpartition(".")[2].lower() in _FILE_ENDINGS or local == "git":
-        return
-    if sign == "@" and _IN_URL.search(text[max(begin - 80, 0) : begin] + local):
-        return
-    yield Finding(begin, match.end(), "email", f"{local}@{domain}".casefold())
+def _email(text: str, begin: int, match: re.Match[str]) -> Iterator[Finding]:
+    local, domain = text[begin : match.end(1)], match[2]
+    if local and local != "git" and not _NO_NAME.fullmatch(local) and domain.rpartition(".")[2].lower() not in _FILE_ENDINGS:
+        yield Finding(begin, match.end(), "email", f"{local}@{domain}".casefold())
 
 
-def _skipped(text: str, match: re.Match[str], local: str) -> int:
-    """How much of what stands before the sign is not the mailbox's name: parts of an encoded URL, or the sentence before Han."""
-    if match.group(match.lastindex - 1 if match.lastindex else 0) != "@":
-        marks = list(_ENCODED_MARK.finditer(local))
-        return marks[-1].end() if marks else 0
-    if not re.match("[\u3005-\u30fa\u4e00-\u9fff]", local):
+def _sentence(local: str, domain: str) -> int:
+    """How much of what stands before the sign is running text in Han, not the mailbox's name."""
+    if not _HAN.match(local):
         return 0
-    called = [word for word in _CALLED.finditer(local) if word.end() < len(local)]
-    start = called[-1].end() if called else 0
-    latin = re.search(r"[A-Za-z0-9._%+\-]+$", local)
-    if latin and match.group(match.lastindex or 0).isascii():
-        return latin.start()  # running text before an ordinary address
-    return start
+    if domain.isascii() and (latin := re.search(r"[A-Za-z0-9._%+\-]+$", local)):
+        return latin.start()
+    called = [word.end() for word in _CALLED.finditer(local) if word.end() < len(local)]
+    return called[-1] if called else 0

@@ -9,7 +9,7 @@ from adapt.corpus.pii.kinds import Finding
 _IP4 = re.compile(r"(?<![0-9A-Za-z_])(?<![0-9A-Za-z][.\-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9A-Za-z_])(?![.\-][0-9A-Za-z])")
 _IP6 = re.compile(r"(?<![0-9A-Za-z:.])[23][0-9A-Fa-f]{3}:(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]{0,4}(?![0-9A-Za-z:])")
 _VERSION_BEFORE = re.compile(
-    r"(?:version|release|build|firmware|driver|patch|upgrade|section|clause|chapter|chrome|版本|固件|内核|驱动|补丁|升级|章节?|条款|手册第|第|§|[<>=~^]=|[A-Za-z]/|\bv(?:er)?\.?)"
+    r"(?:version|release|build|firmware|driver|patch|upgrade|section|clause|chapter|chrome|\bEC|版本|固件|内核|驱动|补丁|升级|章节?|条款|手册第|第|§|[<>=~^]=|[A-Za-z]/|\bv(?:er)?\.?)"
     r"\s{0,2}(?:number|no\.?|to|号)?\s{0,2}(?:is|为|是|[:：到至])?\s{0,2}$",
     re.IGNORECASE,
 )

@@ -24,7 +24,7 @@ from adapt.corpus.pii.tongues import HAN
 
 NO_GROUP_BEFORE = r"(?<![0-9A-Za-z]-)"
 NO_GROUP_AFTER = r"(?!-[0-9])"
-_PLUS = re.compile(r"(?<![0-9A-Za-z)])\(?\+\s?\(?[0-9](?:[0-9 ()\[\].\-/·\u200b]{6,28}|[0-9 ()\[\].\-/·\n\u200b]{6,28})")
+_PLUS = re.compile(r"(?<![0-9A-Za-z)])\(?\+(?:(?<![0-9)] .) )?\(?[0-9](?:[0-9 ()\[\].\-/·\u200b]{6,28}|[0-9 ()\[\].\-/·\n\u200b]{6,28})")
 _DOUBLE_ZERO = re.compile(rf"{START}00([1-9](?:{APART}{{0,3}}[0-9]){{8,14}}){END}")
 _ONE = rf"(?:{APART}|--|\) | \()"
 _AMERICAN = re.compile(
