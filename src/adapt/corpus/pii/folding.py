@@ -8,10 +8,10 @@ import re
 DIGITS = "0-9\uff10-\uff19"
 """Digits as texts write them; inside a class of characters."""
 BETWEEN = (
-    " \t\n\r.\\-/()\\[\\]\u00a0\u00ad\u00b7\u1680\u2000-\u200f\u2010-\u2015\u2022\u2024\u2027\u202f\u2043\u2044\u205f\u2060\u2215"
+    " \n\r.\\-/()\\[\\]\u00a0\u00ad\u00b7\u1680\u2000-\u200f\u2010-\u2015\u2022\u2024\u2027\u202f\u2043\u2044\u205f\u2060\u2215"
     "\u2500\u2e3a\u2e3b\u3000\u3010\u3011\u30fb\u30fc\ufe58\ufe63\ufeff\uff08\uff09\uff0d\uff0e\uff0f\uff3b\uff3d\uff65"
 )
-"""What may stand between the digits of one number; inside a class of characters, not folded."""
+"""What may stand between the digits of one number; inside a class of characters, not folded. A tab divides columns."""
 
 _FULL_WIDTH = {0xFEE0 + code: code for code in range(0x30, 0x7B) if chr(code).isalnum()}
 _FORMS = {

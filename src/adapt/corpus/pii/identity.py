@@ -32,6 +32,7 @@ _LONG = re.compile(rf"[0-9](?:{ANY}[0-9]){{12}}")
 """Thirteen digits: few texts have as many."""
 
 _HONG_KONG = re.compile(r"(?<![0-9A-Za-z])([A-Z]{1,2}) ?([0-9]{6}|[0-9]{3}[ \-][0-9]{3}) ?(\(\s?[0-9A]\s?\)|\[[0-9A]\]|[\-/]?[0-9A])(?![0-9A-Za-z])")
+_LETTERED = re.compile(r"[0-9](?:(?<=[A-Z].)|(?<=[A-Z][ \-].))[0-9 \-]{2}")
 _MACAU = re.compile(r"(?<![0-9A-Za-z])[1578](?:[0-9]{6}|/[0-9]{6}/)(?:\([0-9]\)|[0-9])(?![0-9A-Za-z])")
 _TAIWAN = re.compile(r"(?<![0-9A-Za-z])([A-Z])[ \-]?([1289A-D](?:[ \-]?[0-9]){8})(?![0-9A-Za-z])(?!-[0-9A-Z])")
 _CARD_BEFORE = re.compile(
@@ -41,6 +42,8 @@ _CARD_BEFORE = re.compile(
 )
 _CARD_AFTER = re.compile(r"[^0-9。！？;；]{0,10}(?:身[份分][证證]|HKID)", re.IGNORECASE)
 _MACAU_BEFORE = re.compile(r"(?:澳[门門]|Maca[uo]|BIR)[^。！？;；]{0,32}$", re.IGNORECASE)
+_FORMER = re.compile(r"[A-D](?<=[A-Z].)[0-9]{8}")
+"""Two letters, as residents from abroad had them until 2021."""
 _LETTERS = {letter: 10 + at for at, letter in enumerate("ABCDEFGHJKLMNPQRSTUVXYWZIO")}
 """The letter of the place of first registration as two digits; they are not in the order of the alphabet."""
 
@@ -100,7 +103,7 @@ def _is_birth_date(digits: str) -> bool:
 
 def hong_kong_numbers(text: str) -> Iterator[Finding]:
     """A letter or two, six digits, and a check character (modulo 11), which stands in brackets or behind a telling word."""
-    for match in _HONG_KONG.finditer(text):
+    for match in _HONG_KONG.finditer(text) if _LETTERED.search(text) else ():
         letters, digits, check = match[1], bare(match[2]), match[3].strip("()[]-/ ")
         values = [36, *(ord(letter) - 55 for letter in letters)][-2:] + [int(digit) for digit in digits]
         total = sum(value * weight for value, weight in zip(values, range(9, 1, -1), strict=True))
@@ -112,14 +115,14 @@ def hong_kong_numbers(text: str) -> Iterator[Finding]:
 
 def macau_numbers(text: str) -> Iterator[Finding]:
     """Eight digits of Macau's resident identity card; its check digit is not published, so words must tell."""
-    for match in _MACAU.finditer(text):
+    for match in _MACAU.finditer(text) if "澳" in text or "Maca" in text or "BIR" in text else ():
         if _MACAU_BEFORE.search(text[max(match.start() - 40, 0) : match.start()]) and is_card(text, match):
             yield Finding(*match.span(), "national_id", bare(match[0]))
 
 
 def taiwan_numbers(text: str) -> Iterator[Finding]:
     """A letter and nine digits, the last of them a check digit (modulo 10); numbers of residents from abroad too."""
-    for match in _TAIWAN.finditer(text):
+    for match in _TAIWAN.finditer(text) if _LETTERED.search(text) or _FORMER.search(text) else ():
         rest = re.sub("[ -]", "", match[2])
         second = str(_LETTERS[rest[0]] % 10) if rest[0].isalpha() else rest[0]  # the form until 2021
         values = [*map(int, str(_LETTERS[match[1]]) + second + rest[1:])]

@@ -92,7 +92,7 @@ _STEMS = tuple(
 """A part of each telling word: looking for these is faster than for the words."""
 _PLACE = re.compile(
     rf"[0-9](?:(?<=[A-Z]{{6}}.)[0-9][A-Z]|(?<=[A-Z]{{4}}.)[0-9]{{5}}[HM]|(?<=[A-Z]{{5}}.)[0-9]{{3}}[A-Z]"
-    rf"|(?<=[A-Z] [A-Z]{{3}} .)[0-9][A-Z]|(?:{_PART}[0-9]){{5,16}})"
+    rf"|(?<=[A-Z] [A-Z]{{3}} .)[0-9][A-Z]|(?:{_PART}[0-9]){{6,16}}|(?<=[A-Z].)(?:{_PART}[0-9]){{5}})"
 )
 """Digits that may be part of a number: the forms, which begin with letters too, are tried around these alone."""
 _BETWEEN_WORD_AND_NUMBER = re.compile(r"[^0-9\n]{0,32}\n?[^0-9\n]{0,6}")

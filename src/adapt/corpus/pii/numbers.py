@@ -37,6 +37,7 @@ _IBAN = re.compile(rf"(?<![0-9A-Za-z])[A-Za-z]{{2}}{APART}?\d\d(?:{APART}{{0,2}}
 _NO_SIGN = re.compile("[^0-9A-Za-z]+")
 _GROUP_END = re.compile(r"[0-9A-Za-z](?![0-9A-Za-z])")
 _SSN = re.compile(rf"{START}(?<![0-9A-Za-z]-)\d{{3}}-{{1,2}}\d{{2}}-{{1,2}}\d{{4}}{END}(?!-[0-9])")
+_SSN_QUICK = re.compile("[0-9]-{1,2}[0-9]{2}-{1,2}[0-9]{4}")
 _SSN_SIGN = re.compile("[Ss社](?:SN|sn|OCIAL|ocial|[会安])")
 _SSN_CALLED = re.compile(
     r"(?i:\bSSN\b|social[ -]security(?: (?:number|no\b|num\b|#))?|社会(?:安全|保险)号码?"
@@ -92,7 +93,7 @@ def social_security_numbers(text: str) -> Iterator[Finding]:
     """Area, group and serial of an American number with its hyphens; without them only after a telling word."""
     from stdnum.us import ssn
 
-    for match in _SSN.finditer(text):
+    for match in _SSN.finditer(text) if _SSN_QUICK.search(text) else ():
         if ssn.is_valid(bare(match[0])) and not is_called_otherwise(text, match.start()):
             yield Finding(*match.span(), "us_ssn", bare(match[0]))
     for match in _SSN_CALLED.finditer(text) if _SSN_SIGN.search(text) else ():

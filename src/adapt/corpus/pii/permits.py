@@ -22,7 +22,7 @@ _WORDS = (
 )
 _BEFORE = re.compile(rf"(?:{_WORDS})[^。！？;；]{{0,28}}$")
 _AFTER = re.compile(rf"[^0-9。！？;；]{{0,12}}(?:{_WORDS})")
-_SIGN = re.compile("[EePp](?:ermit|ERMIT|[ -]return|[ -]Return|ermanent|ERMANENT)|[乡鄉证證胞湾灣澳]")
+_SIGN = re.compile("[Pp](?:ermit|ERMIT|ermanent|ERMANENT)|[乡鄉证證胞湾灣澳]")
 
 
 def permits(text: str) -> Iterator[Finding]:

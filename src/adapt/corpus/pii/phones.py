@@ -48,7 +48,7 @@ _NATIONAL = (
 )
 """Forms without a country code, and the numbering plans that they are held against."""
 _NEED_WORD = (_TEN, _HOTLINE_BARE)
-_STRETCH = re.compile(r"[0-9](?:[ \t\n\-./·()\[\]\u200b]{0,6}+[0-9]){6,}+")
+_STRETCH = re.compile(r"[0-9](?:[ \n\-./·()\[\]\u200b]{0,6}+[0-9]){6,}+")
 """Digits and what may divide them: patterns are tried on these alone."""
 _USUAL = {(11,), (3, 4, 4), (3, 8), (7, 4), (2, 11), (2, 3, 4, 4), (2, 3, 8), (2, 7, 4)}
 """Groups of a Chinese mobile number that need nothing beside them."""
@@ -67,8 +67,11 @@ def phones(text: str) -> Iterator[Finding]:
             yield Finding(*match.span(), "phone", value)
     for stretch in _STRETCH.finditer(text):
         first, last = max(stretch.start() - 3, 0), min(stretch.end() + 3, len(text))
-        yield from _national(text, first, last)
-        yield from home_numbers(text, first, last)
+        length = len(bare(stretch[0]))
+        if length >= 10 or (length == 9 and "0" in stretch[0]):
+            yield from _national(text, first, last)
+        if length >= 8:
+            yield from home_numbers(text, first, last)
     yield from bare_local_numbers(text)
 
 

@@ -28,7 +28,7 @@ _NUMBERS: tuple[PiiKind, ...] = ("phone", "cn_id", "bank_card", "us_ssn", "natio
 _GAP, _LETTER = f"[{BETWEEN}]", "[A-Za-z\uff21-\uff3a\uff41-\uff5a]"
 _ACCOUNT = rf"(?:{_GAP}{{0,3}}{_LETTER}){{0,4}}+(?:{_GAP}{{0,3}}[{DIGITS}]){{3}}"
 _SIGNS: tuple[tuple[str, str, tuple[PiiKind, ...]], ...] = (
-    (DIGITS, rf"(?:[{DIGITS}]{{6}}|(?:{_GAP}{{0,4}}+[{DIGITS}]){{8}})", (*_NUMBERS, "travel_permit")),
+    (DIGITS, rf"(?:[{DIGITS}]{{6}}(?:[{DIGITS}]|{_LETTER})|(?:{_GAP}{{0,4}}+[{DIGITS}]){{8}})", (*_NUMBERS, "travel_permit")),
     (
         DIGITS,
         rf"(?<={_LETTER}.)(?:(?:{_GAP}{{0,2}}[{DIGITS}]){{5}}"
@@ -85,14 +85,12 @@ def worth_a_look(kinds: Iterable[PiiKind]) -> re.Pattern[str]:
 
 
 _SECRET = worth_a_look(("secret",))
+_NUMBER = worth_a_look(("travel_permit", "phone", "cn_id", "bank_card", "us_ssn", "national_id"))
 _FINDERS: tuple[tuple[re.Pattern[str], tuple[Callable[[str], Iterator[Finding]], ...]], ...] = (
     (worth_a_look(("email",)), (emails,)),
     (worth_a_look(("passport",)), (passports,)),
     (worth_a_look(("iban",)), (accounts,)),
-    (worth_a_look(("cn_id", "bank_card", "us_ssn")), (identity_numbers,)),
-    (worth_a_look(("travel_permit",)), (permits,)),
-    (worth_a_look(("national_id",)), (hong_kong_numbers, macau_numbers, taiwan_numbers, national_numbers)),
-    (worth_a_look(("cn_id", "bank_card", "us_ssn")), (cards, social_security_numbers)),
+    (_NUMBER, (identity_numbers, permits, hong_kong_numbers, macau_numbers, taiwan_numbers, national_numbers, cards, social_security_numbers)),
     (worth_a_look(("ip",)), (addresses,)),
     (worth_a_look(("phone",)), (phones,)),
     (worth_a_look(("plate",)), (plates,)),
