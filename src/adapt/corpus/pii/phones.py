@@ -48,6 +48,8 @@ _NATIONAL = (
 )
 """Forms without a country code, and the numbering plans that they are held against."""
 _NEED_WORD = (_TEN, _HOTLINE_BARE)
+_UNUSUAL = re.compile(r"[/·\[\]\n]|[0-9]\.")
+"""What seldom stands between the digits of a telephone number, but for points in American ones."""
 _STRETCH = re.compile(r"[0-9](?:[ \n\-./·()\[\]\u200b]{0,6}+[0-9]){6,}+")
 """Digits and what may divide them: patterns are tried on these alone."""
 _USUAL = {(11,), (3, 4, 4), (3, 8), (7, 4), (2, 11), (2, 3, 4, 4), (2, 3, 8), (2, 7, 4)}
@@ -82,6 +84,8 @@ def _national(text: str, first: int, last: int) -> Iterator[Finding]:
             plans = regions[:1] if number.isdigit() else regions  # ten bare digits are more often something else
             if _is_none(text, match) or (pattern is _CN_MOBILE and not _is_mobile_form(text, match)):
                 continue
+            if pattern is _TRUNK and _UNUSUAL.search(number) and not _has_company(text, *match.span(1)):
+                continue
             if pattern in _NEED_WORD and (_in_row(text, match) or not is_told(text, *match.span(1))):
                 continue
             if value := next(filter(None, (e164(number, plan) for plan in plans)), None):
@@ -105,8 +109,13 @@ def _is_mobile_form(text: str, match: re.Match[str]) -> bool:
     if _in_row(text, match):
         return False
     if groups in _OTHER or (groups[0] == 2 and groups[1:] in _OTHER and bare(match[1]).startswith("86")):
-        return is_told(text, begin, end) or HAN.search(text, max(begin - 40, 0), end + 40) is not None
+        return _has_company(text, begin, end)
     return is_told(text, begin, end)
+
+
+def _has_company(text: str, begin: int, end: int) -> bool:
+    """Whether Chinese or a telling word stands near: numbers of other kinds have points and slashes too."""
+    return HAN.search(text, max(begin - 40, 0), end + 40) is not None or is_told(text, begin, end)
 
 
 def _in_row(text: str, match: re.Match[str]) -> bool:

@@ -168,6 +168,7 @@ FRAMES = (
     "3个@10.#元",
     "user@localhost:80##",
     "meet me at example.com at #",
+    "060E  ; [*0531.0020.00#2] # MARK",
     "page%40top#",
     "100%40 more#",
     "Look at the polka dot com#",
