@@ -70,7 +70,7 @@ def identity_numbers(text: str) -> Iterator[Finding]:
 
 def _is_told(text: str, begin: int) -> bool:
     """Whether a word right before calls the number one of an identity card: then it is personal, mistyped or not."""
-    return _CN_ID_TOLD.search(text[max(begin - 40, 0) : begin]) is not None
+    return _CN_ID_TOLD.search(text[max(begin - 40, 0) : begin]) is not None and not is_called_otherwise(text, begin)
 
 
 def _with_check_letter(number: str) -> str:

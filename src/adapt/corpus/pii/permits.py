@@ -20,7 +20,7 @@ _WORDS = (
     r"|(?i:home[ -]?return|mainland travel permit|travel permit|exit[ -]entry permit|two-way permit"
     r"|permanent residen\w+ (?:id|card|permit))"
 )
-_BEFORE = re.compile(rf"(?:{_WORDS})[^。！？;；]{{0,28}}$")
+_BEFORE = re.compile(rf"(?:{_WORDS})[^。！？;；]{{0,28}}$|[证證]件[号號]?[码碼]?(?:[为為是:：\s]){{0,3}}(?<=[^0-9A-Za-z])$")
 _AFTER = re.compile(rf"[^0-9。！？;；]{{0,12}}(?:{_WORDS})")
 _SIGN = re.compile("[Pp](?:ermit|ERMIT|ermanent|ERMANENT)|[乡鄉证證胞湾灣澳]")
 
