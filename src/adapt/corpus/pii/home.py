@@ -24,7 +24,7 @@ _WITHOUT = ("ES", "PT", "BR", "PL", "IT", "HK", "RU")
 """Regions whose numbers have no trunk prefix."""
 _DATE = re.compile(
     r"(?<![0-9])(?:0[1-9]|[12][0-9]|3[01])([./\-])(?:0[1-9]|1[0-2])\1(?:[0-9]{4}|[0-9]{2}(?![0-9]))"
-    r"|[0-9]{4}[./\-](?:0[1-9]|1[0-2])(?![0-9])"
+    r"|(?:19|20)[0-9]{2}[./\-](?:0[1-9]|1[0-2])(?![0-9])"
     r"|[0-9]{2}\.[0-5][0-9] ?-{1,2} ?[0-9]{2}\.[0-5][0-9]"
 )
 _PAIRS = re.compile(r"\(?0[0-9]\)?(?:[ .\-/·\n]{1,3}[0-9]{2}){4}")
@@ -34,12 +34,13 @@ _TOLD = re.compile(
     r"|festnetz|fax|cell|cellulare|cellphone|portable|móvil|movil|celular|telemóvel|call|ring|dial|sms"
     r"|appel(?:ez|er)|joindre|anrufen|erreichbar|erreichen|whatsapp"
     r"|wechat|hotline|landline|ligue|komórka|gsm)(?:nummer|number)?(?![A-Za-z])"
-    r"|(?<!\w)т(?=\.)|тел(?:ефон\w{0,3})?(?!\w)|моб(?:ильн\w{2,3})?(?!\w)|звон\w*|факс|номер\w{0,2}|电话|電話|携帯"
+    r"|[℡☎✆📞📱]|(?<!\w)т(?=\.)|тел(?:ефон\w{0,3})?(?!\w)|моб(?:ильн\w{2,3})?(?!\w)|звон\w*|факс|номер\w{0,2}|电话|電話|携帯"
     r"|連絡先|联系|聯絡|聯繫|手机|手機|座机|座機|固话|市話|传真|傳真|热线|熱線|号码|號碼"
     r"|微信|加我|加微|联络|聯絡|回电|回電|找我|咨询|諮詢|预约|報名|报名|客服|名片|机主|号主|收件|收货|先生|女士"
     r"|小姐|师傅|老师|医生|经理|同学|(?<![A-Za-z])(?:vx|wx|qq|me)(?![A-Za-z])|拨|撥|致电|致電|来电|來電"
     r"|打给|打我|打到|通話|でんわ|전화|연락처|휴대폰|핸드폰)"
-    r"[^0-9\n。！？]{0,16}\n?[^0-9\n]{0,4}$",
+    r"[^0-9\n。！？]{0,16}\n?[^0-9\n]{0,4}"
+    r"(?:[(+]?[0-9][0-9 ().\-/]{6,18}[ ,，、/;；]{1,3}(?:(?:ou|oder|or|und|and|et|或|和|или|и|または) ?)?)?$",
     re.IGNORECASE,
 )
 _TOLD_AFTER = re.compile(
@@ -55,7 +56,7 @@ _LOCAL = re.compile(
 
 def is_told(text: str, begin: int, end: int) -> bool:
     """Whether a word before or behind a number calls it a telephone number."""
-    return _TOLD.search(text[max(begin - 48, 0) : begin]) is not None or _TOLD_AFTER.match(text, end) is not None
+    return _TOLD.search(text[max(begin - 72, 0) : begin]) is not None or _TOLD_AFTER.match(text, end) is not None
 
 
 def home_numbers(text: str, first: int, last: int) -> Iterator[Finding]:

@@ -66,7 +66,7 @@ _OTHER_NUMBER = re.compile(
     re.IGNORECASE,
 )
 _AMOUNT_BEFORE = re.compile(r"(?:[$£€¥￥×÷^]|RMB|CNY|USD|HKD|EUR|GBP|[0-9) ]=|(?<![A-Za-z])[A-Za-z] ?=|[0-9] ?\*)\s*$")
-_AMOUNT_AFTER = re.compile(r"\s*(?:元(?!旦)|圆|美元|港元|欧元|英镑|人次|股(?!东)|[=×÷^%％]|\* ?[0-9]|/ ?[0-9]{1,3}(?![ \-]?[0-9]))")
+_AMOUNT_AFTER = re.compile(r"\s*(?:元(?!旦)|圆|美元|港元|欧元|英镑|人次|股(?!东)|[=×÷^%％]|\* ?[0-9]|/ ?[0-9]{1,3}(?![ \-.]?[0-9]))")
 
 
 def is_amount(text: str, begin: int, end: int) -> bool:

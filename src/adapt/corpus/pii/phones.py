@@ -5,6 +5,7 @@ Boundaries are digits and Latin letters, never spaces: in Chinese, numbers stand
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from adapt.corpus.pii.home import bare_local_numbers, home_numbers, is_told
 from adapt.corpus.pii.kinds import (
@@ -26,6 +27,7 @@ NO_GROUP_BEFORE = r"(?<![0-9A-Za-z]-)"
 NO_GROUP_AFTER = r"(?!-[0-9])"
 _PLUS = re.compile(r"(?<![0-9A-Za-z)])\(?\+(?:(?<![0-9)] .) )?\(?[0-9](?:[0-9 ()\[\].\-/·\u200b]{6,28}|[0-9 ()\[\].\-/·\n\u200b]{6,28})")
 _DOUBLE_ZERO = re.compile(rf"{START}00([1-9](?:{APART}{{0,3}}[0-9]){{8,14}}){END}")
+_BARE_CODE = re.compile(rf"{START}{NO_GROUP_BEFORE}(86{APART}{{1,3}}[1-9]\d{{1,2}}{APART}{{1,3}}[2-8]\d{{2,3}}{APART}?\d{{4}}){END}{NO_GROUP_AFTER}")
 _ONE = rf"(?:{APART}|--|\) | \()"
 _AMERICAN = re.compile(
     rf"{START}{NO_GROUP_BEFORE}((?:1[-. ])?(?:\([2-9]\d\d\)[ .\-]{{0,2}}"
@@ -64,7 +66,7 @@ def phones(text: str) -> Iterator[Finding]:
     """International numbers, and those written as at home; the value is E.164."""
     if "+" in text:
         yield from _international(text)
-    for match in _DOUBLE_ZERO.finditer(text):
+    for match in chain(_DOUBLE_ZERO.finditer(text), _BARE_CODE.finditer(text) if "86" in text else ()):
         if value := e164("+" + match[1], None):
             yield Finding(*match.span(), "phone", value)
     for stretch in _STRETCH.finditer(text):

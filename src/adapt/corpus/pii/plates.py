@@ -13,7 +13,7 @@ _SERIAL = (
     r"(?:[DABCEFGHJK][A-HJ-NP-Z0-9][0-9]{4}|[0-9]{5}[DABCEFGHJK]"  # new energy
     r"|(?=[A-Z0-9]{0,3}[0-9][A-Z0-9]{0,3}[0-9])[A-HJ-NP-Z0-9]{5}|[A-HJ-NP-Z0-9]{4}[挂学警港澳领使])"
 )
-_PLATE = re.compile(rf"(?<![0-9A-Za-z])([{PROVINCES}])\s?([A-HJ-NP-Z])([ \-.·•]{{0,3}})({_SERIAL})(?![0-9A-Za-z])(?!-[0-9])", re.IGNORECASE)
+_PLATE = re.compile(rf"(?<![0-9A-Za-z])([{PROVINCES}])[\s·]?([A-HJ-NP-Z])([ \-.·•]{{0,3}})({_SERIAL})(?![0-9A-Za-z])(?!-[0-9])", re.IGNORECASE)
 _WORDS = (
     r"车牌|車牌|牌照|号牌|號牌|车辆|車輛|汽车|轿车|货车|客车|出租车|车主|驾驶|停车|违章|违停|越野车|面包车"
     r"|摩托|肇事|那台车|开着|(?i:licen[cs]e plate|number plate|\bplate\b)"

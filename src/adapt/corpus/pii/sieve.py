@@ -60,7 +60,7 @@ _NUMBER, _INTERNATIONAL, _ZONE, _LETTERED = 9, 7, 7, 6
 """Digits of the shortest number without and with a country code, in a row without either, and in a row behind a letter."""
 _GAP = 4
 """The most that stands between two digits of one number."""
-_AFTER_ROAD = digits + _WIDE_DIGITS + ascii_letters + _WIDE_LETTERS + "一二三四五六七八九十百 ,，\u3000附东東西南北中"
+_AFTER_ROAD = digits + _WIDE_DIGITS + ascii_letters + _WIDE_LETTERS + "一二三四五六七八九十百甲乙丙丁 ,，\u3000附东東西南北中"
 _TOLD_LATIN = (("pass", 0), ("pwd", 1), (" dot ", 1))
 """Words, and which of their letters is the rarest."""
 
