@@ -1,13 +1,16 @@
 """Section `corpus.pii`: what becomes of personal data and secrets, kind by kind."""
 
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from adapt.spec.patterns import VARIABLE
 from adapt.spec.section import Section
 
-PiiKind = Literal["email", "phone", "cn_id", "bank_card", "iban", "ip", "us_ssn", "passport", "secret", "person", "address"]
+PiiKind = Literal[
+    "email", "phone", "cn_id", "national_id", "travel_permit", "bank_card", "iban", "ip", "us_ssn", "passport",
+    "plate", "postal_address", "secret", "person", "address",
+]  # fmt: skip
 """Kinds that can be found; `person` and `address` need an engine of names."""
 PiiPolicy = Literal["mask", "pseudonym", "drop", "allow"]
 
@@ -27,9 +30,13 @@ class Pii(Section):
     email: PiiPolicy = "mask"
     """E-mail addresses."""
     phone: PiiPolicy = "mask"
-    """Telephone numbers: international, American, British, Chinese."""
+    """Telephone numbers: international; American, British, Chinese home forms; those of others in their language or at a telling word."""
     cn_id: PiiPolicy = "mask"
-    """Chinese resident identity numbers (GB 11643, MOD 11-2)."""
+    """Chinese resident identity numbers (GB 11643, MOD 11-2), also of residents from Hong Kong, Macau, Taiwan and abroad."""
+    national_id: PiiPolicy = "mask"
+    """Identity, tax and social numbers of other places, with right check digits: Hong Kong, Taiwan, and some thirty countries."""
+    travel_permit: PiiPolicy = "mask"
+    """Travel permits between the mainland, Hong Kong, Macau and Taiwan, where a word such as `回乡证` or `台胞证` stands beside them."""
     bank_card: PiiPolicy = "mask"
     """Bank card numbers (ISO/IEC 7812, Luhn)."""
     iban: PiiPolicy = "mask"
@@ -40,12 +47,16 @@ class Pii(Section):
     """American social security numbers."""
     passport: PiiPolicy = "mask"
     """Passport numbers, where a word such as `passport` or `护照` stands before them, and machine-readable zones."""
+    plate: PiiPolicy = "mask"
+    """Chinese number plates of vehicles."""
+    postal_address: PiiPolicy = "mask"
+    """Chinese postal addresses down to a house or a room."""
     secret: PiiPolicy = "mask"
     """Keys, tokens, passwords."""
     person: PiiPolicy = "allow"
     """Names of persons; anything but `allow` needs `names`."""
     address: PiiPolicy = "allow"
-    """Places and postal addresses; anything but `allow` needs `names`."""
+    """Places and addresses that an engine of names finds; anything but `allow` needs `names`."""
     names: Names | None = None
     """The engine that finds persons and addresses; null: none."""
     pseudonym_key: str | None = Field(default=None, pattern=VARIABLE)
@@ -65,4 +76,4 @@ class Pii(Section):
         return {kind: getattr(self, kind) for kind in PII_KINDS}
 
 
-PII_KINDS: tuple[PiiKind, ...] = ("email", "phone", "cn_id", "bank_card", "iban", "ip", "us_ssn", "passport", "secret", "person", "address")
+PII_KINDS: tuple[PiiKind, ...] = get_args(PiiKind)

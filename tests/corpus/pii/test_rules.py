@@ -54,6 +54,8 @@ def masked(text: str) -> str:
         ('{"password": "N0t-a,word!"}', '{"password": "[SECRET]"}'),
         ("mongodb+srv://admin:Zt9%21kq@cluster0.mongodb.net/x", "mongodb+srv://admin:[SECRET]@cluster0.mongodb.net/x"),
         ("密钥AKIAQ3EGTPWLMZ2RNZOH停用", "密钥[SECRET]停用"),
+        ("护照丢了，号码是E12345678。護照號碼：A12345678", "护照丢了，号码是[PASSPORT]。護照號碼：[PASSPORT]"),
+        ("Reisepass Nr. C01X00T47, passeport n° 12AB34567", "Reisepass Nr. [PASSPORT], passeport n° [PASSPORT]"),
         ("https://hooks.slack.com/services/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", "https://hooks.slack.com/services/[SECRET]"),
     ],
 )

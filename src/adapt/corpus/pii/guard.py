@@ -11,6 +11,7 @@ from importlib import import_module
 
 from adapt.corpus.draft import Draft, Edit, Rejected, Span
 from adapt.corpus.pii.kinds import NAMES, TAGS, Finding
+from adapt.corpus.pii.mail import is_spelt_out
 from adapt.corpus.pii.rules import find, worth_a_look
 from adapt.corpus.pii.sieve import suspicious
 from adapt.errors import InputError
@@ -60,7 +61,7 @@ class Guard:
         """What stands in the text and may not stay. What is allowed is looked for too: it is nothing of another kind."""
         if self._names:
             found = find(text, import_module(_NAMES_MODULE).find_names(text, self._names))
-        elif self._worth_a_look.search(text):
+        elif self._worth_a_look.search(text) or ("email" in self._policies and is_spelt_out(text)):
             found = find(text)
         else:
             return []

@@ -1,4 +1,4 @@
-"""Finds what names people and machines on networks: e-mail addresses, and IP addresses of the public internet."""
+"""Finds IP addresses of the public internet."""
 
 import re
 from collections.abc import Iterator
@@ -6,30 +6,16 @@ from ipaddress import IPv4Address, IPv6Address
 
 from adapt.corpus.pii.kinds import Finding
 
-_EMAIL = re.compile(r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+@(?:[A-Za-z0-9-]+\.)+([A-Za-z]{2,24})(?![A-Za-z0-9@])")
-_FILE_ENDINGS = {"png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js"}
-_IN_URL = re.compile(r"[A-Za-z0-9+.-]://[^\s/@]*$")
-"""Before the @ of a URL stand a user and a password, not a mailbox."""
-
 _IP4 = re.compile(r"(?<![0-9A-Za-z_])(?<![0-9A-Za-z][.\-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9A-Za-z_])(?![.\-][0-9A-Za-z])")
 _IP6 = re.compile(r"(?<![0-9A-Za-z:.])[23][0-9A-Fa-f]{3}:(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]{0,4}(?![0-9A-Za-z:])")
 _VERSION_BEFORE = re.compile(
-    r"(?:version|release|build|firmware|driver|patch|upgrade|section|clause|chapter|chrome|版本|固件|内核|驱动|补丁|升级|章节?|条款|手册第|第|§|[<>=~^]=|[A-Za-z]/|\bv(?:er)?\.?)"
+    r"(?:version|release|build|firmware|driver|patch|upgrade|section|clause|chapter|chrome|\bEC|版本|固件|内核|驱动|补丁|升级|章节?|条款|手册第|第|§|[<>=~^]=|[A-Za-z]/|\bv(?:er)?\.?)"
     r"\s{0,2}(?:number|no\.?|to|号)?\s{0,2}(?:is|为|是|[:：到至])?\s{0,2}$",
     re.IGNORECASE,
 )
 _ADDRESS_NEARBY = re.compile(
     r"\bIP|IP(?:地址|v4)?|address|host|server|\bDNS\b|\bping\b|gateway|client|log-?in|地址|服务器|主机|网关|登录|客户端", re.IGNORECASE
 )
-
-
-def emails(text: str) -> Iterator[Finding]:
-    """Mailboxes at a domain; no names of files, no `git@` of repositories, no passwords in URLs."""
-    for match in _EMAIL.finditer(text) if "@" in text else ():
-        local = match[0].partition("@")[0]
-        if match[1].lower() in _FILE_ENDINGS or local == "git" or _IN_URL.search(text[max(match.start() - 80, 0) : match.start()] + local):
-            continue
-        yield Finding(*match.span(), "email", match[0].casefold())
 
 
 def addresses(text: str) -> Iterator[Finding]:

@@ -6,16 +6,21 @@ from collections.abc import Iterator
 from adapt.corpus.pii.kinds import Finding
 
 _FORM = (
-    r"(?:[A-Z]{1,3}[0-9]{6,8}|[0-9]{2}[A-Z]{2}[0-9]{5}|[0-9]{8,9}|[0-9]{2} [0-9]{7}"
+    r"(?:[A-Z]{1,3} ?[0-9]{6,8}|[A-Z]{1,2} [0-9]{4} [0-9]{4}|[0-9]{2}[A-Z]{2}[0-9]{5}|[0-9]{8,9}"
+    r"|[0-9]{2} [0-9]{7}"
     r"|(?=(?:[A-Z]*[0-9]){4})[CFGHJKLMNPRTVWXYZ][0-9CFGHJKLMNPRTVWXYZ]{8})"
 )
 """One to three letters before digits (most countries), French, digits only (American, British), Russian, German."""
 _CALLED = re.compile(
-    r"(?:护照|(?i:passport))(?:本|(?i:s? ?(?:no\b\.?|numbers?|num\b|nr\b\.?|id\b|#)))?(?:号码|编号|证号|号)?"
-    r"\s{0,2}[,，(（:：=#]?\s{0,2}(?:(?i:is|was)\s|[为是])?[:：\s]{0,2}"
+    r"(?:[护護]照|(?i:passport|reisepass|passeport|pasaporte)|パスポ-ト|여권|паспорт\w{0,3})(?:本"
+    r"|(?i:s? ?-?(?:no\b\.?|numbers?|num\b|nr\b\.?|nummer|id\b|#)))?(?:号码|號碼|编号|证号|番号|번호|号"
+    r"|號)?"
+    r"(?:[^0-9A-Za-z。\n]{0,10}?[,，](?:号码|號碼|编号|編號))?"
+    r"\s{0,2}[,，(（:：=#№]?\s{0,2}(?:(?i:is|was|ist|est|es|n°)\s|[为為是は])?[:：\s]{0,2}"
     rf"({_FORM})(?![0-9A-Za-z])(?!-[0-9])"
 )
-_HELD = re.compile(rf"(?<![0-9A-Za-z])({_FORM})(?:号(?:的)?|的)?(?:因私|普通)?护照")
+_OTHER = re.compile("[PpПпパ여](?:asse?port|ASSE?PORT|asaporte|ASAPORTE|(?<=eise.)ass|(?<=EISE.)ASS|аспорт|スポ-ト|권)")
+_HELD = re.compile(rf"(?<![0-9A-Za-z])({_FORM})(?:[号號](?:的)?|的)?(?:因私|普通)?[护護]照")
 _ZONE = re.compile(
     r"(?:(?<![0-9A-Z<])P[A-Z<][A-Z]{3}[A-Z<]{39}\s+)?"
     r"(?<![0-9A-Z<])([A-Z0-9<]{9}[0-9][A-Z<]{3}[0-9]{7}[MFX<][0-9]{7}[A-Z0-9<]{14}[0-9<][0-9])(?![0-9A-Z<])"
@@ -29,7 +34,7 @@ def passports(text: str) -> Iterator[Finding]:
         for match in _ZONE.finditer(text):
             if _is_zone(match[1]):
                 yield Finding(*match.span(), "passport", match[1][:9].rstrip("<"))
-    for pattern in (_CALLED, _HELD) if "护照" in text or "assport" in text or "ASSPORT" in text else ():
+    for pattern in (_CALLED, _HELD) if "护照" in text or "護照" in text or _OTHER.search(text) else ():
         for match in pattern.finditer(text):
             yield Finding(*match.span(1), "passport", match[1].replace(" ", ""))
 

@@ -121,7 +121,6 @@ HARMLESS = (
     "股票代码{stock}今天涨停。",
     "我的QQ是{number9}。",
     "微信群里第{number4}号楼",
-    "车牌京A{number5}停在门口。",
     "联行号{cnaps}填在第三栏。",
     "经纬度{coordinates}附近。",
     "咖啡因的CAS号是{cas}。",
