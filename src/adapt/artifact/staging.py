@@ -23,6 +23,11 @@ from adapt.spec.resolved.stage import StageSection
 _checks: ContextVar[tuple[Callable[[], None], ...]] = ContextVar("checks", default=())
 
 
+def lock_path(out: Path) -> Path:
+    """The file that keeps two builds from writing the folder `out` at once."""
+    return out.with_name(f".{out.name}.lock")
+
+
 @contextmanager
 def staged(out: Path, *, section: StageSection, inputs: Mapping[str, Path | Snapshot], seed: int | None = None) -> Iterator[Path]:
     """Yield an empty folder to fill; on success it becomes `out` (replacing an older one), on failure it is removed.
@@ -80,7 +85,7 @@ def checked_before_placing(check: Callable[[], None]) -> Iterator[None]:
 def locked(out: Path) -> Iterator[None]:
     """Hold the lock of output `out`; raises WorkspaceError at once when another process holds it."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out.with_name(f".{out.name}.lock"))
+    lock = FileLock(lock_path(out))
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from adapt.artifact.manifest import PROVENANCE
+from adapt.artifact.staging import lock_path
 from adapt.plan.repro import read_lock_file
 from adapt.plan.stages import ENTRIES, SERVING, stages_of
 from adapt.plan.workspace import Workspace
@@ -22,10 +23,11 @@ def leftovers(workspace: Workspace, specs: Mapping[str, AdapterSpec]) -> list[Pa
 
 
 def remove(workspace: Workspace, specs: Mapping[str, AdapterSpec], paths: Sequence[Path]) -> None:
-    """Delete `paths`, and the entries of stages that are gone from dvc.lock."""
+    """Delete `paths` with their lock files, and the entries of stages that are gone from dvc.lock."""
     for path in paths:
         if path.is_dir():
             shutil.rmtree(path)
+            lock_path(path).unlink(missing_ok=True)
         else:
             path.unlink(missing_ok=True)
     _forget_stages(workspace, specs)

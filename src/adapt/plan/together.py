@@ -31,6 +31,7 @@ def reproduce_together(
     listing.write_text("", encoding="utf-8")
     outcomes: dict[str, Outcome] = {}
     tried: list[str] = []
+    wanted: list[str] = []
     unannounced = tuple(f"{kind}@" for kind in TRAINING)
     while True:
         found = reproduce(
@@ -41,7 +42,7 @@ def reproduce_together(
             unannounced=() if tried else unannounced,
             forgotten=() if tried else forgotten,
         )
-        outcomes = _merged(outcomes, found, tried)
+        outcomes = _merged(outcomes, found, wanted)
         wanted = [name for name in dict.fromkeys(listing.read_text(encoding="utf-8").split()) if name not in tried]
         if not wanted:
             listing.unlink()
@@ -55,7 +56,8 @@ def reproduce_together(
         stages = [name for name in stages if adapters.get(name) not in lost]
 
 
-def _merged(first: Mapping[str, Outcome], second: Mapping[str, Outcome], wanted: Sequence[str]) -> dict[str, Outcome]:
-    """What became of each stage over both passes: what ran in the first did not change in the second."""
-    settled = {name: outcome for name, outcome in first.items() if name not in wanted and outcome != "skipped"}
+def _merged(first: Mapping[str, Outcome], second: Mapping[str, Outcome], deferred: Sequence[str]) -> dict[str, Outcome]:
+    """What became of each stage over both passes: what ran in the first did not change in the second. The first says nothing yet of those that it
+    `deferred`."""
+    settled = {name: outcome for name, outcome in first.items() if name not in deferred and outcome != "skipped"}
     return {**first, **second, **{name: outcome for name, outcome in settled.items() if second.get(name, "unchanged") == "unchanged"}}
