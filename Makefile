@@ -18,7 +18,7 @@ build: $(VENV)/.core ## set up, then build the finance adapter on the bundled mo
 test: $(VENV)/.dev ## set up, then run the tests: no GPU, no network, no bundled model
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-slow: $(VENV)/.slow quantize-env ## the tests on the bundled model, those that take minutes, and those of every extra; none is skipped
+test-slow: $(VENV)/.slow quantize-env ## the tests on the bundled model, those that take minutes, and those of every extra; none is skipped. Not in a path with a space
 	$(BIN)/python -m pytest -m slow --no-skips --timeout 1800
 
 test-vllm: $(VENV)/.dev serving-env ## the tests that start a real vLLM server

@@ -16,6 +16,7 @@ from adapt.adapter.head import hidden_states
 from adapt.adapter.methods.layers import decoder_layers
 from adapt.adapter.states import side_by_side
 from adapt.base.rounding import differ_beyond_rounding, probe_ids, share_of_difference
+from adapt.base.toolchain import require_toolchain
 from adapt.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ _TOLERANCE = 0.02
 def set_kernels(model: PreTrainedModel, settings: CommonTrain) -> None:
     """Let `model` use the kernels and the attention of `settings`. Raises InputError when they are not installed or do not fit the model."""
     if settings.attention == "flex":
+        if model.device.type == "cpu":
+            require_toolchain("train.attention: flex")
         model.config._attn_implementation = FLEX
     if settings.kernels == "liger":
         _use_liger(model)
@@ -43,6 +46,8 @@ def set_kernels(model: PreTrainedModel, settings: CommonTrain) -> None:
 
 def compile_layers(model: PreTrainedModel, *, backend: str = "inductor") -> None:
     """Compile the decoder layers of `model` once for all lengths; the first passes take longer. On a CPU, attention stays as it is."""
+    if backend == "inductor" and model.device.type == "cpu":
+        require_toolchain("train.compile")
     for layer in decoder_layers(model).values():
         layer.compile(backend=backend, dynamic=True)
 

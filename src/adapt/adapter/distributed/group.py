@@ -7,6 +7,7 @@ import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from adapt.base.toolchain import require_toolchain
 from adapt.errors import InputError
 from adapt.spec.distributed import DistributedSpec
 
@@ -60,10 +61,12 @@ def join(spec: DistributedSpec, device: str) -> Ranks:
 
 
 def check_strategy(spec: DistributedSpec) -> None:
-    """Raise InputError when a strategy's library is not installed."""
+    """Raise InputError when a strategy's library is not installed, or cannot compile what it needs where it is."""
     if spec.strategy in ("zero2", "zero3") and find_spec("deepspeed") is None:
         hint = "pip install 'adapt-build[deepspeed]', or set it to ddp or fsdp2"
         raise InputError(f"train.distributed.strategy is {spec.strategy}, and DeepSpeed is not installed", hint=hint)
+    if spec.strategy in ("zero2", "zero3"):
+        require_toolchain(f"train.distributed.strategy: {spec.strategy}")
 
 
 def check_devices(processes: int) -> None:
