@@ -1,0 +1,117 @@
+"""Counts what no writer writes: the marks that a wrong encoding leaves in a text, whatever its language.
+
+A wrong code page puts capitals and signs inside words, mixes scripts, and breaks the rules of final letters (Greek, Hebrew, Arabic) and of vowel signs
+(Thai); or it gives letters that no one language has together. What is only unlikely is left to the statistics of `charsets`.
+"""
+
+import re
+import unicodedata
+from functools import cache
+
+from adapt.corpus.cleaning.alphabets import CYRILLIC, LATIN
+
+_GREEK = "\u0370-\u0373\u0376-\u037d\u0386\u0388-\u03ff\u1f00-\u1fff"
+_CYRILLIC = "\u0400-\u052f"
+_ACCENTED = "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
+_ROMAN = "A-Za-z" + _ACCENTED
+_HEBREW, _ARABIC, _THAI = "\u05d0-\u05ea", "\u0620-\u064a\u066e-\u06d3", "\u0e01-\u0e3a\u0e40-\u0e4e"
+_EASTERN = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
+_LETTER = _ROMAN + _GREEK + _CYRILLIC + _HEBREW + _ARABIC + _THAI
+_BOX = "\u2190-\u22ff\u2300-\u23ff\u2500-\u25ff"
+_SIGN = "\u00a1-\u00a9\u00ac\u00ae-\u00b1\u00b4\u00b6\u00b8\u00bb-\u00bf\u00d7\u00f7\u02c6-\u02dd\u2018-\u201e\u2020-\u2022\u2030\u2039\u203a\u20a0-\u20bf\u2116\u2122" + _BOX
+_UNFIT = re.compile("[\x80-\x84\x86-\x9f\ue000-\uf8ff\ufdd0-\ufdef\ufe70-\ufefc\ufffd-\uffff\U000e0000-\U0010ffff]")
+"""C1 controls but for NEL, private use, presentation forms of Arabic: no text that was typed."""
+
+
+def _cases() -> tuple[str, str]:
+    """Small and capital letters beyond ASCII, as insides of character classes."""
+    letters = [chr(code) for code in (*range(0xC0, 0x250), *range(0x370, 0x530), *range(0x1E00, 0x2000))]
+    return tuple("".join(letter for letter in letters if unicodedata.category(letter) == kind) for kind in ("Ll", "Lu"))  # type: ignore[return-value]
+
+
+_SMALL, _CAPITAL = _cases()
+_ODD = re.compile(
+    "|".join((
+        # a capital inside a word of small letters
+        f"(?<=[{_SMALL}])[{_CAPITAL}A-Z]|(?<=[a-z])[{_CAPITAL}]",
+        # scripts mixed in one word
+        f"(?<=[{_ROMAN}])[{_GREEK}{_CYRILLIC}{_HEBREW}{_ARABIC}]|(?<=[{_GREEK}])[{_ROMAN}{_CYRILLIC}{_HEBREW}{_ARABIC}]",
+        f"(?<=[{_CYRILLIC}])[{_ROMAN}{_GREEK}{_HEBREW}{_ARABIC}]|(?<=[{_HEBREW}{_ARABIC}])[{_ROMAN}{_GREEK}{_CYRILLIC}]",
+        f"(?<=[{_EASTERN}])[{_ACCENTED}{_GREEK}{_CYRILLIC}{_HEBREW}{_ARABIC}{_THAI}]|(?<=[{_ACCENTED}{_GREEK}{_CYRILLIC}{_HEBREW}{_ARABIC}{_THAI}])[{_EASTERN}]",
+        # signs inside words, and those that never touch one
+        f"(?<=[{_LETTER}])[{_SIGN}\u00aa\u00ab\u00b2\u00b3\u00b5\u00b7\u00b9\u00ba](?<![\u2018\u2019\u00b7])(?=[{_LETTER}])",
+        f"(?<=[{_LETTER}])[\u00a1-\u00a8\u00ac\u00af\u00b1\u00b4\u00b6\u00b8\u00bc-\u00bf\u00d7\u00f7\u02c6-\u02dd\u201a\u201e\u2030{_BOX}]",
+        f"[\u00a4-\u00a6\u00a8\u00ac\u00af\u00b0\u00b2-\u00b4\u00b8\u00b9\u00bc-\u00be\u02c6-\u02dd\u2020\u2021\u2030\u2122\u221e{_BOX}](?=[{_SMALL}a-z{_CYRILLIC}{_GREEK}{_HEBREW}{_ARABIC}])(?!C\\b)",
+        # one letter beyond ASCII glued to a number, where a sign of money was
+        f"(?<![{_LETTER}0-9.])[{_ACCENTED}{_GREEK}](?=[0-9])",
+        # letters of the ends of words elsewhere, and others at the end
+        f"\u03c2(?=[{_GREEK}])|(?<=[{_GREEK}])\u03c3(?![{_GREEK}'\u2019])",
+        f"[\u05da\u05dd\u05df\u05e3\u05e5](?=[{_HEBREW}])|(?<=[{_HEBREW}])[\u05de\u05e0\u05e6](?![{_HEBREW}'\"\u05f3\u05f4\u2019])",
+        f"[\u0629\u0649](?=[{_ARABIC}])|(?<![{_ARABIC}\u064b-\u0652])[\u0621\u0624\u0626](?=[{_ARABIC}])",
+        # Thai signs without the consonant that bears them
+        "(?<![\u0e01-\u0e4e])[\u0e30-\u0e3a\u0e45\u0e47-\u0e4e]|[\u0e40-\u0e44](?![\u0e01-\u0e2e])|[\u0e48-\u0e4b]{2}|[\u0e34-\u0e39]{2}|[\u0e3f\u0e4f\u0e5a\u0e5b](?=[\u0e01-\u0e4e])",
+        # half-width kana among letters, alone, or voiced where they cannot be
+        f"[\uff66-\uff9f](?=[{_ROMAN}])|(?<=[{_ROMAN}])[\uff66-\uff9f]|(?<![\uff61-\uff9f])[\uff66-\uff9f](?![\uff61-\uff9f])|(?<![\uff73\uff76-\uff84\uff8a-\uff8e])[\uff9e\uff9f]",
+        # Chinese characters inside Korean words
+        "(?<=[\uac00-\ud7a3])[\u3400-\u9fff](?=[\uac00-\ud7a3])",
+    ))
+)  # fmt: skip
+_HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003134f]")
+_HANGUL = re.compile(r"[\uac00-\ud7a3]")
+_RARE = 0.45
+"""Characters outside the national lists of common ones are odd beyond this share of their script."""
+
+
+def count_oddities(text: str) -> float:
+    """How many places of the text no writer would write; infinite where a character is none of any text."""
+    if text.isascii():
+        return 0
+    if _UNFIT.search(text):
+        return float("inf")
+    return len(_ODD.findall(text)) + _count_uncovered(text) + _count_rare(text)
+
+
+def count_foreign(text: str) -> int:
+    """Characters beyond ASCII."""
+    return len(text) - len(text.encode("ascii", "ignore"))
+
+
+def _count_uncovered(text: str) -> int:
+    """Letters of the Latin and Cyrillic scripts beyond those of the one language that has most of them."""
+    counts: dict[str, int] = {}
+    for letter in text.lower():
+        if letter > "\x7f" and letter.isalpha():
+            counts[letter] = counts.get(letter, 0) + 1
+    missing = 0
+    for begin, end, alphabets in (("\u00aa", "\u024f", LATIN), ("\u0400", "\u052f", CYRILLIC)):
+        found = {letter: count for letter, count in counts.items() if begin <= letter <= end or (alphabets is LATIN and "\u1e00" <= letter <= "\u1eff")}
+        if found:
+            missing += min(sum(count for letter, count in found.items() if letter not in alphabet) for alphabet in alphabets.values())
+    return missing
+
+
+def _count_rare(text: str) -> float:
+    odd = 0.0
+    for script, common in ((_HAN, _common_han()), (_HANGUL, _common_hangul())):
+        found = script.findall(text)
+        rare = sum(character not in common for character in found)
+        if rare > 1 and rare > _RARE * len(found):
+            odd += rare
+    return odd
+
+
+@cache
+def _common_han() -> frozenset[str]:
+    """The first levels of GB 2312, Big5 and JIS X 0208: some 7,000 characters that are common in Chinese or Japanese."""
+    leads = ((range(0xB0, 0xD8), "gb2312"), (range(0xA4, 0xC7), "big5"), (range(0xB0, 0xD0), "euc_jp"))
+    return frozenset(character for rows, codec in leads for character in _rows(rows, codec))
+
+
+@cache
+def _common_hangul() -> frozenset[str]:
+    """The 2,350 syllables of KS X 1001."""
+    return frozenset(_rows(range(0xB0, 0xC9), "euc_kr"))
+
+
+def _rows(rows: range, codec: str) -> str:
+    return "".join(bytes((row, cell)).decode(codec, "ignore") for row in rows for cell in range(0x40, 0xFF))
