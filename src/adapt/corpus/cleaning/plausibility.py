@@ -38,12 +38,16 @@ _ODD = re.compile(
         f"(?<=[{_ROMAN}])[{_GREEK}{_CYRILLIC}{_HEBREW}{_ARABIC}]|(?<=[{_GREEK}])[{_ROMAN}{_CYRILLIC}{_HEBREW}{_ARABIC}]",
         f"(?<=[{_CYRILLIC}])[{_ROMAN}{_GREEK}{_HEBREW}{_ARABIC}]|(?<=[{_HEBREW}{_ARABIC}])[{_ROMAN}{_GREEK}{_CYRILLIC}]",
         f"(?<=[{_EASTERN}])[{_ACCENTED}{_GREEK}{_CYRILLIC}{_HEBREW}{_ARABIC}{_THAI}]|(?<=[{_ACCENTED}{_GREEK}{_CYRILLIC}{_HEBREW}{_ARABIC}{_THAI}])[{_EASTERN}]",
+        # one or two Eastern characters, or wide letters, inside a word of ASCII
+        f"(?<=[a-z])[{_EASTERN}\uff21-\uff5a]{{1,2}}(?=[a-z])|(?<=[A-Za-z])[\uff21-\uff3a\uff41-\uff5a]|[\uff21-\uff3a\uff41-\uff5a](?=[A-Za-z])",
         # signs inside words, and those that never touch one
         f"(?<=[{_LETTER}])[{_SIGN}\u00aa\u00ab\u00b2\u00b3\u00b5\u00b7\u00b9\u00ba](?<![\u2018\u2019\u00b7])(?=[{_LETTER}])",
         f"(?<=[{_LETTER}])[\u00a1-\u00a8\u00ac\u00af\u00b1\u00b4\u00b6\u00b8\u00bc-\u00bf\u00d7\u00f7\u02c6-\u02dd\u201a\u201e\u2030{_BOX}]",
-        f"[\u00a4-\u00a6\u00a8\u00ac\u00af\u00b0\u00b2-\u00b4\u00b8\u00b9\u00bc-\u00be\u02c6-\u02dd\u2020\u2021\u2030\u2122\u221e{_BOX}](?=[{_SMALL}a-z{_CYRILLIC}{_GREEK}{_HEBREW}{_ARABIC}])(?!C\\b)",
+        f"[\u00a4-\u00a6\u00b6\u00a8\u00ac\u00af\u00b0\u00b2-\u00b4\u00b8\u00b9\u00bc-\u00be\u02c6-\u02dd\u2020\u2021\u2030\u2122\u221e{_BOX}](?=[{_SMALL}a-z{_CYRILLIC}{_GREEK}{_HEBREW}{_ARABIC}])(?!C\\b)",
         # one letter beyond ASCII glued to a number, where a sign of money was
         f"(?<![{_LETTER}0-9.])[{_ACCENTED}{_GREEK}](?=[0-9])",
+        # a closing mark that opens a word
+        f"(?<![{_LETTER}])\u2019(?=[{_GREEK}])",
         # letters of the ends of words elsewhere, and others at the end
         f"\u03c2(?=[{_GREEK}])|(?<=[{_GREEK}])\u03c3(?![{_GREEK}'\u2019])",
         f"[\u05da\u05dd\u05df\u05e3\u05e5](?=[{_HEBREW}])|(?<=[{_HEBREW}])[\u05de\u05e0\u05e6](?![{_HEBREW}'\"\u05f3\u05f4\u2019])",
@@ -90,28 +94,38 @@ def _count_uncovered(text: str) -> int:
     return missing
 
 
-def _count_rare(text: str) -> float:
-    odd = 0.0
-    for script, common in ((_HAN, _common_han()), (_HANGUL, _common_hangul())):
+def is_common(text: str, codec: str) -> bool:
+    """Whether all Chinese characters and Korean syllables are among the common ones of the standard that an Eastern codec writes."""
+    rows, standard = _LEVELS.get(codec, _LEVELS["gb18030"])
+    common = _common(rows.start, rows.stop, standard)
+    return all(character in common for character in (*_HAN.findall(text), *_HANGUL.findall(text)))
+
+
+def _count_rare(text: str) -> int:
+    odd = 0
+    for script, levels in ((_HAN, ("gb18030", "cp950", "cp932")), (_HANGUL, ("cp949",))):
         found = script.findall(text)
-        rare = sum(character not in common for character in found)
+        known = [_common(rows.start, rows.stop, standard) for rows, standard in map(_LEVELS.__getitem__, levels)] if found else []
+        rare = sum(not any(character in common for common in known) for character in found)
         if rare > 1 and rare > _RARE * len(found):
             odd += rare
     return odd
 
 
-@cache
-def _common_han() -> frozenset[str]:
-    """The first levels of GB 2312, Big5 and JIS X 0208: some 7,000 characters that are common in Chinese or Japanese."""
-    leads = ((range(0xB0, 0xD8), "gb2312"), (range(0xA4, 0xC7), "big5"), (range(0xB0, 0xD0), "euc_jp"))
-    return frozenset(character for rows, codec in leads for character in _rows(rows, codec))
+_LEVELS = {
+    "gb18030": (range(0xB0, 0xD8), "gb2312"),
+    "cp950": (range(0xA4, 0xC7), "big5"),
+    "big5hkscs": (range(0xA4, 0xC7), "big5"),
+    "cp932": (range(0xB0, 0xD0), "euc_jp"),
+    "euc_jp": (range(0xB0, 0xD0), "euc_jp"),
+    "euc_jis_2004": (range(0xB0, 0xD0), "euc_jp"),
+    "cp949": (range(0xB0, 0xC9), "euc_kr"),
+    "johab": (range(0xB0, 0xC9), "euc_kr"),
+}
+"""The first levels of GB 2312, Big5 and JIS X 0208, and the 2,350 syllables of KS X 1001, by rows of a standard's codec."""
 
 
 @cache
-def _common_hangul() -> frozenset[str]:
-    """The 2,350 syllables of KS X 1001."""
-    return frozenset(_rows(range(0xB0, 0xC9), "euc_kr"))
-
-
-def _rows(rows: range, codec: str) -> str:
-    return "".join(bytes((row, cell)).decode(codec, "ignore") for row in rows for cell in range(0x40, 0xFF))
+def _common(first: int, stop: int, standard: str) -> frozenset[str]:
+    cells = (bytes((row, cell)) for row in range(first, stop) for cell in range(0x40, 0xFF))
+    return frozenset("".join(cell.decode(standard, "ignore") for cell in cells if cell[1] >= 0x80 or standard == "big5"))

@@ -1,0 +1,156 @@
+"""Finds the code page of text that is not Unicode, or says that it cannot be told.
+
+chardet (models of letter pairs by language and encoding) weighs every encoding of `_CODECS`; readings that no writer writes are thrown out
+(`plausibility`); what is left must be ahead of the next reading that differs in a letter, the farther the fewer characters there are to judge by.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+
+from adapt.corpus.cleaning.plausibility import count_foreign, count_oddities, is_common
+
+SAMPLE = 1 << 14
+"""Bytes that are looked at."""
+_CODECS = {
+    "cp1252": "cp1252", "gb18030": "gb18030", "cp950": "big5hkscs", "big5hkscs": "big5hkscs", "cp932": "cp932", "cp949": "cp949",
+    "euc_jp": "euc_jis_2004", "euc_jis_2004": "euc_jis_2004", "johab": "johab", "cp874": "cp874", "cp1251": "cp1251", "koi8_u": "koi8-u",
+    "koi8_r": "koi8-r", "cp1250": "cp1250", "cp1253": "cp1253", "cp1254": "cp1254", "cp1255": "cp1255", "cp1256": "cp1256", "cp1257": "cp1257",
+    "cp1258": "cp1258", "iso8859_2": "iso8859-2", "iso8859_5": "iso8859-5", "iso8859_7": "iso8859-7", "iso8859_6": "iso8859-6",
+    "iso8859_8": "iso8859-8", "iso8859_9": "iso8859-9", "iso8859_13": "iso8859-13", "iso8859_15": "iso8859-15", "cp866": "cp866",
+    "mac_roman": "mac-roman", "iso8859_4": "iso8859-4", "mac_cyrillic": "mac-cyrillic", "mac_greek": "mac-greek", "mac_latin2": "mac-latin2",
+    "mac_turkish": "mac-turkish", "cp850": "cp850", "cp852": "cp852", "cp437": "cp437", "cp737": "cp737", "cp775": "cp775", "cp855": "cp855",
+    "cp857": "cp857", "cp862": "cp862", "cp720": "cp720",
+}  # fmt: skip
+"""Python's codecs, those before that are more usual, and chardet's names for them. Readings that are alike are by the first codec."""
+_MINOR = frozenset(list(_CODECS)[list(_CODECS).index("iso8859_4") :])
+_MINOR_WEIGHT = 0.9
+"""Macintosh and DOS code pages are rare, and their letters lie like those of others."""
+_EASTERN = frozenset({"gb18030", "cp950", "big5hkscs", "cp932", "cp949", "euc_jp", "euc_jis_2004", "johab"})
+_ODD_SHARE = 0.08
+"""Most oddities of a reading, as a share of its characters beyond ASCII; names and words of other languages are some."""
+_ODD_COST = 10
+_ODD_FACTOR, _ODD_MOST = 0.8, 3
+_SURE, _VERY_SURE = 0.5, 0.7
+_SHARE_OF_FITTING = 0.7
+"""As in _BOUNDS, for text mostly in ASCII whose language fits."""
+_UNCOVERED_COST = 0.5
+_COMPARED = 4
+"""Readings whose language is told."""
+_NO_MATCH = 0.1
+"""What chardet gives an encoding that it has no model for."""
+_BOUNDS = ((3, 0.3, 0.05), (6, 0.4, 0.03), (12, 0.6, 0.03), (24, 0.8, 0.03), (0, 0.9, 0.03))
+"""Below so many characters beyond ASCII, the next reading may weigh at most this share of the first, which must weigh at least so much. Chosen on
+the table of tests/corpus/encodings/texts.py."""
+_ROW_13 = re.compile(rb"\xad[\xa1-\xfe]")
+_LATIN_WORD = re.compile(r"[A-Za-z]")
+
+
+@dataclass
+class Reading:
+    """Text as one codec gives it, and how likely that is."""
+
+    codec: str
+    text: str
+    weight: float
+    fits: bool = False
+    """Its language is sure, and has all of its letters."""
+
+
+def find_charset(sample: bytes) -> str | None:
+    """The Python codec of a sample of text in some code page; None when several are as likely, or none is. Costs some milliseconds."""
+    readings = rank_readings(sample)
+    if not readings:
+        return None
+    best = readings[0]
+    count = count_foreign(best.text)
+    share, least = next((share, least) for below, share, least in _BOUNDS if count < below or not below)
+    roman = len(_LATIN_WORD.findall(best.text)) > 2 * count
+    if roman and best.fits:
+        share = max(share, _SHARE_OF_FITTING)
+    if any(other.weight > share * best.weight for other in readings[1:]):
+        return None
+    if roman and best.codec == "cp1252":  # nothing else is plausible
+        return best.codec
+    return best.codec if best.weight >= least and (count > 2 or best.codec in _EASTERN or (roman and best.fits)) else None
+
+
+def rank_readings(sample: bytes) -> list[Reading]:
+    """Readings of the sample that differ and that somebody may have written, likeliest first."""
+    weights = _weights(sample, tuple(dict.fromkeys(_CODECS.values())))
+    readings: dict[str, Reading] = {}
+    for codec, name in _CODECS.items():
+        text = decode(sample, codec)
+        reading = None if text is None else _read(codec, text, weights.get(name, 0.0))
+        if reading is None:
+            continue
+        known = readings.setdefault(reading.text, reading)
+        known.weight = max(known.weight, reading.weight)
+    ranked = sorted(readings.values(), key=lambda reading: -reading.weight)[:_COMPARED]
+    for reading in ranked:
+        missing, reading.fits = _uncovered(reading.text)
+        reading.weight *= 1 - _UNCOVERED_COST * missing
+    return sorted(ranked, key=lambda reading: -reading.weight)
+
+
+def is_plausible(text: str) -> bool:
+    """Whether somebody may have written what bytes decode to."""
+    return count_oddities(text) <= _ODD_SHARE * count_foreign(text)
+
+
+def decode(data: bytes, codec: str) -> str | None:
+    """Text in composed form, or None where it is not in this encoding, as its users know it."""
+    try:
+        if codec == "euc_jis_2004":  # stands for EUC-JP with row 13, the circled numbers; its other additions are nothing that Windows writes
+            _ROW_13.sub(b"", data).decode("euc_jp")
+        text = data.decode(codec)
+    except UnicodeDecodeError:
+        return None
+    if codec == "cp950" and _ETEN.search(data):
+        return None
+    return unicodedata.normalize("NFC", text)
+
+
+_ETEN = re.compile(rb"[\xc6-\xc8][\xa1-\xfe]")
+"""Where code page 950 leaves room, and Hong Kong put signs and kana."""
+
+
+def _read(codec: str, text: str, weight: float) -> Reading | None:
+    count = count_foreign(text)
+    odd = count_oddities(text)
+    if not count or odd > _ODD_SHARE * count or (count < _BOUNDS[1][0] and codec in _EASTERN and not is_common(text, codec)):
+        return None
+    if text.isupper() or sum(map(str.isupper, text)) * 2 > sum(map(str.isalpha, text)):
+        weight = max(weight, _weight_of_small(text, codec))
+    weight = (weight + 0.001) * max(0.0, 1 - _ODD_COST * odd / count) * _ODD_FACTOR ** min(odd, _ODD_MOST)
+    return Reading(codec, text, weight * (_MINOR_WEIGHT if codec in _MINOR else 1))
+
+
+def _weight_of_small(text: str, codec: str) -> float:
+    """The weight of the same text in small letters: the models know few capitals."""
+    try:
+        return _weights(text.lower().encode(codec), (_CODECS[codec],)).get(_CODECS[codec], 0.0)
+    except UnicodeEncodeError:
+        return 0.0
+
+
+def _weights(sample: bytes, names: tuple[str, ...]) -> dict[str, float]:
+    from chardet import detect_all
+
+    found = detect_all(sample, ignore_threshold=True, compat_names=False, include_encodings=names, no_match_encoding=names[0])
+    return {str(each["encoding"]): each["confidence"] for each in found if each["confidence"] != _NO_MATCH}
+
+
+def _uncovered(text: str) -> tuple[float, bool]:
+    """Share of the letters beyond ASCII that the language of the text does not have, and whether it has all and is sure."""
+    from adapt.corpus.cleaning.alphabets import CYRILLIC, LATIN
+    from adapt.corpus.quality.language import likeliest
+
+    language, sure = likeliest(text.lower())
+    alphabet = LATIN.get(language) or CYRILLIC.get(language)
+    letters = [letter for letter in text.lower() if letter > "\x7f" and letter.isalpha()]
+    if alphabet is None or sure < _SURE:
+        return 0.0, False
+    missing = sum(letter not in alphabet for letter in letters) / max(len(letters), 1)
+    return missing, not missing and sure >= _VERY_SURE
