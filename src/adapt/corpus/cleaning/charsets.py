@@ -4,12 +4,14 @@ chardet (models of letter pairs by language and encoding) weighs every encoding 
 (`plausibility`); what is left must be ahead of the next reading that differs in a letter, the farther the fewer characters there are to judge by.
 """
 
+import codecs
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
-from adapt.corpus.cleaning.plausibility import count_foreign, count_oddities, is_common
+from adapt.corpus.cleaning.alphabets import CYRILLIC, LATIN
+from adapt.corpus.cleaning.plausibility import ODD_SHARE, count_foreign, count_oddities, is_common, is_plausible
 
 SAMPLE = 1 << 14
 """Bytes that are looked at."""
@@ -28,14 +30,17 @@ _MINOR = frozenset(list(_CODECS)[list(_CODECS).index("iso8859_4") :])
 _MINOR_WEIGHT = 0.9
 """Macintosh and DOS code pages are rare, and their letters lie like those of others."""
 _EASTERN = frozenset({"gb18030", "cp950", "big5hkscs", "cp932", "cp949", "euc_jp", "euc_jis_2004", "johab"})
-_ODD_SHARE = 0.08
-"""Most oddities of a reading, as a share of its characters beyond ASCII; names and words of other languages are some."""
+_LONG = 1 << 10
+_FAR_LESS = 0.3
 _ODD_COST = 10
 _ODD_FACTOR, _ODD_MOST = 0.8, 3
 _SURE, _VERY_SURE = 0.5, 0.7
 _SHARE_OF_FITTING = 0.7
 """As in _BOUNDS, for text mostly in ASCII whose language fits."""
-_UNCOVERED_COST = 0.5
+_UNCOVERED_COST = 0.6
+_SIGNS_WEIGHT = 2.0
+"""Of signs of Windows-1252 in plain text, which are far more usual than what else they would be."""
+_MONOTONOUS = 24, 8
 _COMPARED = 4
 """Readings whose language is told."""
 _NO_MATCH = 0.1
@@ -66,7 +71,9 @@ def find_charset(sample: bytes) -> str | None:
     best = readings[0]
     count = count_foreign(best.text)
     share, least = next((share, least) for below, share, least in _BOUNDS if count < below or not below)
-    roman = len(_LATIN_WORD.findall(best.text)) > 2 * count
+    roman = _is_roman(best.text)
+    if not roman and _is_monotonous(best.text):
+        return None
     if roman and best.fits:
         share = max(share, _SHARE_OF_FITTING)
     if any(other.weight > share * best.weight for other in readings[1:]):
@@ -76,7 +83,8 @@ def find_charset(sample: bytes) -> str | None:
     return best.codec if best.weight >= least and (count > 2 or best.codec in _EASTERN or (roman and best.fits)) else None
 
 
-def rank_readings(sample: bytes) -> list[Reading]:
+@lru_cache(maxsize=8)
+def rank_readings(sample: bytes) -> tuple[Reading, ...]:
     """Readings of the sample that differ and that somebody may have written, likeliest first."""
     weights = _weights(sample, tuple(dict.fromkeys(_CODECS.values())))
     readings: dict[str, Reading] = {}
@@ -88,23 +96,35 @@ def rank_readings(sample: bytes) -> list[Reading]:
         known = readings.setdefault(reading.text, reading)
         known.weight = max(known.weight, reading.weight)
     ranked = sorted(readings.values(), key=lambda reading: -reading.weight)[:_COMPARED]
+    said = _language_of_ascii(sample)
     for reading in ranked:
-        missing, reading.fits = _uncovered(reading.text)
+        missing, reading.fits = _uncovered(reading.text, said if _is_roman(reading.text) else None)
         reading.weight *= 1 - _UNCOVERED_COST * missing
-    return sorted(ranked, key=lambda reading: -reading.weight)
+        if reading.codec == "cp1252" and _holds_signs(reading.text):
+            reading.weight *= _SIGNS_WEIGHT
+    return tuple(sorted(ranked, key=lambda reading: -reading.weight))
 
 
-def is_plausible(text: str) -> bool:
-    """Whether somebody may have written what bytes decode to."""
-    return count_oddities(text) <= _ODD_SHARE * count_foreign(text)
+def is_written(sample: bytes, codec: str) -> bool:
+    """Whether somebody may have written what the sample holds in an encoding."""
+    text = decode(sample, codec)
+    return text is not None and is_plausible(text)
+
+
+def outweighs(sample: bytes, other: str, codec: str) -> bool:
+    """Whether the sample is far likelier to be in the encoding `other` than in `codec`."""
+    readings = rank_readings(sample)
+    weights = {reading.text: reading.weight for reading in readings}
+    ours = decode(sample, codec)
+    return weights.get(decode(sample, other) or "", 0.0) * _FAR_LESS > weights.get(ours or "", 0.0)
 
 
 def decode(data: bytes, codec: str) -> str | None:
-    """Text in composed form, or None where it is not in this encoding, as its users know it."""
+    """Text in composed form, or None where it is not in this encoding, as its users know it. A long part may end inside a character."""
     try:
         if codec == "euc_jis_2004":  # stands for EUC-JP with row 13, the circled numbers; its other additions are nothing that Windows writes
             _ROW_13.sub(b"", data).decode("euc_jp")
-        text = data.decode(codec)
+        text = data.decode(codec) if len(data) < _LONG else codecs.getincrementaldecoder(codec)().decode(data)
     except UnicodeDecodeError:
         return None
     if codec == "cp950" and _ETEN.search(data):
@@ -119,7 +139,7 @@ _ETEN = re.compile(rb"[\xc6-\xc8][\xa1-\xfe]")
 def _read(codec: str, text: str, weight: float) -> Reading | None:
     count = count_foreign(text)
     odd = count_oddities(text)
-    if not count or odd > _ODD_SHARE * count or (count < _BOUNDS[1][0] and codec in _EASTERN and not is_common(text, codec)):
+    if not count or odd > ODD_SHARE * count or (count < _BOUNDS[1][0] and codec in _EASTERN and not is_common(text, codec)):
         return None
     if text.isupper() or sum(map(str.isupper, text)) * 2 > sum(map(str.isalpha, text)):
         weight = max(weight, _weight_of_small(text, codec))
@@ -142,12 +162,35 @@ def _weights(sample: bytes, names: tuple[str, ...]) -> dict[str, float]:
     return {str(each["encoding"]): each["confidence"] for each in found if each["confidence"] != _NO_MATCH}
 
 
-def _uncovered(text: str) -> tuple[float, bool]:
-    """Share of the letters beyond ASCII that the language of the text does not have, and whether it has all and is sure."""
-    from adapt.corpus.cleaning.alphabets import CYRILLIC, LATIN
+def _language_of_ascii(sample: bytes) -> str | None:
+    """The language that the words in plain ASCII are in, whatever the others are; None where that is not sure."""
     from adapt.corpus.quality.language import likeliest
 
-    language, sure = likeliest(text.lower())
+    words = [word.decode() for word in sample[:SAMPLE].split() if word.isascii()]
+    language, sure = likeliest(" ".join(words).lower()) if words else ("und", 0.0)
+    return language if language in LATIN and sure >= _SURE else None
+
+
+def _is_roman(text: str) -> bool:
+    """Whether it is text in ASCII with a few other characters."""
+    return len(_LATIN_WORD.findall(text)) > 2 * count_foreign(text)
+
+
+def _holds_signs(text: str) -> bool:
+    """Whether all that is not ASCII are signs, as quotes, dashes and signs of money, among words in ASCII."""
+    return _is_roman(text) and not any(character > "\x7f" and character.isalpha() for character in text)
+
+
+def _is_monotonous(text: str) -> bool:
+    """Whether so few characters take turns that it is no text."""
+    return count_foreign(text) >= _MONOTONOUS[0] and len({character for character in text if character > "\x7f"}) < _MONOTONOUS[1]
+
+
+def _uncovered(text: str, said: str | None) -> tuple[float, bool]:
+    """Share of the letters beyond ASCII that the language of the text does not have, and whether it has all and is sure."""
+    from adapt.corpus.quality.language import likeliest
+
+    language, sure = (said, 1.0) if said else likeliest(text.lower())
     alphabet = LATIN.get(language) or CYRILLIC.get(language)
     letters = [letter for letter in text.lower() if letter > "\x7f" and letter.isalpha()]
     if alphabet is None or sure < _SURE:

@@ -6,10 +6,13 @@ A wrong code page puts capitals and signs inside words, mixes scripts, and break
 
 import re
 import unicodedata
+from collections import Counter
 from functools import cache
 
 from adapt.corpus.cleaning.alphabets import CYRILLIC, LATIN
 
+ODD_SHARE = 0.08
+"""Most oddities of a text, as a share of its characters beyond ASCII; names and words of other languages are some."""
 _GREEK = "\u0370-\u0373\u0376-\u037d\u0386\u0388-\u03ff\u1f00-\u1fff"
 _CYRILLIC = "\u0400-\u052f"
 _ACCENTED = "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
@@ -18,7 +21,7 @@ _HEBREW, _ARABIC, _THAI = "\u05d0-\u05ea", "\u0620-\u064a\u066e-\u06d3", "\u0e01
 _EASTERN = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _LETTER = _ROMAN + _GREEK + _CYRILLIC + _HEBREW + _ARABIC + _THAI
 _BOX = "\u2190-\u22ff\u2300-\u23ff\u2500-\u25ff"
-_SIGN = "\u00a1-\u00a9\u00ac\u00ae-\u00b1\u00b4\u00b6\u00b8\u00bb-\u00bf\u00d7\u00f7\u02c6-\u02dd\u2018-\u201e\u2020-\u2022\u2030\u2039\u203a\u20a0-\u20bf\u2116\u2122" + _BOX
+_SIGN = "\u00a1-\u00a9\u00ac\u00ae-\u00b1\u00b4\u00b6\u00b8\u00bb-\u00bf\u00d7\u00f7\u02c6-\u02dd\u2018-\u201e\u2020-\u2022\u2030\u2039\u203a\u20a0-\u20bf\u2116\u2122\u2070-\u209c" + _BOX
 _UNFIT = re.compile("[\x80-\x84\x86-\x9f\ue000-\uf8ff\ufdd0-\ufdef\ufe70-\ufefc\ufffd-\uffff\U000e0000-\U0010ffff]")
 """C1 controls but for NEL, private use, presentation forms of Arabic: no text that was typed."""
 
@@ -33,7 +36,7 @@ _SMALL, _CAPITAL = _cases()
 _ODD = re.compile(
     "|".join((
         # a capital inside a word of small letters
-        f"(?<=[{_SMALL}])[{_CAPITAL}A-Z]|(?<=[a-z])[{_CAPITAL}]",
+        f"(?<=[{_SMALL}])[{_CAPITAL}A-Z]|(?<=[a-z])[{_CAPITAL}]|(?<=[A-Z])[{_CAPITAL}](?=[a-z{_SMALL}])",
         # scripts mixed in one word
         f"(?<=[{_ROMAN}])[{_GREEK}{_CYRILLIC}{_HEBREW}{_ARABIC}]|(?<=[{_GREEK}])[{_ROMAN}{_CYRILLIC}{_HEBREW}{_ARABIC}]",
         f"(?<=[{_CYRILLIC}])[{_ROMAN}{_GREEK}{_HEBREW}{_ARABIC}]|(?<=[{_HEBREW}{_ARABIC}])[{_ROMAN}{_GREEK}{_CYRILLIC}]",
@@ -44,8 +47,12 @@ _ODD = re.compile(
         f"(?<=[{_LETTER}])[{_SIGN}\u00aa\u00ab\u00b2\u00b3\u00b5\u00b7\u00b9\u00ba](?<![\u2018\u2019\u00b7])(?=[{_LETTER}])",
         f"(?<=[{_LETTER}])[\u00a1-\u00a8\u00ac\u00af\u00b1\u00b4\u00b6\u00b8\u00bc-\u00bf\u00d7\u00f7\u02c6-\u02dd\u201a\u201e\u2030{_BOX}]",
         f"[\u00a4-\u00a6\u00b6\u00a8\u00ac\u00af\u00b0\u00b2-\u00b4\u00b8\u00b9\u00bc-\u00be\u02c6-\u02dd\u2020\u2021\u2030\u2122\u221e{_BOX}](?=[{_SMALL}a-z{_CYRILLIC}{_GREEK}{_HEBREW}{_ARABIC}])(?!C\\b)",
-        # one letter beyond ASCII glued to a number, where a sign of money was
-        f"(?<![{_LETTER}0-9.])[{_ACCENTED}{_GREEK}](?=[0-9])",
+        # one letter beyond ASCII glued to a number, or alone, where a sign was
+        f"(?<![{_LETTER}0-9.])[{_ACCENTED}{_GREEK}{_CYRILLIC}{_HEBREW}{_ARABIC}{_THAI}](?=[0-9])",
+        f"(?<![{_LETTER}0-9.'\u2019-])(?![\u00e0\u00c0\u00e9\u00c9\u00e8\u00c8\u00f3\u00d3\u00e1\u00c1\u00ed\u00cd\u00e5\u00c5\u00f6\u00d6])[{_ACCENTED}](?![{_LETTER}'\u2019.-])",
+        f"[{_BOX}](?=[A-Z])|(?<=[0-9])\u00a1|(?<=[0-9] )\u00a1|(?<=[{_ROMAN}])\u00aa",
+        # signs of money without money
+        "(?<![0-9])(?<![0-9] )[\u00a2\u00a3\u00a5\u20ac](?! ?[0-9.,])",
         # a closing mark that opens a word
         f"(?<![{_LETTER}])\u2019(?=[{_GREEK}])",
         # letters of the ends of words elsewhere, and others at the end
@@ -75,6 +82,11 @@ def count_oddities(text: str) -> float:
     return len(_ODD.findall(text)) + _count_uncovered(text) + _count_rare(text)
 
 
+def is_plausible(text: str) -> bool:
+    """Whether somebody may have written a text."""
+    return count_oddities(text) <= ODD_SHARE * count_foreign(text)
+
+
 def count_foreign(text: str) -> int:
     """Characters beyond ASCII."""
     return len(text) - len(text.encode("ascii", "ignore"))
@@ -82,10 +94,7 @@ def count_foreign(text: str) -> int:
 
 def _count_uncovered(text: str) -> int:
     """Letters of the Latin and Cyrillic scripts beyond those of the one language that has most of them."""
-    counts: dict[str, int] = {}
-    for letter in text.lower():
-        if letter > "\x7f" and letter.isalpha():
-            counts[letter] = counts.get(letter, 0) + 1
+    counts = {letter: count for letter, count in Counter(text.lower()).items() if letter > "\x7f" and letter.isalpha()}
     missing = 0
     for begin, end, alphabets in (("\u00aa", "\u024f", LATIN), ("\u0400", "\u052f", CYRILLIC)):
         found = {letter: count for letter, count in counts.items() if begin <= letter <= end or (alphabets is LATIN and "\u1e00" <= letter <= "\u1eff")}
@@ -104,10 +113,10 @@ def is_common(text: str, codec: str) -> bool:
 def _count_rare(text: str) -> int:
     odd = 0
     for script, levels in ((_HAN, ("gb18030", "cp950", "cp932")), (_HANGUL, ("cp949",))):
-        found = script.findall(text)
+        found = Counter(script.findall(text))
         known = [_common(rows.start, rows.stop, standard) for rows, standard in map(_LEVELS.__getitem__, levels)] if found else []
-        rare = sum(not any(character in common for common in known) for character in found)
-        if rare > 1 and rare > _RARE * len(found):
+        rare = sum(count for character, count in found.items() if not any(character in common for common in known))
+        if rare > 1 and rare > _RARE * found.total():
             odd += rare
     return odd
 
