@@ -27,22 +27,30 @@ _CODECS = {
 }  # fmt: skip
 """Python's codecs, those before that are more usual, and chardet's names for them. Readings that are alike are by the first codec."""
 _MINOR = frozenset(list(_CODECS)[list(_CODECS).index("iso8859_4") :])
-_MINOR_WEIGHT = 0.9
+_RARE_CODECS = frozenset({"mac_greek", "mac_latin2", "mac_turkish", "cp737", "cp775", "cp855", "cp857", "cp720", "iso8859_4"})
+_MINOR_WEIGHT, _RARE_WEIGHT = 0.9, 0.6
 """Macintosh and DOS code pages are rare, and their letters lie like those of others."""
 _EASTERN = frozenset({"gb18030", "cp950", "big5hkscs", "cp932", "cp949", "euc_jp", "euc_jis_2004", "johab"})
 _LONG = 1 << 10
 _FAR_LESS = 0.3
 _ODD_COST = 10
 _ODD_FACTOR, _ODD_MOST = 0.8, 3
-_SURE, _VERY_SURE = 0.5, 0.7
-_SHARE_OF_FITTING = 0.7
-"""As in _BOUNDS, for text mostly in ASCII whose language fits."""
+_SURE, _VERY_SURE = 0.5, 0.5
+_SHARE_OF_FITTING, _SHARE_OF_ROMAN = 0.7, 0.5
+"""As in _BOUNDS, for text mostly in ASCII whose language fits, and for such text else."""
 _UNCOVERED_COST = 0.6
-_SIGNS_WEIGHT = 2.0
-"""Of signs of Windows-1252 in plain text, which are far more usual than what else they would be."""
+_FIT_WEIGHT, _SIGNS_WEIGHT = 2.0, 4.0
+"""Of readings mostly in ASCII whose language fits, and of such as have signs of Windows-1252 where they belong, which all else is far rarer than."""
+_FEW_LETTERS = 15
+"""In ASCII, below which the language is not told."""
+_SIGNS = re.compile(
+    r"(?<![^\s(\[>\u2014-])[\u201c\u2018](?=\S)|(?<=\S)\u201d(?!\w)|(?<=[s.,!?])\u2019(?!\w)|(?<=\w)\u2019(?=\w)|(?<=[\s\d])[\u2013\u2014](?=[\s\d])|(?<=\w)\u2026|^\u2022(?=\s)"
+    r"|[\u00a3\u20ac](?= ?\d)|(?<=\d)\u20ac|(?<=\d )\u20ac|\u00a9(?= )|(?<=\w)[\u00ae\u2122]|(?<=\d)\u00b0|(?<=\d )\u00b0(?=C|F)", re.MULTILINE
+)
 _MONOTONOUS = 24, 8
 _COMPARED = 4
 """Readings whose language is told."""
+_NOTHING = (0.0, "")
 _NO_MATCH = 0.1
 """What chardet gives an encoding that it has no model for."""
 _BOUNDS = ((3, 0.3, 0.05), (6, 0.4, 0.03), (12, 0.6, 0.03), (24, 0.8, 0.03), (0, 0.9, 0.03))
@@ -58,6 +66,8 @@ class Reading:
 
     codec: str
     text: str
+    language: str
+    """Of the model that fits best."""
     weight: float
     fits: bool = False
     """Its language is sure, and has all of its letters."""
@@ -72,10 +82,10 @@ def find_charset(sample: bytes) -> str | None:
     count = count_foreign(best.text)
     share, least = next((share, least) for below, share, least in _BOUNDS if count < below or not below)
     roman = _is_roman(best.text)
-    if not roman and _is_monotonous(best.text):
+    if roman:
+        share = max(share, _SHARE_OF_FITTING if best.fits else _SHARE_OF_ROMAN)
+    elif _is_monotonous(best.text):
         return None
-    if roman and best.fits:
-        share = max(share, _SHARE_OF_FITTING)
     if any(other.weight > share * best.weight for other in readings[1:]):
         return None
     if roman and best.codec == "cp1252":  # nothing else is plausible
@@ -90,18 +100,20 @@ def rank_readings(sample: bytes) -> tuple[Reading, ...]:
     readings: dict[str, Reading] = {}
     for codec, name in _CODECS.items():
         text = decode(sample, codec)
-        reading = None if text is None else _read(codec, text, weights.get(name, 0.0))
+        reading = None if text is None else _read(codec, text, *weights.get(name, _NOTHING))
         if reading is None:
             continue
         known = readings.setdefault(reading.text, reading)
         known.weight = max(known.weight, reading.weight)
     ranked = sorted(readings.values(), key=lambda reading: -reading.weight)[:_COMPARED]
-    said = _language_of_ascii(sample)
     for reading in ranked:
-        missing, reading.fits = _uncovered(reading.text, said if _is_roman(reading.text) else None)
+        missing, reading.fits = _uncovered(reading.text, reading.language)
         reading.weight *= 1 - _UNCOVERED_COST * missing
         if reading.codec == "cp1252" and _holds_signs(reading.text):
+            reading.fits = True
             reading.weight *= _SIGNS_WEIGHT
+        elif reading.fits and _is_roman(reading.text):
+            reading.weight *= _FIT_WEIGHT
     return tuple(sorted(ranked, key=lambda reading: -reading.weight))
 
 
@@ -136,39 +148,31 @@ _ETEN = re.compile(rb"[\xc6-\xc8][\xa1-\xfe]")
 """Where code page 950 leaves room, and Hong Kong put signs and kana."""
 
 
-def _read(codec: str, text: str, weight: float) -> Reading | None:
+def _read(codec: str, text: str, weight: float, language: str) -> Reading | None:
     count = count_foreign(text)
     odd = count_oddities(text)
     if not count or odd > ODD_SHARE * count or (count < _BOUNDS[1][0] and codec in _EASTERN and not is_common(text, codec)):
         return None
     if text.isupper() or sum(map(str.isupper, text)) * 2 > sum(map(str.isalpha, text)):
-        weight = max(weight, _weight_of_small(text, codec))
+        weight, language = max((weight, language), _weight_of_small(text, codec))
     weight = (weight + 0.001) * max(0.0, 1 - _ODD_COST * odd / count) * _ODD_FACTOR ** min(odd, _ODD_MOST)
-    return Reading(codec, text, weight * (_MINOR_WEIGHT if codec in _MINOR else 1))
+    return Reading(codec, text, language, weight * (_RARE_WEIGHT if codec in _RARE_CODECS else _MINOR_WEIGHT if codec in _MINOR else 1))
 
 
-def _weight_of_small(text: str, codec: str) -> float:
+def _weight_of_small(text: str, codec: str) -> tuple[float, str]:
     """The weight of the same text in small letters: the models know few capitals."""
     try:
-        return _weights(text.lower().encode(codec), (_CODECS[codec],)).get(_CODECS[codec], 0.0)
+        return _weights(text.lower().encode(codec), (_CODECS[codec],)).get(_CODECS[codec], _NOTHING)
     except UnicodeEncodeError:
-        return 0.0
+        return _NOTHING
 
 
-def _weights(sample: bytes, names: tuple[str, ...]) -> dict[str, float]:
+def _weights(sample: bytes, names: tuple[str, ...]) -> dict[str, tuple[float, str]]:
+    """By names of chardet: how well a model fits, and of which language it is."""
     from chardet import detect_all
 
     found = detect_all(sample, ignore_threshold=True, compat_names=False, include_encodings=names, no_match_encoding=names[0])
-    return {str(each["encoding"]): each["confidence"] for each in found if each["confidence"] != _NO_MATCH}
-
-
-def _language_of_ascii(sample: bytes) -> str | None:
-    """The language that the words in plain ASCII are in, whatever the others are; None where that is not sure."""
-    from adapt.corpus.quality.language import likeliest
-
-    words = [word.decode() for word in sample[:SAMPLE].split() if word.isascii()]
-    language, sure = likeliest(" ".join(words).lower()) if words else ("und", 0.0)
-    return language if language in LATIN and sure >= _SURE else None
+    return {str(each["encoding"]): (each["confidence"], each["language"] or "") for each in found if each["confidence"] != _NO_MATCH}
 
 
 def _is_roman(text: str) -> bool:
@@ -178,7 +182,7 @@ def _is_roman(text: str) -> bool:
 
 def _holds_signs(text: str) -> bool:
     """Whether all that is not ASCII are signs, as quotes, dashes and signs of money, among words in ASCII."""
-    return _is_roman(text) and not any(character > "\x7f" and character.isalpha() for character in text)
+    return _is_roman(text) and not text.isascii() and _SIGNS.sub("", text).isascii()
 
 
 def _is_monotonous(text: str) -> bool:
@@ -186,14 +190,16 @@ def _is_monotonous(text: str) -> bool:
     return count_foreign(text) >= _MONOTONOUS[0] and len({character for character in text if character > "\x7f"}) < _MONOTONOUS[1]
 
 
-def _uncovered(text: str, said: str | None) -> tuple[float, bool]:
+def _uncovered(text: str, guess: str) -> tuple[float, bool]:
     """Share of the letters beyond ASCII that the language of the text does not have, and whether it has all and is sure."""
     from adapt.corpus.quality.language import likeliest
 
-    language, sure = (said, 1.0) if said else likeliest(text.lower())
+    language, sure = likeliest(text.lower())
+    if sure < _SURE:
+        language = guess
     alphabet = LATIN.get(language) or CYRILLIC.get(language)
     letters = [letter for letter in text.lower() if letter > "\x7f" and letter.isalpha()]
-    if alphabet is None or sure < _SURE:
+    if alphabet is None:
         return 0.0, False
     missing = sum(letter not in alphabet for letter in letters) / max(len(letters), 1)
-    return missing, not missing and sure >= _VERY_SURE
+    return missing, not missing and sure >= _VERY_SURE and len(_LATIN_WORD.findall(text)) >= _FEW_LETTERS

@@ -49,7 +49,7 @@ _ODD = re.compile(
         f"[\u00a4-\u00a6\u00b6\u00a8\u00ac\u00af\u00b0\u00b2-\u00b4\u00b8\u00b9\u00bc-\u00be\u02c6-\u02dd\u2020\u2021\u2030\u2122\u221e{_BOX}](?=[{_SMALL}a-z{_CYRILLIC}{_GREEK}{_HEBREW}{_ARABIC}])(?!C\\b)",
         # one letter beyond ASCII glued to a number, or alone, where a sign was
         f"(?<![{_LETTER}0-9.])[{_ACCENTED}{_GREEK}{_CYRILLIC}{_HEBREW}{_ARABIC}{_THAI}](?=[0-9])",
-        f"(?<![{_LETTER}0-9.'\u2019-])(?![\u00e0\u00c0\u00e9\u00c9\u00e8\u00c8\u00f3\u00d3\u00e1\u00c1\u00ed\u00cd\u00e5\u00c5\u00f6\u00d6])[{_ACCENTED}](?![{_LETTER}'\u2019.-])",
+        f"(?<![{_LETTER}0-9.'\u2019-])(?![\u00e0\u00c0\u00e9\u00c9\u00e8\u00c8\u00f3\u00d3\u00e1\u00c1\u00ed\u00cd\u00e5\u00c5\u00f6\u00d6\u00f4\u00d4\u012f\u012e\u0151\u0150])[{_ACCENTED}](?![{_LETTER}'\u2019.-])",
         f"[{_BOX}](?=[A-Z])|(?<=[0-9])\u00a1|(?<=[0-9] )\u00a1|(?<=[{_ROMAN}])\u00aa",
         # signs of money without money
         "(?<![0-9])(?<![0-9] )[\u00a2\u00a3\u00a5\u20ac](?! ?[0-9.,])",
