@@ -56,7 +56,6 @@ _NO_MATCH = 0.1
 _BOUNDS = ((3, 0.3, 0.05), (6, 0.4, 0.03), (12, 0.6, 0.03), (24, 0.8, 0.03), (0, 0.9, 0.03))
 """Below so many characters beyond ASCII, the next reading may weigh at most this share of the first, which must weigh at least so much. Chosen on
 the table of tests/corpus/encodings/texts.py."""
-_ROW_13 = re.compile(rb"\xad[\xa1-\xfe]")
 _LATIN_WORD = re.compile(r"[A-Za-z]")
 
 
@@ -134,16 +133,21 @@ def outweighs(sample: bytes, other: str, codec: str) -> bool:
 def decode(data: bytes, codec: str) -> str | None:
     """Text in composed form, or None where it is not in this encoding, as its users know it. A long part may end inside a character."""
     try:
-        if codec == "euc_jis_2004":  # stands for EUC-JP with row 13, the circled numbers; its other additions are nothing that Windows writes
-            _ROW_13.sub(b"", data).decode("euc_jp")
         text = data.decode(codec) if len(data) < _LONG else codecs.getincrementaldecoder(codec)().decode(data)
     except UnicodeDecodeError:
         return None
-    if codec == "cp950" and _ETEN.search(data):
-        return None
-    return unicodedata.normalize("NFC", text)
+    return None if is_beyond(data, codec) else unicodedata.normalize("NFC", text)
 
 
+def is_beyond(data: bytes, codec: str) -> bool:
+    """Whether data hold what Python's codec reads otherwise than those who wrote them."""
+    if codec == "euc_jis_2004":  # stands for EUC-JP with the circled numbers of row 13; what else it adds, Windows writes otherwise
+        return _ADDED.search(_ROW_13.sub(b"", data)) is not None
+    return codec == "cp950" and _ETEN.search(data) is not None
+
+
+_ROW_13 = re.compile(rb"\xad[\xa1-\xfe]")
+_ADDED = re.compile(rb"[\xa9-\xac\xae\xaf\xf5-\xfe][\xa1-\xfe]")
 _ETEN = re.compile(rb"[\xc6-\xc8][\xa1-\xfe]")
 """Where code page 950 leaves room, and Hong Kong put signs and kana."""
 

@@ -14,9 +14,10 @@ from itertools import chain
 from typing import BinaryIO, Literal
 
 from adapt.corpus.cleaning.agreement import contradicts, telling_parts
-from adapt.corpus.cleaning.charsets import find_charset, is_written, outweighs
-from adapt.corpus.cleaning.labels import declared
+from adapt.corpus.cleaning.charsets import find_charset, is_beyond, is_written, outweighs
+from adapt.corpus.cleaning.declarations import declared
 from adapt.corpus.cleaning.unmarked import find_escaped, find_wide, has_escapes
+from adapt.spec.encodings import codecs_of, wider
 
 _BLOCK = 1 << 20
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"))
@@ -29,6 +30,8 @@ _CONTROL_SHARE = 0.01
 """A file is binary when more than this share of its characters are control characters."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _CONTROL_BYTES = bytes([*range(9), *range(14, 27), *range(28, 32), 127])
+_KOREAN_SHIFT = b"\x1b$)C"
+"""ISO-2022-KR begins so, and shifts by control characters."""
 _HINT = "If you know its encoding, name it in the `encoding` of its entry in corpus.sources."
 
 Origin = Literal["found", "mark", "declared", "spec"]
@@ -58,7 +61,7 @@ class Encoding:
 def detect(file: BinaryIO, *, page: bool = False, named: str | None = None) -> Encoding:
     """The encoding of what `file` holds; it must be seekable, and is read from its start, to its end. With `page`, its `charset` declaration counts.
 
-    `named` is the codec that the spec gives: then nothing is guessed, and the file need only decode. Raises UndecodableError.
+    `named` is the encoding that the spec gives: then nothing is guessed, and the file need only decode. Raises UndecodableError.
     """
     file.seek(0)
     sample = file.read(_BLOCK)
@@ -74,11 +77,11 @@ def detect(file: BinaryIO, *, page: bool = False, named: str | None = None) -> E
     return encoding
 
 
-def _as_named(file: BinaryIO, sample: bytes, codec: str) -> Encoding:
-    if codec == "utf-8" and sample.startswith(codecs.BOM_UTF8):
-        codec = "utf-8-sig"
-    if not _decodes(file, codec):
-        raise UndecodableError(f"the file does not decode as {codec}, the encoding that corpus.sources gives it. Correct that, or take it away to detect it.")
+def _as_named(file: BinaryIO, sample: bytes, label: str) -> Encoding:
+    said = ("utf-8-sig",) if codecs_of(label) == ("utf-8",) and sample.startswith(codecs.BOM_UTF8) else codecs_of(label)
+    codec = _first_that_decodes(file, said)
+    if codec is None:
+        raise UndecodableError(f"the file does not decode as {label}, the encoding that its entry in corpus.sources gives it. Correct it, or leave it out.")
     return Encoding(codec, origin="spec")
 
 
@@ -92,38 +95,44 @@ def _detect(file: BinaryIO, sample: bytes, page: bool) -> Encoding:
         wide = find_wide(sample, size)
         if wide is not None:
             return _checked(file, Encoding(wide, repaired=True))
+        if _KOREAN_SHIFT in sample:
+            return _escaped(file, sample)
         raise UndecodableError("the file is binary, not text")  # in all that follow, control characters are single bytes
     valid, escapes = _is_utf8(file)
     if valid:
         return Encoding("utf-8") if escapes is None else _escaped(file, escapes)
-    said = declared(sample) if page else None
+    said = declared(sample) if page else ()
     wide = find_wide(sample, size)
     if wide is not None and _decodes(file, wide):
         return Encoding(wide, repaired=True)
     damaged = _damage(file)
-    if damaged is not None and said is None:
+    if damaged is not None and not said:
         return Encoding("utf-8", repaired=True, damaged=damaged)
     return _code_page(file, said, damaged)
 
 
-def _code_page(file: BinaryIO, said: str | None, damaged: int | None) -> Encoding:
+def _code_page(file: BinaryIO, said: tuple[str, ...], damaged: int | None) -> Encoding:
     """One of the encodings that must be told by their letters; `said` is what the file declares, and `damaged` holds if it is none of them."""
-    parts = telling_parts(file)
-    found = find_charset(parts[0])
-    if said is not None and is_written(parts[0], said) and _decodes(file, said):
-        if found is None or found == said or not outweighs(parts[0], found, said):
-            return _agreed(file, parts, Encoding(said, origin="declared"))
+    sample, *parts = telling_parts(file)
+    found = find_charset(sample)
+    meant = next((codec for codec in said if is_written(sample, codec)), None)
+    if meant is not None and (found is None or found in said or not outweighs(sample, found, meant)):
+        codec = _first_that_decodes(file, said)
+        if codec is not None:
+            return _agreed(parts, Encoding(codec, origin="declared"))
     if damaged is not None:
         return Encoding("utf-8", repaired=True, damaged=damaged)
     if found is None:
         raise UndecodableError(f"the file is not UTF-8, and which other encoding it is in cannot be told. {_HINT}")
-    return _agreed(file, parts, Encoding(found, repaired=True))
+    codec = _first_that_decodes(file, wider(found))
+    if codec is None:
+        raise UndecodableError(f"the file looks like {found}, but does not decode as such. {_HINT}")
+    return _agreed(parts, Encoding(codec, repaired=True))
 
 
-def _agreed(file: BinaryIO, parts: list[bytes], encoding: Encoding) -> Encoding:
-    _checked(file, encoding)
+def _agreed(parts: list[bytes], encoding: Encoding) -> Encoding:
     if any(contradicts(part, encoding.codec) for part in parts):
-        raise UndecodableError(f"parts of the file are in {encoding.codec}, and others are not. Bring it to one encoding. {_HINT}")
+        raise UndecodableError(f"parts of the file are in {encoding.codec}, and others are not. Bring all of it to one encoding. {_HINT}")
     return encoding
 
 
@@ -142,11 +151,17 @@ def _checked(file: BinaryIO, encoding: Encoding) -> Encoding:
     return encoding
 
 
+def _first_that_decodes(file: BinaryIO, said: tuple[str, ...]) -> str | None:
+    return next((codec for codec in said if _decodes(file, codec)), None)
+
+
 def _decodes(file: BinaryIO, codec: str) -> bool:
     decoder = codecs.getincrementaldecoder(codec)()
     try:
         for block in _blocks(file):
             decoder.decode(block)
+            if is_beyond(block, codec):
+                return False
         decoder.decode(b"", True)
     except UnicodeError:
         return False

@@ -1,12 +1,7 @@
-"""Names of encodings as pages and XML files declare them, and what is meant by them (WHATWG Encoding Standard, section 4.2)."""
+"""Names of encodings, as specs, pages and XML files write them, and what is meant by them (WHATWG Encoding Standard, section 4.2)."""
 
 import codecs
-import re
 
-_PROLOG = re.compile(rb"""\A(?:\xef\xbb\xbf)?\s*<\?xml\s[^>]{0,200}?encoding\s*=\s*["']\s*([A-Za-z0-9_:.-]+)""")
-_META = re.compile(rb"""<meta\b[^>]{0,400}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]+)""", re.IGNORECASE)
-_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
-_HEAD = 4096
 _LABELS = {
     "cp1252": "ansi_x3.4-1968 ascii cp1252 cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 latin1 "
     "us-ascii windows-1252 x-cp1252",
@@ -40,24 +35,32 @@ _LABELS = {
 _CODECS = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
 
 
-def codec_of(label: str) -> str | None:
-    """Python's codec for what is written under a label, the superset that browsers read; None for what is no encoding of text."""
+_WIDER = {"cp950": ("big5hkscs",), "euc_jp": ("euc_jis_2004",), "iso2022_jp": ("iso2022_jp_ext",)}
+"""What such files are in when they hold more than the plain standard."""
+_NO_TEXT = frozenset({"utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "mbcs", "oem", "undefined"})
+
+
+def codecs_of(label: str) -> tuple[str, ...]:
+    """Python's codecs for what is written under a label, to be tried in this order: first the superset that browsers read. Empty for no encoding of text."""
     name = label.strip().lower()
-    if name in _CODECS:
-        return _CODECS[name]
+    meant = _CODECS.get(name)
     try:
         info = codecs.lookup(name)
     except (LookupError, ValueError):
-        return None
-    if not getattr(info, "_is_text_encoding", False) or info.name in ("utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "mbcs"):
-        return None
-    known = _CODECS.get(info.name.replace("_", "-"))
-    return known or info.name.replace("-", "_").replace("utf_", "utf-").replace("utf-8_sig", "utf-8-sig").replace("_le", "-le").replace("_be", "-be")
+        return () if meant is None else (meant, *_WIDER.get(meant, ()))
+    if not getattr(info, "_is_text_encoding", False) or info.name in _NO_TEXT:
+        return ()
+    meant = meant or _CODECS.get(info.name.replace("_", "-")) or _CODECS.get(info.name)
+    if meant is None:
+        return (info.name,)
+    return tuple(dict.fromkeys((meant, *_WIDER.get(meant, ()), _plain(info.name))))
 
 
-def declared(sample: bytes) -> str | None:
-    """The codec of what a page or an XML file says of itself in its beginning; None for nothing, and for Unicode, which the bytes show themselves."""
-    head = sample[:_HEAD]
-    found = _PROLOG.search(head) or _META.search(_COMMENT.sub(b"", head))
-    codec = codec_of(found[1].decode()) if found else None
-    return None if codec is None or codec.startswith("utf") else codec
+def wider(codec: str) -> tuple[str, ...]:
+    """A codec, and those of the same kind that know more characters."""
+    return (codec, *_WIDER.get(codec, ()))
+
+
+def _plain(name: str) -> str:
+    """One spelling of a codec's name."""
+    return name if name.startswith("utf") else name.replace("-", "_")
