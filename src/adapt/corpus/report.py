@@ -1,10 +1,12 @@
 """What the corpus stage did, in counts."""
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from adapt.artifact.losses import MOST_LOSSES, Loss, Losses
 from adapt.corpus.pieces import DOCUMENT, NOTE
+from adapt.corpus.readers.documents import READ_AS
 from adapt.corpus.sources.inputs import Found
 from adapt.records import Shape
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
+
+_CODEC = re.compile(READ_AS + r"([a-z0-9_-]+)")
 
 
 class SourceCounts(Shape):
@@ -42,6 +46,8 @@ class CorpusReport(Shape):
     """In the order of `corpus.sources`."""
     licences: dict[str, int]
     """Documents by licence; empty: not known."""
+    encodings: dict[str, int]
+    """Files of text that are not UTF-8, by the encoding that they were read as."""
     ledger: dict[str, dict[str, int]]
     """Ledger rows by action and rule."""
     losses: tuple[Loss, ...]
@@ -52,6 +58,7 @@ class CorpusReport(Shape):
     def summary(self) -> str:
         """One line that says what became of the files."""
         parts = [f"{sum(self.files.values())} files read"]
+        parts += [f"{count} as {codec}" for codec, count in self.encodings.items()]
         parts += [f"{count} {rule}" for rule, count in self.ledger.get("quarantined", {}).items()]
         if self.files_unmatched:
             parts.append(f"{self.files_unmatched} files that no source matches or whose ending is unknown")
@@ -69,6 +76,7 @@ class Tally:
         self._documents: Counter[tuple[Any, ...]] = Counter()
         self._licences: Counter[tuple[Any, ...]] = Counter()
         self._rows: Counter[tuple[Any, ...]] = Counter()
+        self._encodings: Counter[str] = Counter()
         self._losses = Losses(whole_from=2)
         self._source = ""
         self._source_rows = 0
@@ -90,6 +98,7 @@ class Tally:
     def add_ledger(self, rows: "pa.RecordBatch") -> None:
         """Count ledger rows."""
         self._rows += _counted(rows, ["action", "rule"])
+        self._encodings += _codecs(rows)
 
     def _count_losses(self, batch: "pa.RecordBatch") -> None:
         """Count what rules took of each source; the pieces of a source follow each other."""
@@ -136,10 +145,21 @@ class Tally:
                 SourceCounts(inputs=inputs[place], pieces=self._pieces[place], documents=self._made[place]) for place in range(self._sources)
             ),
             licences={licence: count for (licence,), count in sorted(self._licences.items())},
+            encodings=dict(sorted(self._encodings.items())),
             ledger=_nested(self._rows),
             losses=losses[:MOST_LOSSES],
             losses_beyond=max(0, len(losses) - MOST_LOSSES),
         )
+
+
+def _codecs(rows: "pa.RecordBatch") -> Counter[str]:
+    """Files by the encoding that rows say they were read as."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    told = pc.is_in(rows.column("rule"), value_set=pa.array(["repair_encoding", "decode"]))
+    reasons = rows.column("reason").filter(told)
+    return Counter(found[1] for reason in reasons.to_pylist() if (found := _CODEC.search(reason)))
 
 
 def _counted(batch: "pa.RecordBatch", names: list[str]) -> Counter[tuple[Any, ...]]:

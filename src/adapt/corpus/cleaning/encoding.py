@@ -8,7 +8,7 @@ broken bytes; then the code pages (`charsets`). The decision looks at samples; t
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO, TextIOWrapper
 from itertools import chain
 from typing import BinaryIO, Literal
@@ -50,7 +50,7 @@ class Encoding:
     """The file was taken for UTF-8 and is not."""
     damaged: int = 0
     """Byte sequences that are not valid and become U+FFFD."""
-    origin: Origin = "found"
+    origin: Origin = field(default="found", compare=False)
     """What told: the bytes, their mark, the file's own declaration, or the spec."""
 
     def text(self, file: BinaryIO) -> TextIOWrapper:
@@ -82,13 +82,13 @@ def _as_named(file: BinaryIO, sample: bytes, label: str) -> Encoding:
     codec = _first_that_decodes(file, said)
     if codec is None:
         raise UndecodableError(f"the file does not decode as {label}, the encoding that its entry in corpus.sources gives it. Correct it, or leave it out.")
-    return Encoding(codec, origin="spec")
+    return Encoding(_name(codec), origin="spec")
 
 
 def _detect(file: BinaryIO, sample: bytes, page: bool) -> Encoding:
     for mark, codec in _BOMS + _BOMS_16:
         if sample.startswith(mark):
-            return _checked(file, Encoding(codec, origin="mark"))
+            return _checked(file, Encoding(_name(codec), origin="mark"))
     size = len(sample) if len(sample) < _BLOCK else None
     controls = len(sample) - len(sample.translate(None, _CONTROL_BYTES)) > _CONTROL_SHARE * len(sample)
     if controls:  # first, because English in UTF-16 is valid UTF-8 too, full of zeros
@@ -119,7 +119,7 @@ def _code_page(file: BinaryIO, said: tuple[str, ...], damaged: int | None) -> En
     if meant is not None and (found is None or found in said or not outweighs(sample, found, meant)):
         codec = _first_that_decodes(file, said)
         if codec is not None:
-            return _agreed(parts, Encoding(codec, origin="declared"))
+            return _agreed(parts, Encoding(_name(codec), origin="declared"))
     if damaged is not None:
         return Encoding("utf-8", repaired=True, damaged=damaged)
     if found is None:
@@ -127,7 +127,7 @@ def _code_page(file: BinaryIO, said: tuple[str, ...], damaged: int | None) -> En
     codec = _first_that_decodes(file, wider(found))
     if codec is None:
         raise UndecodableError(f"the file looks like {found}, but does not decode as such. {_HINT}")
-    return _agreed(parts, Encoding(codec, repaired=True))
+    return _agreed(parts, Encoding(_name(codec), repaired=True))
 
 
 def _agreed(parts: list[bytes], encoding: Encoding) -> Encoding:
@@ -142,7 +142,11 @@ def _escaped(file: BinaryIO, sample: bytes) -> Encoding:
         return Encoding("utf-8")
     if codec is None or not _decodes(file, codec):
         raise UndecodableError(f"the file holds escapes of ISO 2022, and does not decode as such. {_HINT}")
-    return Encoding(codec, repaired=True)
+    return Encoding(_name(codec), repaired=True)
+
+
+def _name(codec: str) -> str:
+    return codecs.lookup(codec).name
 
 
 def _checked(file: BinaryIO, encoding: Encoding) -> Encoding:

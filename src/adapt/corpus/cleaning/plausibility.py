@@ -52,7 +52,7 @@ _ODD = re.compile(
         f"(?<![{_LETTER}0-9.'\u2019-])(?![\u00e0\u00c0\u00e9\u00c9\u00e8\u00c8\u00f3\u00d3\u00e1\u00c1\u00ed\u00cd\u00e5\u00c5\u00f6\u00d6\u00f4\u00d4\u012f\u012e\u0151\u0150])[{_ACCENTED}](?![{_LETTER}'\u2019.-])",
         f"[{_BOX}](?=[A-Z])|(?<=[0-9])\u00a1|(?<=[0-9] )\u00a1|(?<=[{_ROMAN}])\u00aa",
         # signs of money without money
-        "(?<![0-9])(?<![0-9] )[\u00a2\u00a3\u00a5\u20ac](?! ?[0-9.,])",
+        "(?<![0-9])(?<![0-9] )[\u00a2\u00a5](?! ?[0-9.,])",
         # a closing mark that opens a word
         f"(?<![{_LETTER}])\u2019(?=[{_GREEK}])",
         # letters of the ends of words elsewhere, and others at the end
