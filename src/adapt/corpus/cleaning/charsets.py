@@ -27,7 +27,7 @@ _CODECS = {
 }  # fmt: skip
 """Python's codecs, those before that are more usual, and chardet's names for them. Readings that are alike are by the first codec."""
 _MINOR = frozenset(list(_CODECS)[list(_CODECS).index("iso8859_4") :])
-_RARE_CODECS = frozenset({"mac_greek", "mac_latin2", "mac_turkish", "cp737", "cp775", "cp855", "cp857", "cp720", "iso8859_4"})
+_RARE_CODECS = _MINOR - {"mac_cyrillic", "cp862"}
 _MINOR_WEIGHT, _RARE_WEIGHT = 0.9, 0.6
 """Macintosh and DOS code pages are rare, and their letters lie like those of others."""
 _EASTERN = frozenset({"gb18030", "cp950", "big5hkscs", "cp932", "cp949", "euc_jp", "euc_jis_2004", "johab"})
@@ -36,7 +36,7 @@ _FAR_LESS = 0.3
 _ODD_COST = 10
 _ODD_FACTOR, _ODD_MOST = 0.8, 3
 _SURE, _VERY_SURE = 0.5, 0.5
-_SHARE_OF_FITTING, _SHARE_OF_ROMAN = 0.7, 0.5
+_SHARE_OF_FITTING, _SHARE_OF_ROMAN = 0.6, 0.5
 """As in _BOUNDS, for text mostly in ASCII whose language fits, and for such text else."""
 _UNCOVERED_COST = 0.6
 _FIT_WEIGHT, _SIGNS_WEIGHT = 2.0, 4.0
@@ -44,7 +44,7 @@ _FIT_WEIGHT, _SIGNS_WEIGHT = 2.0, 4.0
 _FEW_LETTERS = 15
 """In ASCII, below which the language is not told."""
 _SIGNS = re.compile(
-    r"(?<![^\s(\[>\u2014-])[\u201c\u2018](?=\S)|(?<=\S)\u201d(?!\w)|(?<=[s.,!?])\u2019(?!\w)|(?<=\w)\u2019(?=\w)|(?<=[\s\d])[\u2013\u2014](?=[\s\d])|(?<=\w)\u2026|^\u2022(?=\s)"
+    r"(?<![^\s(\[>\u2014-])[\u201c\u2018](?=\S)|(?<=\S)\u201d(?!\w)|(?<=[s.,!?])\u2019(?!\w)|(?<=\w)\u2019(?=(?:s|t|re|ll|ve|d|m)\b)|(?<=\b[ldjmtscnLDJMTSCN])\u2019(?=\w)|(?<=qu)\u2019|(?<=[\s\d])[\u2013\u2014](?=[\s\d])|(?<=\w)\u2026|^\u2022(?=\s)"
     r"|[\u00a3\u20ac](?= ?\d)|(?<=\d)\u20ac|(?<=\d )\u20ac|\u00a9(?= )|(?<=\w)[\u00ae\u2122]|(?<=\d)\u00b0|(?<=\d )\u00b0(?=C|F)", re.MULTILINE
 )
 _MONOTONOUS = 24, 8
@@ -206,4 +206,4 @@ def _uncovered(text: str, guess: str) -> tuple[float, bool]:
     if alphabet is None:
         return 0.0, False
     missing = sum(letter not in alphabet for letter in letters) / max(len(letters), 1)
-    return missing, not missing and sure >= _VERY_SURE and len(_LATIN_WORD.findall(text)) >= _FEW_LETTERS
+    return missing, bool(letters) and not missing and sure >= _VERY_SURE and len(_LATIN_WORD.findall(text)) >= _FEW_LETTERS

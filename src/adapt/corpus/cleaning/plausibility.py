@@ -47,6 +47,8 @@ _ODD = re.compile(
         f"(?<=[{_LETTER}])[{_SIGN}\u00aa\u00ab\u00b2\u00b3\u00b5\u00b7\u00b9\u00ba](?<![\u2018\u2019\u00b7])(?=[{_LETTER}])",
         f"(?<=[{_LETTER}])[\u00a1-\u00a8\u00ac\u00af\u00b1\u00b4\u00b6\u00b8\u00bc-\u00bf\u00d7\u00f7\u02c6-\u02dd\u201a\u201e\u2030{_BOX}]",
         f"[\u00a4-\u00a6\u00b6\u00a8\u00ac\u00af\u00b0\u00b2-\u00b4\u00b8\u00b9\u00bc-\u00be\u02c6-\u02dd\u2020\u2021\u2030\u2122\u221e{_BOX}](?=[{_SMALL}a-z{_CYRILLIC}{_GREEK}{_HEBREW}{_ARABIC}])(?!C\\b)",
+        # blanks and hyphens that only a typesetter sets, where a letter was
+        f"(?<= )\u00a0(?=[a-z])|\u00ad(?![{_LETTER}])|(?<![{_LETTER}])\u00ad|(?<=[{_LETTER}])(?<![lL])\u00b7(?=[{_LETTER}])",
         # one letter beyond ASCII glued to a number, or alone, where a sign was
         f"(?<![{_LETTER}0-9.])[{_ACCENTED}{_GREEK}{_CYRILLIC}{_HEBREW}{_ARABIC}{_THAI}](?=[0-9])",
         f"(?<![{_LETTER}0-9.'\u2019-])(?![\u00e0\u00c0\u00e9\u00c9\u00e8\u00c8\u00f3\u00d3\u00e1\u00c1\u00ed\u00cd\u00e5\u00c5\u00f6\u00d6\u00f4\u00d4\u012f\u012e\u0151\u0150])[{_ACCENTED}](?![{_LETTER}'\u2019.-])",
@@ -63,13 +65,20 @@ _ODD = re.compile(
         "(?<![\u0e01-\u0e4e])[\u0e30-\u0e3a\u0e45\u0e47-\u0e4e]|[\u0e40-\u0e44](?![\u0e01-\u0e2e])|[\u0e48-\u0e4b]{2}|[\u0e34-\u0e39]{2}|[\u0e3f\u0e4f\u0e5a\u0e5b](?=[\u0e01-\u0e4e])",
         # half-width kana among letters, alone, or voiced where they cannot be
         f"[\uff66-\uff9f](?=[{_ROMAN}])|(?<=[{_ROMAN}])[\uff66-\uff9f]|(?<![\uff61-\uff9f])[\uff66-\uff9f](?![\uff61-\uff9f])|(?<![\uff73\uff76-\uff84\uff8a-\uff8e])[\uff9e\uff9f]",
-        # Chinese characters inside Korean words
-        "(?<=[\uac00-\ud7a3])[\u3400-\u9fff](?=[\uac00-\ud7a3])",
+        # Chinese characters behind Korean ones in a word
+        "(?<=[\uac00-\ud7a3])[\u3400-\u9fff]",
     ))
 )  # fmt: skip
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003134f]")
 _HANGUL = re.compile(r"[\uac00-\ud7a3]")
+_FREQUENT_HANGUL = frozenset(
+    "이다는에의을가고하를로지기은도한사자인리서시대나들어그것일있보정수라니해과만게아부전여주상제장면스동원국공구소신무성세마오비우조유러요거모안트진연개내행할방중"
+    "미실학교경물위당재화생관선적회발김박최강윤임호영민르키바드레크프타카"
+)
+_FREQUENT_SHARE, _FEW_SYLLABLES = 0.2, 6
+"""Korean has more of these syllables than this, lists of names included; random ones are a twentieth."""
 _RARE = 0.45
+_RARE_HANGUL = 0.2
 """Characters outside the national lists of common ones are odd beyond this share of their script."""
 
 
@@ -79,7 +88,9 @@ def count_oddities(text: str) -> float:
         return 0
     if _UNFIT.search(text):
         return float("inf")
-    return len(_ODD.findall(text)) + _count_uncovered(text) + _count_rare(text)
+    quotes = text.count("\u00ab"), text.count("\u00bb")
+    unbalanced = max(quotes) if max(quotes) > 1 and not min(quotes) else 0
+    return len(_ODD.findall(text)) + unbalanced + _count_uncovered(text) + _count_rare(text)
 
 
 def is_plausible(text: str) -> bool:
@@ -111,13 +122,17 @@ def is_common(text: str, codec: str) -> bool:
 
 
 def _count_rare(text: str) -> int:
+    """Chinese characters outside all national lists, where they are many, and Korean syllables outside theirs or without the usual among them."""
+    han, hangul = Counter(_HAN.findall(text)), Counter(_HANGUL.findall(text))
     odd = 0
-    for script, levels in ((_HAN, ("gb18030", "cp950", "cp932")), (_HANGUL, ("cp949",))):
-        found = Counter(script.findall(text))
-        known = [_common(rows.start, rows.stop, standard) for rows, standard in map(_LEVELS.__getitem__, levels)] if found else []
-        rare = sum(count for character, count in found.items() if not any(character in common for common in known))
-        if rare > 1 and rare > _RARE * found.total():
-            odd += rare
+    if han:
+        known = [_common(rows.start, rows.stop, standard) for rows, standard in map(_LEVELS.__getitem__, ("gb18030", "cp950", "cp932"))]
+        rare = sum(count for character, count in han.items() if not any(character in common for common in known))
+        odd += rare if rare > 1 and rare > _RARE * han.total() else 0
+    if hangul.total() >= _FEW_SYLLABLES:
+        rare = sum(count for syllable, count in hangul.items() if not is_common(syllable, "cp949"))
+        frequent = sum(count for syllable, count in hangul.items() if syllable in _FREQUENT_HANGUL)
+        odd += hangul.total() if rare > _RARE_HANGUL * hangul.total() or frequent < _FREQUENT_SHARE * hangul.total() else 0
     return odd
 
 
