@@ -35,8 +35,14 @@ _LABELS = {
 _CODECS = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
 
 
-_WIDER = {"cp950": ("big5hkscs",), "euc_jp": ("euc_jis_2004",), "iso2022_jp": ("iso2022_jp_ext",)}
-"""What such files are in when they hold more than the plain standard."""
+_WIDER = {
+    "cp950": ("big5hkscs",),
+    "euc_jp": ("euc_jis_2004",),
+    "iso2022_jp": ("iso2022_jp_ext",),
+    "utf-16": ("utf-16-le",),
+    "utf-32": ("utf-32-le",),
+}
+"""What such files are in when they hold more than the plain standard, or no mark."""
 _NO_TEXT = frozenset({"utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "mbcs", "oem", "undefined"})
 
 
@@ -52,7 +58,7 @@ def codecs_of(label: str) -> tuple[str, ...]:
         return ()
     meant = meant or _CODECS.get(info.name.replace("_", "-")) or _CODECS.get(info.name)
     if meant is None:
-        return (info.name,)
+        return (info.name, *_WIDER.get(info.name, ()))
     return tuple(dict.fromkeys((meant, *_WIDER.get(meant, ()), _plain(info.name))))
 
 

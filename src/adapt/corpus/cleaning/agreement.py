@@ -38,7 +38,8 @@ def telling_parts(file: BinaryIO) -> list[bytes]:
     sample = b"\n".join(parts)
     if len(sample) > SAMPLE:
         sample = _cut(b"\n".join([_cut(part, share) for part in parts]), SAMPLE)
-    return [sample, *parts, last if len(last) <= _PART else _tail(last)]
+    end = last if len(last) <= _PART else _tail(last)
+    return [sample, *parts, *([end] if end else [])]
 
 
 def contradicts(part: bytes, codec: str) -> bool:

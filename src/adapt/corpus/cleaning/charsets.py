@@ -142,14 +142,15 @@ def decode(data: bytes, codec: str) -> str | None:
 def is_beyond(data: bytes, codec: str) -> bool:
     """Whether data hold what Python's codec reads otherwise than those who wrote them."""
     if codec == "euc_jis_2004":  # stands for EUC-JP with the circled numbers of row 13; what else it adds, Windows writes otherwise
-        return _ADDED.search(_ROW_13.sub(b"", data)) is not None
-    return codec == "cp950" and _ETEN.search(data) is not None
+        return any(pair[0] in _ADDED for pair in _EUC_PAIRS.findall(data))
+    return codec == "cp950" and any(pair[0] in _ETEN for pair in _BIG5_PAIRS.findall(data))
 
 
-_ROW_13 = re.compile(rb"\xad[\xa1-\xfe]")
-_ADDED = re.compile(rb"[\xa9-\xac\xae\xaf\xf5-\xfe][\xa1-\xfe]")
-_ETEN = re.compile(rb"[\xc6-\xc8][\xa1-\xfe]")
-"""Where code page 950 leaves room, and Hong Kong put signs and kana."""
+_EUC_PAIRS = re.compile(rb"\x8e[\xa1-\xdf]|\x8f[\xa1-\xfe]{2}|[\xa1-\xfe][\xa1-\xfe]")
+_ADDED = frozenset({0x8F, *range(0xA9, 0xAD), 0xAE, 0xAF, *range(0xF5, 0xFF)})
+_BIG5_PAIRS = re.compile(rb"[\x81-\xfe][\x40-\xfe]")
+_ETEN = frozenset({0xC6, 0xC7, 0xC8})
+"""Rows where code page 950 leaves room or has kana, and Hong Kong put signs. The first of them begins with common characters."""
 
 
 def _read(codec: str, text: str, weight: float, language: str) -> Reading | None:

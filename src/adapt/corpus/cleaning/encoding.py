@@ -32,6 +32,8 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _CONTROL_BYTES = bytes([*range(9), *range(14, 27), *range(28, 32), 127])
 _KOREAN_SHIFT = b"\x1b$)C"
 """ISO-2022-KR begins so, and shifts by control characters."""
+_TAG = re.compile(rb"<[^<>]*>")
+"""Its words are English, whatever the page is."""
 _HINT = "If you know its encoding, name it in the `encoding` of its entry in corpus.sources."
 
 Origin = Literal["found", "mark", "declared", "spec"]
@@ -78,8 +80,9 @@ def detect(file: BinaryIO, *, page: bool = False, named: str | None = None) -> E
 
 
 def _as_named(file: BinaryIO, sample: bytes, label: str) -> Encoding:
-    said = ("utf-8-sig",) if codecs_of(label) == ("utf-8",) and sample.startswith(codecs.BOM_UTF8) else codecs_of(label)
-    codec = _first_that_decodes(file, said)
+    said = codecs_of(label)
+    marked = tuple(codec for mark, codec in _BOMS + _BOMS_16 if sample.startswith(mark) and said[0].startswith(codec[:5]))
+    codec = _first_that_decodes(file, marked + said)
     if codec is None:
         raise UndecodableError(f"the file does not decode as {label}, the encoding that its entry in corpus.sources gives it. Correct it, or leave it out.")
     return Encoding(_name(codec), origin="spec")
@@ -108,12 +111,12 @@ def _detect(file: BinaryIO, sample: bytes, page: bool) -> Encoding:
     damaged = _damage(file)
     if damaged is not None and not said:
         return Encoding("utf-8", repaired=True, damaged=damaged)
-    return _code_page(file, said, damaged)
+    return _code_page(file, page, said, damaged)
 
 
-def _code_page(file: BinaryIO, said: tuple[str, ...], damaged: int | None) -> Encoding:
+def _code_page(file: BinaryIO, page: bool, said: tuple[str, ...], damaged: int | None) -> Encoding:
     """One of the encodings that must be told by their letters; `said` is what the file declares, and `damaged` holds if it is none of them."""
-    sample, *parts = telling_parts(file)
+    sample, *parts = [_TAG.sub(b" ", part) for part in telling_parts(file)] if page else telling_parts(file)
     found = find_charset(sample)
     meant = next((codec for codec in said if is_written(sample, codec)), None)
     if meant is not None and (found is None or found in said or not outweighs(sample, found, meant)):
