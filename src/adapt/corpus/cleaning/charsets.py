@@ -13,7 +13,7 @@ from functools import lru_cache
 from adapt.corpus.cleaning.alphabets import CYRILLIC, LATIN
 from adapt.corpus.cleaning.plausibility import ODD_SHARE, count_foreign, count_oddities, is_common, is_plausible
 
-SAMPLE = 1 << 14
+SAMPLE = 1 << 12
 """Bytes that are looked at."""
 _CODECS = {
     "cp1252": "cp1252", "gb18030": "gb18030", "cp950": "big5hkscs", "big5hkscs": "big5hkscs", "cp932": "cp932", "cp949": "cp949",
@@ -31,6 +31,8 @@ _RARE_CODECS = _MINOR - {"mac_cyrillic", "cp862"}
 _MINOR_WEIGHT, _RARE_WEIGHT = 0.9, 0.6
 """Macintosh and DOS code pages are rare, and their letters lie like those of others."""
 _EASTERN = frozenset({"gb18030", "cp950", "big5hkscs", "cp932", "cp949", "euc_jp", "euc_jis_2004", "johab"})
+LIKELY_SHARE = 0.2
+"""Most oddities of text whose encoding is not told by its letters alone."""
 _LONG = 1 << 10
 _FAR_LESS = 0.3
 _ODD_COST = 10
@@ -44,9 +46,18 @@ _FIT_WEIGHT, _SIGNS_WEIGHT = 2.0, 4.0
 _FEW_LETTERS = 15
 """In ASCII, below which the language is not told."""
 _SIGNS = re.compile(
-    r"(?<![^\s(\[>\u2014-])[\u201c\u2018](?=\S)|(?<=\S)\u201d(?!\w)|(?<=[s.,!?])\u2019(?!\w)|(?<=\w)\u2019(?=(?:s|t|re|ll|ve|d|m)\b)|(?<=\b[ldjmtscnLDJMTSCN])\u2019(?=\w)|(?<=qu)\u2019|(?<=[\s\d])[\u2013\u2014](?=[\s\d])|(?<=\w)\u2026|^\u2022(?=\s)"
-    r"|[\u00a3\u20ac](?= ?\d)|(?<=\d)\u20ac|(?<=\d )\u20ac|\u00a9(?= )|(?<=\w)[\u00ae\u2122]|(?<=\d)\u00b0|(?<=\d )\u00b0(?=C|F)", re.MULTILINE
-)
+    "|".join((
+        r"(?<![^\s(\[>\"':\u2014-])[\u201c\u2018](?=\S)|(?<=\S)\u201d(?!\w)|(?<=[s.,!?])\u2019(?!\w)",
+        r"(?<=\w)\u2019(?=(?:s|t|re|ll|ve|d|m)\b)|(?<=\b[ldjmtscnLDJMTSCN])\u2019(?=\w)|(?<=qu)\u2019",
+        r"(?<=[\s\d])[\u2013\u2014]|[\u2013\u2014](?=[\s\d])|(?<=\w)\u2026|\u2026(?=\w)|(?<!\w)[\u2022\u00b7](?!\w)",
+        r"[\u00a3\u20ac\u00a2](?= ?\d)|(?<=\d)[\u20ac\u00a2]|(?<=\d )[\u20ac\u00a2]|\u00a9(?!\w)|(?<=\w)[\u00ae\u2122]|\u00a7(?=[ \d])",
+        r"(?<=\d)\u00b0|(?<=\d )\u00b0(?=C|F)|(?<=[\d\s)])[\u00d7\u00f7\u00b1](?=[\d\s(.])|(?<![A-Za-z])[\u00bc-\u00be](?![A-Za-z])|(?<=\w)[\u00b2\u00b3]",
+        r"(?<=[!-~])\u00a0+|(?<=[ \n])\u00a0+(?![a-z])",
+    )),
+    re.MULTILINE,
+)  # fmt: skip
+"""Signs where they belong in English and French."""
+_SIGNS_ELSEWHERE = 0.4
 _MONOTONOUS = 24, 8
 _COMPARED = 4
 """Readings whose language is told."""
@@ -56,7 +67,7 @@ _NO_MATCH = 0.1
 _BOUNDS = ((3, 0.3, 0.05), (6, 0.4, 0.03), (12, 0.6, 0.03), (24, 0.8, 0.03), (0, 0.9, 0.03))
 """Below so many characters beyond ASCII, the next reading may weigh at most this share of the first, which must weigh at least so much. Chosen on
 the table of tests/corpus/encodings/texts.py."""
-_LATIN_WORD = re.compile(r"[A-Za-z]")
+_PLAIN = re.compile(r"[A-Za-z0-9]")
 
 
 @dataclass
@@ -80,7 +91,7 @@ def find_charset(sample: bytes) -> str | None:
     best = readings[0]
     count = count_foreign(best.text)
     share, least = next((share, least) for below, share, least in _BOUNDS if count < below or not below)
-    roman = _is_roman(best.text)
+    roman = _is_roman(best.text) or (best.codec == "cp1252" and best.fits)
     if roman:
         share = max(share, _SHARE_OF_FITTING if best.fits else _SHARE_OF_ROMAN)
     elif _is_monotonous(best.text):
@@ -117,9 +128,9 @@ def rank_readings(sample: bytes) -> tuple[Reading, ...]:
 
 
 def is_written(sample: bytes, codec: str) -> bool:
-    """Whether somebody may have written what the sample holds in an encoding."""
+    """Whether somebody may have written what the sample holds in an encoding that is likely for other reasons."""
     text = decode(sample, codec)
-    return text is not None and is_plausible(text)
+    return text is not None and is_plausible(text, LIKELY_SHARE)
 
 
 def outweighs(sample: bytes, other: str, codec: str) -> bool:
@@ -182,12 +193,15 @@ def _weights(sample: bytes, names: tuple[str, ...]) -> dict[str, tuple[float, st
 
 def _is_roman(text: str) -> bool:
     """Whether it is text in ASCII with a few other characters."""
-    return len(_LATIN_WORD.findall(text)) > 2 * count_foreign(text)
+    return len(_PLAIN.findall(text)) >= 2 * count_foreign(text)
 
 
 def _holds_signs(text: str) -> bool:
-    """Whether all that is not ASCII are signs, as quotes, dashes and signs of money, among words in ASCII."""
-    return _is_roman(text) and not text.isascii() and _SIGNS.sub("", text).isascii()
+    """Whether all that is not ASCII are signs, as quotes, dashes and signs of money, among words in ASCII, and most stand where they belong."""
+    if any(character > "\x7f" and character.isalpha() for character in text):
+        return False
+    elsewhere = count_foreign(_SIGNS.sub("", text))
+    return elsewhere <= _SIGNS_ELSEWHERE * count_foreign(text) if _is_roman(text) else not elsewhere
 
 
 def _is_monotonous(text: str) -> bool:
@@ -207,4 +221,4 @@ def _uncovered(text: str, guess: str) -> tuple[float, bool]:
     if alphabet is None:
         return 0.0, False
     missing = sum(letter not in alphabet for letter in letters) / max(len(letters), 1)
-    return missing, bool(letters) and not missing and sure >= _VERY_SURE and len(_LATIN_WORD.findall(text)) >= _FEW_LETTERS
+    return missing, bool(letters) and not missing and sure >= _VERY_SURE and len(_PLAIN.findall(text)) >= _FEW_LETTERS

@@ -13,7 +13,7 @@ from io import BytesIO, TextIOWrapper
 from itertools import chain
 from typing import BinaryIO, Literal
 
-from adapt.corpus.cleaning.agreement import contradicts, telling_parts
+from adapt.corpus.cleaning.agreement import contradict, telling_parts
 from adapt.corpus.cleaning.charsets import find_charset, is_beyond, is_written, outweighs
 from adapt.corpus.cleaning.declarations import declared
 from adapt.corpus.cleaning.unmarked import find_escaped, find_wide, has_escapes
@@ -32,8 +32,8 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _CONTROL_BYTES = bytes([*range(9), *range(14, 27), *range(28, 32), 127])
 _KOREAN_SHIFT = b"\x1b$)C"
 """ISO-2022-KR begins so, and shifts by control characters."""
-_TAG = re.compile(rb"<[^<>]*>")
-"""Its words are English, whatever the page is."""
+_ASCII = bytes(range(128))
+_FEW = 8
 _HINT = "If you know its encoding, name it in the `encoding` of its entry in corpus.sources."
 
 Origin = Literal["found", "mark", "declared", "spec"]
@@ -116,8 +116,11 @@ def _detect(file: BinaryIO, sample: bytes, page: bool) -> Encoding:
 
 def _code_page(file: BinaryIO, page: bool, said: tuple[str, ...], damaged: int | None) -> Encoding:
     """One of the encodings that must be told by their letters; `said` is what the file declares, and `damaged` holds if it is none of them."""
-    sample, *parts = [_TAG.sub(b" ", part) for part in telling_parts(file)] if page else telling_parts(file)
-    found = find_charset(sample)
+    sample, *parts = telling_parts(file, tags=page)
+    found = find_charset(sample) if sample else None
+    if page and found is None and len(sample.translate(None, _ASCII)) < _FEW:  # next to nothing but tags
+        sample = telling_parts(file)[0]
+        found = find_charset(sample)
     meant = next((codec for codec in said if is_written(sample, codec)), None)
     if meant is not None and (found is None or found in said or not outweighs(sample, found, meant)):
         codec = _first_that_decodes(file, said)
@@ -134,7 +137,7 @@ def _code_page(file: BinaryIO, page: bool, said: tuple[str, ...], damaged: int |
 
 
 def _agreed(parts: list[bytes], encoding: Encoding) -> Encoding:
-    if any(contradicts(part, encoding.codec) for part in parts):
+    if contradict(parts, encoding.codec):
         raise UndecodableError(f"parts of the file are in {encoding.codec}, and others are not. Bring all of it to one encoding. {_HINT}")
     return encoding
 

@@ -21,9 +21,9 @@ _HEBREW, _ARABIC, _THAI = "\u05d0-\u05ea", "\u0620-\u064a\u066e-\u06d3", "\u0e01
 _EASTERN = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _LETTER = _ROMAN + _GREEK + _CYRILLIC + _HEBREW + _ARABIC + _THAI
 _BOX = "\u2190-\u22ff\u2300-\u23ff\u2500-\u25ff"
-_SIGN = "\u00a1-\u00a9\u00ac\u00ae-\u00b1\u00b4\u00b6\u00b8\u00bb-\u00bf\u00d7\u00f7\u02c6-\u02dd\u2018-\u201e\u2020-\u2022\u2030\u2039\u203a\u20a0-\u20bf\u2116\u2122\u2070-\u209c" + _BOX
-_UNFIT = re.compile("[\x80-\x84\x86-\x9f\ue000-\uf8ff\ufdd0-\ufdef\ufe70-\ufefc\ufffd-\uffff\U000e0000-\U0010ffff]")
-"""C1 controls but for NEL, private use, presentation forms of Arabic: no text that was typed."""
+_SIGN = "\u00a1-\u00a8\u00ac\u00af-\u00b1\u00b4\u00b6\u00b8\u00bb-\u00bf\u00d7\u00f7\u02c6-\u02dd\u2018-\u201e\u2020-\u2022\u2030\u2039\u203a\u20a0-\u20bf\u2116\u2122\u2070-\u209c" + _BOX
+_UNFIT = re.compile("[\x80-\x9f\ue000-\uf8ff\ufdd0-\ufdef\ufe70-\ufefc\ufffd-\uffff\U000e0000-\U0010ffff]")
+"""C1 controls, private use, presentation forms of Arabic: no text that was typed."""
 
 
 def _cases() -> tuple[str, str]:
@@ -44,17 +44,17 @@ _ODD = re.compile(
         # one or two Eastern characters, or wide letters, inside a word of ASCII
         f"(?<=[a-z])[{_EASTERN}\uff21-\uff5a]{{1,2}}(?=[a-z])|(?<=[A-Za-z])[\uff21-\uff3a\uff41-\uff5a]|[\uff21-\uff3a\uff41-\uff5a](?=[A-Za-z])",
         # signs inside words, and those that never touch one
-        f"(?<=[{_LETTER}])[{_SIGN}\u00aa\u00ab\u00b2\u00b3\u00b5\u00b7\u00b9\u00ba](?<![\u2018\u2019\u00b7])(?=[{_LETTER}])",
+        f"(?<=[{_LETTER}])[{_SIGN}\u00aa\u00ab\u00b2\u00b3\u00b5\u00b7\u00b9\u00ba](?<![\u2018\u2019\u00b7])(?=[{_LETTER}])(?!s\\b)",
         f"(?<=[{_LETTER}])[\u00a1-\u00a8\u00ac\u00af\u00b1\u00b4\u00b6\u00b8\u00bc-\u00bf\u00d7\u00f7\u02c6-\u02dd\u201a\u201e\u2030{_BOX}]",
         f"[\u00a4-\u00a6\u00b6\u00a8\u00ac\u00af\u00b0\u00b2-\u00b4\u00b8\u00b9\u00bc-\u00be\u02c6-\u02dd\u2020\u2021\u2030\u2122\u221e{_BOX}](?=[{_SMALL}a-z{_CYRILLIC}{_GREEK}{_HEBREW}{_ARABIC}])(?!C\\b)",
-        # blanks and hyphens that only a typesetter sets, where a letter was
-        f"(?<= )\u00a0(?=[a-z])|\u00ad(?![{_LETTER}])|(?<![{_LETTER}])\u00ad|(?<=[{_LETTER}])(?<![lL])\u00b7(?=[{_LETTER}])",
+        # a soft hyphen that divides nothing, and a dot that only Catalan has
+        f"\u00ad(?![{_LETTER}])|(?<=[{_LETTER}])(?<![lL])\u00b7(?=[{_LETTER}])",
         # one letter beyond ASCII glued to a number, or alone, where a sign was
         f"(?<![{_LETTER}0-9.])[{_ACCENTED}{_GREEK}{_CYRILLIC}{_HEBREW}{_ARABIC}{_THAI}](?=[0-9])",
         f"(?<![{_LETTER}0-9.'\u2019-])(?![\u00e0\u00c0\u00e9\u00c9\u00e8\u00c8\u00f3\u00d3\u00e1\u00c1\u00ed\u00cd\u00e5\u00c5\u00f6\u00d6\u00f4\u00d4\u012f\u012e\u0151\u0150])[{_ACCENTED}](?![{_LETTER}'\u2019.-])",
         f"[{_BOX}](?=[A-Z])|(?<=[0-9])\u00a1|(?<=[0-9] )\u00a1|(?<=[{_ROMAN}])\u00aa",
         # signs of money without money
-        "(?<![0-9])(?<![0-9] )[\u00a2\u00a5](?! ?[0-9.,])",
+        "(?<![0-9])(?<![0-9] )\u00a5(?! ?[0-9.,])",
         # a closing mark that opens a word
         f"(?<![{_LETTER}])\u2019(?=[{_GREEK}])",
         # letters of the ends of words elsewhere, and others at the end
@@ -69,6 +69,11 @@ _ODD = re.compile(
         "(?<=[\uac00-\ud7a3])[\u3400-\u9fff]",
     ))
 )  # fmt: skip
+_OPENED = re.compile(r"(?<!\w)\u00ab(?=\w)")
+_UNCOVERED = 0.5
+"""A letter of another language is half an oddity: names are full of them."""
+_ESCAPE = re.compile(r"\\[nrtbf]")
+"""Of JSON; the letter is of no word."""
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003134f]")
 _HANGUL = re.compile(r"[\uac00-\ud7a3]")
 _FREQUENT_HANGUL = frozenset(
@@ -88,14 +93,14 @@ def count_oddities(text: str) -> float:
         return 0
     if _UNFIT.search(text):
         return float("inf")
-    quotes = text.count("\u00ab"), text.count("\u00bb")
-    unbalanced = max(quotes) if max(quotes) > 1 and not min(quotes) else 0
-    return len(_ODD.findall(text)) + unbalanced + _count_uncovered(text) + _count_rare(text)
+    text = _ESCAPE.sub(" ", text)
+    opened = 0 if "\u00bb" in text else len(_OPENED.findall(text))
+    return len(_ODD.findall(text)) + (opened if opened > 1 else 0) + _UNCOVERED * _count_uncovered(text) + _count_rare(text)
 
 
-def is_plausible(text: str) -> bool:
-    """Whether somebody may have written a text."""
-    return count_oddities(text) <= ODD_SHARE * count_foreign(text)
+def is_plausible(text: str, share: float = ODD_SHARE) -> bool:
+    """Whether somebody may have written a text; `share` is the most oddities among its characters beyond ASCII."""
+    return count_oddities(text) <= share * count_foreign(text)
 
 
 def count_foreign(text: str) -> int:
