@@ -42,6 +42,7 @@ CHANGES: list[tuple[str, Any]] = [
     ("corpus.sources", [{"glob": "**/*", "as_of": "May"}]),
     ("corpus.sources", [{"glob": "**/*", "columns": ["question", "answer"]}]),
     ("corpus.sources", [{"glob": "**/*", "licence": "MIT"}]),
+    ("corpus.sources", [{"glob": "**/*", "encoding": "koi8-r"}]),
     *(("corpus.sources", [{"glob": "**/*", "fields": {field: "q"}}]) for field in Fields.model_fields),
     ("corpus.sources", [{"glob": "**/*", "fields": {"input": {"join": ["a", "b"]}}}]),
     ("corpus.sources", [{"glob": "**/*", "fields": {"input": {"join": ["a", "b"], "separator": ", "}}}]),

@@ -186,7 +186,7 @@ def _by_lines(portion: Portion, settings: Settings, key: bytes) -> Iterator[Raw 
 def _read(portion: Portion, settings: Settings) -> Iterator[Draft | Rejected | LedgerRow]:
     corpus: CorpusSpec = settings.corpus
     source = corpus.sources[portion.input.source]
-    return read_portion(portion, source, limits=corpus.limits, adverts=corpus.adverts, root=settings.root)
+    return read_portion(portion, source, limits=corpus.limits, adverts=corpus.adverts, root=settings.root, all_encodings=True)
 
 
 def _raw(piece: Draft | Rejected | LedgerRow, source: str, key: bytes) -> Raw:

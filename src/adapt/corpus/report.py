@@ -1,10 +1,12 @@
 """What the corpus stage did, in counts."""
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from adapt.artifact.losses import MOST_LOSSES, Loss, Losses
 from adapt.corpus.pieces import DOCUMENT, NOTE
+from adapt.corpus.readers.documents import READ_AS
 from adapt.corpus.sources.inputs import Found
 from adapt.records import Shape
 from adapt.text.letters import count_letters_of
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 OTHER_FIELDS = "other_fields"
 _TEXTS = ("text", "instruction", "input", "output", "rejected")
+_CODEC = re.compile(READ_AS + r"([a-z0-9_-]+)")
 
 
 class SourceCounts(Shape):
@@ -57,6 +60,8 @@ class CorpusReport(Shape):
     """In the order of `corpus.sources`."""
     licences: dict[str, int]
     """Documents by licence; empty: not known."""
+    encodings: dict[str, int]
+    """Files of text that are not UTF-8, by the encoding that they were read as."""
     ledger: dict[str, dict[str, int]]
     """Ledger rows by action and rule."""
     characters: Characters
@@ -68,6 +73,7 @@ class CorpusReport(Shape):
     def summary(self) -> str:
         """One line that says what became of the files."""
         parts = [f"{sum(self.files.values())} files read"]
+        parts += [f"{count} as {codec}" for codec, count in self.encodings.items()]
         parts += [f"{count} {rule}" for rule, count in self.ledger.get("quarantined", {}).items()]
         if self.files_unmatched:
             parts.append(f"{self.files_unmatched} files that no source matches or whose ending is unknown")
@@ -88,6 +94,7 @@ class Tally:
         self._kept = 0
         self._removed: Counter[str] = Counter()
         self._unread = 0
+        self._encodings: Counter[str] = Counter()
         self._losses = Losses(whole_from=2)
         self._source = ""
         self._source_rows = 0
@@ -121,6 +128,7 @@ class Tally:
         self._unread += pc.sum(unread).as_py() or 0
         for taken in pa.Table.from_batches([rows.select(["rule", "characters"])]).group_by("rule").aggregate([("characters", "sum")]).to_pylist():
             self._removed[taken["rule"]] += taken["characters_sum"] or 0
+        self._encodings += _codecs(rows)
 
     def _count_losses(self, batch: "pa.RecordBatch") -> None:
         """Count what rules took of each source; the pieces of a source follow each other."""
@@ -167,6 +175,7 @@ class Tally:
                 SourceCounts(inputs=inputs[place], pieces=self._pieces[place], documents=self._made[place]) for place in range(self._sources)
             ),
             licences={licence: count for (licence,), count in sorted(self._licences.items())},
+            encodings=dict(sorted(self._encodings.items())),
             ledger=_nested(self._rows),
             characters=Characters(
                 kept=self._kept,
@@ -176,6 +185,16 @@ class Tally:
             losses=losses[:MOST_LOSSES],
             losses_beyond=max(0, len(losses) - MOST_LOSSES),
         )
+
+
+def _codecs(rows: "pa.RecordBatch") -> Counter[str]:
+    """Files by the encoding that rows say they were read as."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    told = pc.is_in(rows.column("rule"), value_set=pa.array(["repair_encoding", "decode"]))
+    reasons = rows.column("reason").filter(told)
+    return Counter(found[1] for reason in reasons.to_pylist() if (found := _CODEC.search(reason)))
 
 
 def _counted(batch: "pa.RecordBatch", names: list[str]) -> Counter[tuple[Any, ...]]:

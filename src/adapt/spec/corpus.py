@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from adapt.spec.encodings import codecs_of
 from adapt.spec.patterns import COMMIT, LANGUAGE, MODULE
 from adapt.spec.pii import Pii
 from adapt.spec.section import Section
@@ -82,8 +83,19 @@ class FileSource(CommonSource):
     """Names of the columns of tables (csv) that have no header, in their order, such as `[question, answer]`."""
     tracked_changes: Literal["final", "original"] = "final"
     """Of Word files with tracked changes: as if all were accepted, or none."""
+    encoding: str | None = Field(default=None, min_length=1)
+    """Encoding of the files that hold text, such as `koi8-r` or `shift_jis`, read as browsers read it under that name; unset: each file's is found."""
     as_of: str = ""
     """For URLs: any text; DVC cannot see changes behind a URL, so change this to read it again."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_an_encoding(cls, value: str | None) -> str | None:
+        if value is not None and not codecs_of(value):
+            raise ValueError(
+                f"'{value}' is no encoding of text that is known; name it as in utf-8, gb18030, big5, shift_jis, euc-kr, windows-1251, koi8-r or latin2"
+            )
+        return value
 
 
 class SqlSource(CommonSource):

@@ -61,6 +61,11 @@ def identify(text: str) -> tuple[Language, float]:
     return _by_model(sample, letters) if letters else _UNTOLD
 
 
+def likeliest(text: str) -> tuple[Language, float]:
+    """What the model takes the text for, whatever its script, and how sure it is; `und` for none of ISO 639-1."""
+    return _named(text)[0]
+
+
 def _by_script(sample: str) -> tuple[Language, float] | None:
     han = sum(map(len, _HAN.findall(sample)))
     kana = len(_KANA.findall(sample))
@@ -73,12 +78,16 @@ def _by_script(sample: str) -> tuple[Language, float] | None:
 
 
 def _by_model(sample: str, words: list[str]) -> tuple[Language, float]:
-    labels, scores = _model().predict(_as_the_model_reads(sample[:_MODEL_SAMPLE]), k=3)
-    named = ((label.removeprefix("__label__"), round(min(float(score), 1.0), 4)) for label, score in zip(labels, scores, strict=True))
-    language, sure = next((pair for pair in named if len(pair[0]) == 2), _UNTOLD)
+    language, sure = next((pair for pair in _named(sample) if len(pair[0]) == 2), _UNTOLD)
     letters = "".join(words)
     doubtful = letters.isascii() and sure < (_SURE if len(letters) >= _FEW else _SURE_OF_FEW)
     return ("en" if doubtful else language), sure
+
+
+def _named(sample: str) -> list[tuple[Language, float]]:
+    """The three languages that the model takes a text for, likeliest first."""
+    labels, scores = _model().predict(_as_the_model_reads(sample[:_MODEL_SAMPLE]), k=3)
+    return [(label.removeprefix("__label__"), round(min(float(score), 1.0), 4)) for label, score in zip(labels, scores, strict=True)] or [_UNTOLD]
 
 
 def _as_the_model_reads(sample: str) -> str:

@@ -19,7 +19,7 @@ from adapt.corpus.readers.reading import mapping_of, read_records
 from adapt.corpus.sources.inputs import RawInput, ReaderName
 from adapt.corpus.sources.storage import Refused
 from adapt.errors import InputError
-from adapt.spec.corpus import Constant, Fields, Limits, Source
+from adapt.spec.corpus import Constant, Fields, FileSource, Limits, Source
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def _mapping_of_first_records(source: Source, input: RawInput, *, limits: Limits
     a column that is not there."""
     mapping = mapping_of(source, input)
     try:
-        deque(islice(read_records(beginning(input), source, mapping, limits=limits, root=root), _RECORDS), maxlen=0)
+        deque(islice(read_records(beginning(input, source), source, mapping, limits=limits, root=root), _RECORDS), maxlen=0)
     except (Refused, UndecodableError, UnicodeError, OSError):
         return None
     return None if mapping.idle else mapping
@@ -95,6 +95,8 @@ def _require_names(inputs: Sequence[RawInput], mapped: Callable[[RawInput], Mapp
 def _say_what_has_no_effect(source: Source, inputs: Sequence[RawInput]) -> None:
     set_here = {name: value for name in Fields.model_fields if (value := getattr(source.fields, name)) is not None}
     readers = {input.reader for input in inputs}
+    if isinstance(source, FileSource) and source.encoding and readers and readers <= {"parquet", "pdf", "docx"}:
+        log.warning("corpus.sources.%d.encoding has no effect on the reader %s", inputs[0].source, ", ".join(sorted(readers)))
     for name, value in set_here.items():
         constant = isinstance(value, Constant) and name in _OF_DOCUMENTS
         if readers and not any(_looks_at(reader, name, constant) for reader in readers):

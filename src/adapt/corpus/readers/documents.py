@@ -17,6 +17,9 @@ from adapt.corpus.sources.storage import open_bytes, open_text
 from adapt.spec.corpus import CommonSource, Constant, FileSource, Limits
 
 Piece = Draft | Rejected
+READ_AS = "read as "
+"""What stands before a codec in the reason of a ledger row, where the report finds it."""
+_TOLD_BY = {"mark": "its byte-order mark says", "declared": "it declares", "spec": "corpus.sources says", "found": "its bytes show"}
 
 
 def read_document(input: RawInput, source: CommonSource, limits: Limits, adverts: Literal["drop", "keep"]) -> Iterator[Piece]:
@@ -26,11 +29,20 @@ def read_document(input: RawInput, source: CommonSource, limits: Limits, adverts
 
 
 def decoding(encoding: Encoding) -> Edit | None:
-    """What was done to bytes that were not the UTF-8 they were taken for."""
+    """What was done to bytes that are not plain UTF-8."""
     if encoding.damaged:
         reason = f"{encoding.damaged} byte sequences were not valid UTF-8 and became U+FFFD."
         return Edit(rule="repair_encoding", reason=reason, score=encoding.damaged)
-    return Edit(rule="repair_encoding", reason=f"The file is not UTF-8; it was read as {encoding.codec}.") if encoding.repaired else None
+    if encoding.codec in ("utf-8", "utf-8-sig"):
+        return None
+    if encoding.repaired:
+        return Edit(rule="repair_encoding", reason=f"The file is not UTF-8; it was {READ_AS}{encoding.codec}.")
+    return Edit(rule="decode", reason=f"The file was {READ_AS}{encoding.codec}, as {_TOLD_BY[encoding.origin]}.")
+
+
+def named_encoding(source: CommonSource) -> str | None:
+    """The encoding that the spec gives the files of a source."""
+    return source.encoding if isinstance(source, FileSource) else None
 
 
 def _pieces(input: RawInput, source: CommonSource, limits: Limits, adverts: Literal["drop", "keep"]) -> Iterator[Piece]:
@@ -43,7 +55,7 @@ def _pieces(input: RawInput, source: CommonSource, limits: Limits, adverts: Lite
                 state = source.tracked_changes if isinstance(source, FileSource) else "final"
                 yield from read_docx(file, input.name, bound, limits.max_expansion, state=state)
         return
-    with open_text(input, limits, page=input.reader == "html") as (lines, encoding):
+    with open_text(input, limits, page=input.reader == "html", named=named_encoding(source)) as (lines, encoding):
         text = lines.read(bound + 1)
     if len(text) > bound:
         yield Rejected("", "too_large", "The text is longer than corpus.limits.max_record_mib.")

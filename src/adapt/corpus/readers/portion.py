@@ -15,7 +15,8 @@ from zlib import crc32
 
 from adapt.corpus.readers.json import holds_lines
 from adapt.corpus.sources.inputs import RawInput
-from adapt.spec.corpus import Limits, Source
+from adapt.spec.corpus import FileSource, Limits, Source
+from adapt.spec.encodings import codecs_of
 
 _PORTION = 1 << 20
 """Least size of a portion of lines, in bytes; the greatest is four times as much, and one line."""
@@ -50,7 +51,7 @@ def divide(input: RawInput, source: Source, limits: Limits) -> Iterator[Portion]
     A file that cannot be read or is not what it seems is one portion: whoever reads it says what is wrong.
     """
     cuts: list[Portion] = []
-    if input.path and not input.member and "://" not in input.path:
+    if input.path and not input.member and "://" not in input.path and not _is_named(source):
         try:
             if input.reader in ("json", "jsonl") and input.size > _HEAD:
                 cuts = _by_lines(input, limits)
@@ -61,9 +62,10 @@ def divide(input: RawInput, source: Source, limits: Limits) -> Iterator[Portion]
     yield from cuts or [Portion(input)]
 
 
-def beginning(input: RawInput) -> Portion:
+def beginning(input: RawInput, source: Source) -> Portion:
     """The first lines of a large file of lines, where its head tells what it is; else the whole input."""
-    if input.reader in ("json", "jsonl") and input.path and not input.member and "://" not in input.path and input.size > 2 * _BLOCK:
+    plain = input.path and not input.member and "://" not in input.path and not _is_named(source)
+    if plain and input.reader in ("json", "jsonl") and input.size > 2 * _BLOCK:
         try:
             with Path(input.path).open("rb") as file:
                 head = file.read(_BLOCK)
@@ -74,6 +76,11 @@ def beginning(input: RawInput) -> Portion:
         if end > start and _is_plain(head[:end]) and holds_lines(BytesIO(head[:end]), _BLOCK, named=input.reader == "jsonl"):
             return Portion(input, start, end)
     return Portion(input)
+
+
+def _is_named(source: Source) -> bool:
+    """Whether the spec says that files of text are not what portions are cut from, UTF-8."""
+    return isinstance(source, FileSource) and source.encoding is not None and codecs_of(source.encoding) != ("utf-8",)
 
 
 def _by_lines(input: RawInput, limits: Limits) -> list[Portion]:
@@ -122,10 +129,10 @@ def _cut(block: bytes, least: int, most: int) -> int:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether it is UTF-8 without zeros and with line feeds at the ends of lines. Arrow checks twice as fast as Python decodes."""
+    """Whether it is UTF-8 without zeros and escapes and with line feeds at the ends of lines. Arrow checks twice as fast as Python decodes."""
     import pyarrow as pa
 
-    if b"\0" in data or (b"\r" in data and _LONE_RETURN.search(data)):
+    if b"\0" in data or b"\x1b" in data or (b"\r" in data and _LONE_RETURN.search(data)):
         return False
     lengths = pa.py_buffer(len(data).to_bytes(8, "little").rjust(16, b"\0"))
     try:

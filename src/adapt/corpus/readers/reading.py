@@ -8,7 +8,7 @@ from typing import Literal
 from adapt.corpus.cleaning.encoding import UndecodableError
 from adapt.corpus.draft import Draft, Rejected
 from adapt.corpus.readers.csv import read_csv
-from adapt.corpus.readers.documents import decoding, read_document
+from adapt.corpus.readers.documents import decoding, named_encoding, read_document
 from adapt.corpus.readers.json import holds_lines, read_json
 from adapt.corpus.readers.jsonl import read_jsonl
 from adapt.corpus.readers.lines import bounded_lines
@@ -33,20 +33,23 @@ _COLUMNS = ("csv", "xml", "sql")
 """Readers for which the spec names columns, or XPath expressions, and no paths."""
 
 
-def read_portion(portion: Portion, source: Source, *, limits: Limits, adverts: Literal["drop", "keep"], root: Path | None) -> Iterator[Piece]:
-    """The drafts of a portion, the pieces that were rejected, and for records in another encoding one ledger row about their file.
+def read_portion(
+    portion: Portion, source: Source, *, limits: Limits, adverts: Literal["drop", "keep"], root: Path | None, all_encodings: bool = False
+) -> Iterator[Piece]:
+    """The drafts of a portion, the pieces that were rejected, and for records in another encoding one ledger row about their file: one that nothing
+    but its bytes told, and with `all_encodings` any.
 
     `root` is the workspace, where relative paths of SQLite files and hub folders begin. Raises InputError for what the user must mend: a spec that
     names what is not there, a database or hub that does not answer, a package that is missing.
     """
     bound = limits.max_record_mib << 20
     try:
-        for piece in _pieces(portion, source, limits, adverts, root):
+        for piece in _pieces(portion, source, limits, adverts, root, all_encodings):
             yield _bounded(piece, bound)
     except Refused as refused:
         yield refused.rejected()
     except UndecodableError as error:
-        yield Rejected("", "undecodable", f"{str(error).capitalize()}.")
+        yield Rejected("", "undecodable", _sentence(str(error)))
     except UnicodeError:
         yield Rejected("", "undecodable", "The file does not decode as it began.")
     except OSError as error:
@@ -61,7 +64,9 @@ def read_lines(lines: Iterable[tuple[int, bytes]], input: RawInput, source: Sour
         yield _bounded(piece, bound)
 
 
-def _pieces(portion: Portion, source: Source, limits: Limits, adverts: Literal["drop", "keep"], root: Path | None) -> Iterator[Piece]:
+def _pieces(
+    portion: Portion, source: Source, limits: Limits, adverts: Literal["drop", "keep"], root: Path | None, all_encodings: bool
+) -> Iterator[Piece]:
     input = portion.input
     if input.path and not input.member and not input.size and "://" not in input.path:
         yield Rejected("", "empty_file", "The file is empty.")
@@ -74,7 +79,7 @@ def _pieces(portion: Portion, source: Source, limits: Limits, adverts: Literal["
         yield from read_document(input, source, limits, adverts)
         return
     mapping = mapping_of(source, input)
-    yield from read_records(portion, source, mapping, limits=limits, root=root)
+    yield from read_records(portion, source, mapping, limits=limits, root=root, all_encodings=all_encodings)
     if portion.first_line == 1:
         for field, lack in mapping.lacking().items():
             if lack.records >= _TELLING:
@@ -86,7 +91,9 @@ def mapping_of(source: Source, input: RawInput) -> Mapping:
     return Mapping(source.fields, licence=source.licence, place=f"corpus.sources.{input.source}", columns=input.reader in _COLUMNS)
 
 
-def read_records(portion: Portion, source: Source, mapping: Mapping, *, limits: Limits, root: Path | None) -> Iterator[Piece]:
+def read_records(
+    portion: Portion, source: Source, mapping: Mapping, *, limits: Limits, root: Path | None, all_encodings: bool = False
+) -> Iterator[Piece]:
     """The same for readers of records, by a mapping of the caller's. Raises what opening raises."""
     input = portion.input
     place = f"corpus.sources.{input.source}"
@@ -100,7 +107,7 @@ def read_records(portion: Portion, source: Source, mapping: Mapping, *, limits: 
     elif portion.end is not None:
         yield from _cut_lines(portion, mapping, limits)
     else:
-        yield from _read_text(portion, source, mapping, limits, place)
+        yield from _read_text(portion, source, mapping, limits, place, all_encodings)
 
 
 def _cut_lines(portion: Portion, mapping: Mapping, limits: Limits) -> Iterator[Piece]:
@@ -112,12 +119,12 @@ def _cut_lines(portion: Portion, mapping: Mapping, limits: Limits) -> Iterator[P
         yield from read_jsonl(lines, portion.input.name, mapping, bound)
 
 
-def _read_text(portion: Portion, source: Source, mapping: Mapping, limits: Limits, place: str) -> Iterator[Piece]:
+def _read_text(portion: Portion, source: Source, mapping: Mapping, limits: Limits, place: str, all_encodings: bool) -> Iterator[Piece]:
     """Records of a file of text, read whole."""
     input, bound = portion.input, limits.max_record_mib << 20
-    with open_text(input, limits, page=input.reader == "xml") as (file, encoding):
+    with open_text(input, limits, page=input.reader == "xml", named=named_encoding(source)) as (file, encoding):
         edit = decoding(encoding)
-        if edit is not None:
+        if edit is not None and (all_encodings or encoding.repaired):
             yield LedgerRow(
                 record=f"{input.name}:", source=input.name, locator="", action="edited", rule=edit.rule, reason=edit.reason, score=edit.score
             )
@@ -134,6 +141,10 @@ def _read_text(portion: Portion, source: Source, mapping: Mapping, limits: Limit
                 yield piece
             if not count:
                 yield Rejected("", "empty_file", "The file has no lines.")
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 def _bounded(piece: Piece, bound: int) -> Piece:

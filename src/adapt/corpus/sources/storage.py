@@ -46,13 +46,14 @@ def open_bytes(input: RawInput, limits: Limits, *, seekable: bool = False) -> It
 
 
 @contextmanager
-def open_text(input: RawInput, limits: Limits, *, page: bool = False) -> Iterator[tuple[TextIO, Encoding]]:
-    """The text of a file or member, line ends as they are, and how its bytes were read; with `page`, a `charset` in it counts.
+def open_text(input: RawInput, limits: Limits, *, page: bool = False, named: str | None = None) -> Iterator[tuple[TextIO, Encoding]]:
+    """The text of a file or member, line ends as they are, and how its bytes were read; with `page`, a `charset` in it counts, and `named` is what
+    the spec says.
 
     It is unpacked once. Raises Refused as `open_bytes` does, and UndecodableError for what is no text.
     """
     with open_bytes(input, limits, seekable=True) as stream:
-        encoding = detect(stream, page=page)
+        encoding = detect(stream, page=page, named=named)
         stream.seek(0)
         text = encoding.text(stream)
         try:
