@@ -134,8 +134,7 @@ def test_broken_and_empty_files_are_quarantined_with_a_reason(corpus: Corpus) ->
         ("frame.html", ""): "no_content",
         ("front.md", ""): "empty_file",
         ("invisible.jsonl", "line 1"): "missing_field",
-        ("other.csv", "line 1"): "no_header",
-        ("other.csv", "line 2"): "no_header",
+        ("other.csv", "line 2"): "missing_field",
         ("rows.csv", ""): "empty_file",
     }
     assert len(corpus.documents()) == 1
