@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from adapt.explain.funnel import whole_funnel
+from adapt.explain.funnel import whole_funnel, whole_funnel_by_characters
 from adapt.explain.outputs import Outputs
 from tests.dataset.texts import prose
 from tests.explain.conftest import make, rows
@@ -51,3 +51,17 @@ def test_the_card_has_the_same_steps(built: Outputs) -> None:
 def test_each_rule_that_took_a_row_is_named(built: Outputs) -> None:
     lost = {step.step: step.count for step in whole_funnel(built) if step.kind == "lost"}
     assert lost == {"invalid_json": 1, "too_short": 1, "exact_duplicate": 1, "near_duplicate": 1}
+
+
+def test_characters_add_up_from_what_was_read_to_what_was_kept(tmp_path: Path) -> None:
+    pages = {"sections.md": f"---\ntitle: T\n---\n# T\n\n## A\n\n{prose('a', 30)}\n", "note.txt": f"{prose('alone', 30)} Mail a@example.com."}
+    outputs = make(tmp_path, rows(), pages=pages)
+    steps = whole_funnel_by_characters(outputs)
+    running = steps[0].count
+    for step in steps[1:]:
+        if step.kind == "lost":
+            running -= step.count
+        else:
+            assert step.count == running, step
+    assert steps[-1].step == "records kept"
+    assert {step.step for step in steps} >= {"characters read", "drop_front_matter", "mask_email", "documents", "headings, context"}

@@ -39,11 +39,11 @@ def funnel(report: DatasetReport) -> list[Step]:
 
 
 def funnel_by_characters(report: DatasetReport) -> list[Step]:
-    """The same way in letters and digits: of the documents, of parts that made no record, of records that rules dropped, and of those kept."""
+    """The same way in letters and digits: of the documents, of parts that made no record, of records that rules dropped, and of those kept. Headings,
+    system messages and earlier turns stand in no record of their own."""
     characters = report.characters
     steps = [Step("documents", characters.documents, "total")]
-    shared = "headings, system messages and earlier turns, in no record of their own"
-    lost = [(shared, characters.shared), *characters.parts.items(), *characters.dropped.items(), ("cut out of records", characters.cut)]
+    lost = [("headings, context", characters.shared), *characters.parts.items(), *characters.dropped.items(), ("cut out of records", characters.cut)]
     steps += [Step(name, count, "lost") for name, count in lost if count]
     return [*steps, Step("records kept", characters.kept, "total")]
 
