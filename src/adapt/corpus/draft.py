@@ -7,9 +7,11 @@ from adapt.artifact.digest import digest_text
 from adapt.records import DocumentKind, LedgerRow
 
 QuarantineRule = Literal[
-    "invalid_json", "missing_field", "undecodable", "empty_file", "unreadable", "no_content", "too_large", "unsafe", "personal_data"
-]
-"""`too_large`: beyond corpus.limits; `unsafe`: leads out of the corpus; `personal_data`: of a kind whose policy is drop."""
+    "invalid_json", "missing_field", "undecodable", "empty_file", "unreadable", "no_content", "too_large", "unsafe", "personal_data",
+    "needs_image", "needs_audio", "needs_video", "needs_file", "needs_tools", "unknown_role", "unknown_history", "unknown_part", "lone_turn",
+]  # fmt: skip
+"""`too_large`: beyond corpus.limits; `unsafe`: leads out of the corpus; `personal_data`: of a kind whose policy is drop; `needs_...`: what is said
+belongs to what is no text; `unknown_...`: turns, or what a question follows on, that are not understood; `lone_turn`: a row is one turn of many."""
 
 Span = tuple[int, int]
 """First character and the one after the last."""
@@ -55,7 +57,7 @@ class Draft:
     output: str = ""
     rejected: str = ""
     messages: tuple[tuple[str, str], ...] = ()
-    """Role (system, user or assistant) and content of each turn."""
+    """Role (system, user, assistant or unlearned) and content of each turn."""
     licence: str = ""
     date: str = ""
     group: str = ""

@@ -101,7 +101,7 @@ def _say_what_has_no_effect(source: Source, inputs: Sequence[RawInput]) -> None:
 
 def _looks_at(reader: ReaderName, field: str, constant: bool) -> bool:
     if reader in ("csv", "sql"):
-        return field not in ("records", "messages")
+        return field != "records"
     if reader == "xml":
-        return field != "messages"
+        return field not in ("messages", "roles")
     return reader in ("json", "jsonl", "parquet", "hub") or (constant and reader != "python_docs")
