@@ -13,17 +13,27 @@ TRAIN, VALIDATION, TEST = "train.jsonl", "validation.jsonl", "test.jsonl"
 """Files of the splits in a data set's folder."""
 
 
+UNLEARNED = "unlearned"
+"""Role of an assistant's turn that the data mark as not to be learned: later turns follow on it, and nothing is learned of it."""
+
+
 class Shape(BaseModel):
     """Base of the exchanged shapes: immutable, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-class Message(Shape):
-    """One turn of a conversation."""
+class Turn(Shape):
+    """One turn of a conversation as it was read."""
+
+    role: Literal["system", "user", "assistant", "unlearned"]
+    content: str
+
+
+class Message(Turn):
+    """One turn of a conversation as a model sees it."""
 
     role: Literal["system", "user", "assistant"]
-    content: str
 
 
 class Signals(Shape):
@@ -73,10 +83,10 @@ class Document(Shape):
     input: str = ""
     """Question: the material that the instruction works on."""
     output: str = ""
-    """Question: the answer; preference: the better one."""
+    """Question: the answer; preference: the better one, empty where the data call a lone answer bad."""
     rejected: str = ""
     """Preference: the worse answer."""
-    messages: tuple[Message, ...] = ()
+    messages: tuple[Turn, ...] = ()
     """Chat: its turns in order."""
     licence: str = ""
     """Licence of the content; empty when not known."""
@@ -95,7 +105,7 @@ class Document(Shape):
             "text": bool(self.text),
             "question": bool(self.instruction and self.output),
             "chat": bool(self.messages),
-            "preference": bool(self.instruction and self.output and self.rejected),
+            "preference": bool(self.instruction and self.rejected),
         }
         if not full[self.kind]:
             raise ValueError(f"a document of kind {self.kind!r} without its content")

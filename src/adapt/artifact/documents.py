@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from adapt.artifact.arrow import leave_pandas_out
 from adapt.artifact.rowgroups import RowGroupWriter
-from adapt.records import Document, Message, Shape, Signals
+from adapt.records import UNLEARNED, Document, Message, Shape, Signals, Turn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,7 +52,7 @@ def to_batch(documents: Sequence[Document]) -> "pa.RecordBatch":
 def from_batch(batch: "pa.RecordBatch") -> list[Document]:
     """The documents of a batch. They were checked when they were made, and are not checked again."""
     columns = {name: batch.column(name).to_pylist() for name in Document.model_fields}
-    columns["messages"] = [tuple(_trusted(Message, turn) for turn in turns) for turns in columns["messages"]]
+    columns["messages"] = [tuple(_trusted(Turn if turn["role"] == UNLEARNED else Message, turn) for turn in turns) for turns in columns["messages"]]
     columns["signals"] = [_trusted(Signals, measured) for measured in columns["signals"]]
     return [_trusted(Document, dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
 

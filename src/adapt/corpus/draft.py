@@ -10,9 +10,11 @@ from adapt.text.letters import count_letters
 QuarantineRule = Literal[
     "invalid_json", "missing_field", "undecodable", "empty_file", "unreadable", "no_content", "too_large", "unsafe", "personal_data",
     "extra_cells", "missing_cells", "no_header",
+    "needs_image", "needs_audio", "needs_video", "needs_file", "needs_tools", "unknown_role", "unknown_history", "unknown_part", "lone_turn",
 ]  # fmt: skip
 """`extra_cells`, `missing_cells`: a row of a table that its columns do not fit; `no_header`: a table whose first row names no known column;
-`too_large`: beyond corpus.limits; `unsafe`: leads out of the corpus; `personal_data`: of a kind whose policy is drop."""
+`too_large`: beyond corpus.limits; `unsafe`: leads out of the corpus; `personal_data`: of a kind whose policy is drop; `needs_...`: what is said
+belongs to what is no text; `unknown_...`: turns, or what a question follows on, that are not understood; `lone_turn`: a row is one turn of many."""
 
 Span = tuple[int, int]
 """First character and the one after the last."""
@@ -63,7 +65,7 @@ class Draft:
     output: str = ""
     rejected: str = ""
     messages: tuple[tuple[str, str], ...] = ()
-    """Role (system, user or assistant) and content of each turn."""
+    """Role (system, user, assistant or unlearned) and content of each turn."""
     licence: str = ""
     date: str = ""
     group: str = ""

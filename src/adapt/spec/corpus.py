@@ -50,7 +50,9 @@ class Fields(Section):
     title: FieldSource | None = None
     """Title of running text."""
     messages: str | None = None
-    """List of turns (ShareGPT `conversations`, OpenAI `messages`)."""
+    """List of turns (ShareGPT `conversations`, OpenAI `messages`), or a transcript."""
+    roles: dict[str, Literal["system", "user", "assistant"]] | None = None
+    """Whose turns they are, by the data's own words for roles, such as `{Client: user, Lawyer: assistant}`; common words are known."""
     licence: FieldSource | None = None
     """Licence of the record, in place of its source's."""
     date: FieldSource | None = None

@@ -37,8 +37,8 @@ def locators(found: list[Piece]) -> list[str]:
         ('{"messages": [{"role": "assistant", "content": "A"}]}', "missing_field", "no user turn"),
         (
             '{"messages": [{"role": "tool", "content": "x"}, {"role": "assistant", "content": "A"}]}',
-            "missing_field",
-            "Turn 1 of the chat is of no known role",
+            "needs_tools",
+            "Turn 1 of the chat calls a tool",
         ),
         ('{"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": " "}]}', "missing_field", "Turn 2 of the chat is empty"),
         ('{"messages": ["Q", "A"]}', "missing_field", "Turn 1 of the chat is of no known role"),

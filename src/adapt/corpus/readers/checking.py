@@ -107,5 +107,5 @@ def _looks_at(reader: ReaderName, field: str, constant: bool) -> bool:
     if reader in ("csv", "sql"):
         return field != "records"
     if reader == "xml":
-        return field != "messages"
+        return field not in ("messages", "roles")
     return reader in ("json", "jsonl", "parquet", "hub") or (constant and reader != "python_docs")

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
-from adapt.corpus.draft import Draft, Rejected
+from adapt.corpus.draft import Draft, Edit, Rejected
 from adapt.corpus.readers import names
 from adapt.corpus.readers.aliases import is_filled, with_differences
-from adapt.corpus.readers.chats import BrokenChatError, read_chat, read_history, read_pair
+from adapt.corpus.readers.asides import Asides, find_asides
+from adapt.corpus.readers.chats import find_turns, read_followed, read_pair, read_prompted
 from adapt.corpus.readers.dates import iso_date
 from adapt.corpus.readers.embedded import as_turns
 from adapt.corpus.readers.fields import Getter, NamedField, compiled
 from adapt.corpus.readers.paths import Enclosing, Every, Step, outline, walk
 from adapt.corpus.readers.recognition import Recognition
+from adapt.corpus.readers.roles import folded_roles
 from adapt.corpus.readers.texts import as_text
+from adapt.corpus.readers.turns import BrokenChatError, Said, has_parts, read_content
 from adapt.errors import InputError
 from adapt.spec.corpus import Fields
 from adapt.spec.problems import nearest
@@ -32,7 +35,7 @@ _FORMS: dict[str, _Form] = {
 }  # fmt: skip
 """The form of a source's records, by the first of these fields that the spec places."""
 _FIELDS_OF: dict[_Form, tuple[str, ...]] = {
-    "chat": (), "preference": ("instruction", "input", "output", "chosen"), "text": ("title",),
+    "chat": ("system",), "preference": ("instruction", "input", "output", "chosen", "messages", "history", "system"), "text": ("title",),
     "question": ("instruction", "input", "output", "history", "system"),
 }  # fmt: skip
 """The fields of each form that are looked for under their usual names."""
@@ -62,6 +65,7 @@ class _Shape:
     """Running text, where neither a question nor an answer is filled."""
     aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Fields with the names of several, of which the first that is filled counts."""
+    asides: Asides = Asides()
 
 
 class Lack(NamedTuple):
@@ -107,6 +111,7 @@ class Mapping:
         """Whether a field stands outside the outermost list on the way to the records, so that the whole file is needed."""
         self._form = next((form for field, form in _FORMS.items() if field in self._named), None)
         self._about = tuple(name for name in _ABOUT if name in self._named)
+        self._roles = folded_roles(fields.roles or {})
         self._shapes: dict[tuple[str, ...], _Shape] = {}
         self._records_path = fields.records or ""
         self._records_found = False
@@ -152,10 +157,12 @@ class Mapping:
         shape = self._shapes.get(keys) or self._shape(keys)
         about = self._said_about(record, enclosing) if self._about else {"licence": self._licence}
         try:
-            draft = self._drafted(shape, record, enclosing, {"source": source, "locator": locator, **about})
-            return with_differences(draft, record, shape.aliases) if shape.aliases else draft
+            made = self._drafted(shape, record, enclosing, {"source": source, "locator": locator, **about})
         except BrokenChatError as error:
-            return Rejected(locator, "missing_field", str(error))
+            made = Rejected(locator, error.rule, str(error))
+        if shape.aliases:
+            made = with_differences(made, record, shape.aliases)
+        return shape.asides.judged(made, record) if shape.asides and isinstance(made, Draft) else made
 
     def require(self, found: Iterable[str], source: str) -> None:
         """Raises InputError when the spec names a column that a table lacks."""
@@ -204,11 +211,11 @@ class Mapping:
         if self._form in (None, "preference"):
             worse = as_turns(shape.rejected(record, enclosing))
             if worse or self._form:
-                return _pair(shape, record, enclosing, worse, origin)
+                return self._pair(shape, record, enclosing, worse, origin)
         if self._form in (None, "chat"):
-            turns = as_turns(shape.messages(record, enclosing))
-            if isinstance(turns, list):
-                return Draft(kind="chat", messages=read_chat(turns), **origin)  # type: ignore[arg-type]
+            said = find_turns(as_turns(shape.messages(record, enclosing)), named="messages" in self._named, roles=self._roles)
+            if said is not None:
+                return _chat(said, as_text(shape.system(record, enclosing)), origin)
             if self._form:
                 return self._lacks("list of turns", "messages", origin)
         if shape.text is not _nothing:
@@ -219,21 +226,50 @@ class Mapping:
         return self._question(shape, record, enclosing, origin)
 
     def _question(self, shape: _Shape, record: Any, enclosing: Enclosing, origin: dict[str, str]) -> Draft | Rejected:
-        """A question, or a chat when turns before it or a system message stand beside it; without an instruction, the material is the question."""
-        instruction, material = as_text(shape.instruction(record, enclosing)), as_text(shape.input(record, enclosing))
-        output = as_text(shape.output(record, enclosing), phrases=True)
+        """A question, or a chat when it is of turns, or turns before it or a system message stand beside it; without an instruction, the material is
+        the question."""
+        asked, answered = shape.instruction(record, enclosing), shape.output(record, enclosing)
+        system = as_text(shape.system(record, enclosing))
+        if (said := read_prompted(asked, answered, self._roles)) is not None:
+            return _chat(said, system, origin)
+        instruction, material = _text(asked), _text(shape.input(record, enclosing))
+        output = _text(answered, phrases=True)
         if not instruction:
             instruction, material = material, ""
         if not instruction or not output:
             if not instruction and not output and (text := as_text(shape.otherwise(record, enclosing))):
                 return Draft(kind="text", title=as_text(shape.title(record, enclosing)), text=text, **origin)  # type: ignore[arg-type]
             return self._lacks("answer", "output", origin) if instruction else self._lacks("question", "instruction", origin)
-        if shape.history is not _nothing or shape.system is not _nothing:
-            asked = f"{instruction}\n\n{material}" if material else instruction
-            turns = read_history(shape.history(record, enclosing), as_text(shape.system(record, enclosing)), asked, output)
-            if turns is not None:
-                return Draft(kind="chat", messages=turns, **origin)  # type: ignore[arg-type]
-        return Draft(kind="question", instruction=instruction, input=material, output=output, **origin)  # type: ignore[arg-type]
+        edits: tuple[Edit, ...] = ()
+        if shape.history is not _nothing or system:
+            whole = f"{instruction}\n\n{material}" if material else instruction
+            said = read_followed(shape.history(record, enclosing), system, whole, output, self._roles)
+            if said is not None and said.turns:
+                return _chat(said, "", origin)
+            edits = said.edits if said is not None else ()
+        return Draft(kind="question", instruction=instruction, input=material, output=output, edits=edits, **origin)  # type: ignore[arg-type]
+
+    def _pair(self, shape: _Shape, record: Any, enclosing: Enclosing, worse: Any, origin: dict[str, str]) -> Draft:
+        asked = shape.instruction(record, enclosing)
+        better = as_turns(shape.chosen(record, enclosing))
+        pair = read_pair(
+            as_turns(asked if asked else shape.messages(record, enclosing)),
+            better if is_filled(better) else shape.output(record, enclosing),
+            worse,
+            history=shape.history(record, enclosing),
+            system=as_text(shape.system(record, enclosing)),
+            roles=self._roles,
+        )
+        return Draft(
+            kind="preference",
+            instruction=pair.question,
+            input=_text(shape.input(record, enclosing)),
+            output=pair.better,
+            rejected=pair.worse,
+            messages=pair.before,
+            edits=pair.edits,
+            **origin,  # type: ignore[arg-type]
+        )
 
     def _lacks(self, what: str, field: str, origin: dict[str, str]) -> Rejected:
         where = f" at '{self._named[field].written}'" if field in self._named else ""
@@ -257,6 +293,7 @@ class Mapping:
                 setattr(shape, field, partial(_column, found[0]) if len(found) == 1 else partial(_first_filled, found))
                 if len(found) > 1:
                     shape.aliases = (*shape.aliases, (field, found))
+        shape.asides = find_asides(keys, {root for named in self._named.values() for root in named.roots})
         if shape.chosen is _nothing or "output" in self._named:
             shape.chosen = shape.output
         if self._form is None and shape.output is not _nothing:
@@ -288,8 +325,11 @@ def _column(name: str, record: Any, enclosing: Enclosing) -> Any:
     return record.get(name)
 
 
-def _pair(shape: _Shape, record: Any, enclosing: Enclosing, worse: Any, origin: dict[str, str]) -> Draft:
-    asked, better = as_turns(shape.instruction(record, enclosing)), as_turns(shape.chosen(record, enclosing))
-    history, question, better, worse = read_pair(asked, better if is_filled(better) else shape.output(record, enclosing), worse)
-    material = as_text(shape.input(record, enclosing))
-    return Draft(kind="preference", instruction=question, input=material, output=better, rejected=worse, messages=history, **origin)  # type: ignore[arg-type]
+def _chat(said: Said, system: str, origin: dict[str, str]) -> Draft:
+    """The draft of a conversation, with the system message that stands beside it unless it has one."""
+    told = (("system", system),) if system and said.turns[0][0] != "system" else ()
+    return Draft(kind="chat", messages=(*told, *said.turns), edits=said.edits, **origin)  # type: ignore[arg-type]
+
+
+def _text(value: Any, *, phrases: bool = False) -> str:
+    return read_content(value, "The record").text if has_parts(value) else as_text(value, phrases=phrases)

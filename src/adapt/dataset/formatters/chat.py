@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from adapt.dataset.formatters.estimates import least_tokens
 from adapt.dataset.formatters.result import Candidate, Formatted, drop_part, known_by, make_candidate
-from adapt.records import Document, Language, LedgerRow
+from adapt.records import UNLEARNED, Document, Language, LedgerRow
 
 
 class History(NamedTuple):
@@ -40,6 +40,8 @@ class _Exchange(NamedTuple):
     """How many system messages came before the answer."""
     asked: str
     answer: str
+    learned: bool
+    """Whether the data let it be learned; what is not is context for later answers."""
 
 
 def format_chat(
@@ -54,9 +56,13 @@ def format_chat(
     history: list[tuple[str, str]] = []
     candidates: list[Candidate] = []
     before = 0.0
-    for turn, (told, asked, answer) in enumerate(exchanges, 1):
+    last = max((turn for turn, exchange in enumerate(exchanges, 1) if exchange.learned), default=0)
+    for turn, (told, asked, answer, learned) in enumerate(exchanges, 1):
         part = f"turn {turn}"
-        if chat_turns == "last" and turn < len(exchanges):
+        if not learned:
+            reason = "The data mark the answer as not to be learned; later answers follow on it."
+            dropped.append(drop_part(document, "unlearned_answer", reason, part=part, texts=[asked, answer]))
+        elif chat_turns == "last" and turn < last:
             dropped.append(
                 drop_part(
                     document, "earlier_answer", "An answer before the last, which dataset.chat_turns leaves out.", part=part, texts=[asked, answer]
@@ -89,7 +95,7 @@ def _read_exchanges(document: Document) -> tuple[list[_Exchange], list[str], lis
         elif not asked:
             dropped.append(drop_part(document, "no_question", "An answer without a question before it.", part=part, texts=[text]))
         else:
-            exchanges.append(_Exchange(len(systems), asked, text))
+            exchanges.append(_Exchange(len(systems), asked, text, role != UNLEARNED))
             asked = ""
     if asked:
         dropped.append(drop_part(document, "no_answer", "A question without an answer after it.", part=f"turn {len(exchanges) + 1}", texts=[asked]))
