@@ -13,7 +13,7 @@ from adapt.dataset.report import DatasetReport
 from adapt.dataset.synthesis.teacher import Teacher
 from adapt.dataset.verdicts import Verdict, read_verdicts
 from adapt.engine.engine import Engine
-from adapt.records import AlpacaRecord, Document, Language, LedgerRow, Message
+from adapt.records import AlpacaRecord, Document, Language, LedgerRow, Turn
 from adapt.spec.base import BundledBase, PinnedBase
 from adapt.spec.dataset import DatasetSpec
 from adapt.spec.resolved.dataset import DatasetSection
@@ -53,7 +53,7 @@ def text(body: str, *, title: str = "", source: str = "guide.md", language: Lang
 
 
 def chat(*messages: tuple[str, str], source: str = "chat.jsonl", line: int = 1) -> Document:
-    turns = tuple(Message.model_validate({"role": role, "content": content}) for role, content in messages)
+    turns = tuple(Turn.model_validate({"role": role, "content": content}) for role, content in messages)
     key = [part for message in messages for part in message]
     return Document(id=digest_text(source, str(line), *key), source=source, locator=f"line {line}", kind="chat", language="en", messages=turns)
 

@@ -360,3 +360,34 @@ def test_division_loses_nothing_but_white_space(body: str) -> None:
     spans = divide(body, len, 20)
     assert all(before.end <= after.start for before, after in pairwise(spans))
     assert "".join("".join(body[span.start : span.end] for span in spans).split()) == "".join(body.split())
+
+
+def test_an_answer_that_the_data_mark_is_context_and_no_record() -> None:
+    turns = (("user", "Open it?"), ("unlearned", "With a hammer."), ("user", "Properly."), ("assistant", "Turn it left."))
+    document = chat(*turns)
+    for which in ("every", "last"):
+        made = format_document(document, DatasetSpec(chat_turns=which))
+        (candidate,) = made.candidates
+        assert candidate.record.history == (("Open it?", "With a hammer."),)
+        assert (candidate.record.instruction, candidate.record.output) == ("Properly.", "Turn it left.")
+        assert [(row.rule, row.locator) for row in made.dropped] == [("unlearned_answer", "line 1, turn 1")]
+
+
+def test_a_conversation_of_marked_answers_makes_no_record() -> None:
+    made = format_document(chat(("user", "Open it?"), ("unlearned", "With a hammer.")), SPEC)
+    assert made.candidates == []
+    assert [row.rule for row in made.dropped] == ["unlearned_answer"]
+
+
+def test_the_last_answer_is_the_last_that_may_be_learned() -> None:
+    document = chat(("user", "Open it?"), ("assistant", "Turn it left."), ("user", "Sure?"), ("unlearned", "No."))
+    (candidate,) = format_document(document, DatasetSpec(chat_turns="last")).candidates
+    assert candidate.record.output == "Turn it left."
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_an_answer_that_is_called_bad_is_learned_by_nobody(paired: bool) -> None:
+    document = Document(id="0" * 64, source="k.jsonl", locator="line 1", kind="preference", language="en", instruction="Open it?", rejected="Hit it.")
+    made = format_document(document, DatasetSpec(form="preference" if paired else "instruction"))
+    assert made.candidates == []
+    assert [row.rule for row in made.dropped] == ["bad_answer"]

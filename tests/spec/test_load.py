@@ -95,7 +95,7 @@ def test_names_that_dvc_or_vllm_would_trip_over_are_refused(tmp_path: Path, name
     [
         (
             "corpus: {measure_quality: false}",
-            "dataset.quality bounds max_mean_word_length, max_symbols_per_word and 10 more, .*set dataset.quality.kinds",
+            "dataset.quality bounds max_mean_word_length, max_symbols_per_word and 9 more, .*set dataset.quality.kinds",
         ),
         ("{corpus: {measure_quality: false}, dataset: {quality: {kinds: []}, prefer: [quality]}}", "dataset.prefer compares quality, and"),
         ("{corpus: {language: zh}, dataset: {languages: {allow: [en]}}}", "corpus.language is zh, which dataset.languages.allow leaves out"),

@@ -97,7 +97,9 @@ def _of_pairs(pairs: list[Any], roles: Roles | None) -> Said:
             turns += [("user", question), ("assistant", answer)]
         elif question or answer:
             halves += 1
-    reason = f"{halves} {'pair' if halves == 1 else 'pairs'} of the history without a question or an answer {'was' if halves == 1 else 'were'} left out."
+    reason = (
+        f"{halves} {'pair' if halves == 1 else 'pairs'} of the history without a question or an answer {'was' if halves == 1 else 'were'} left out."
+    )
     return Said(tuple(turns), (Edit("drop_half_turn", reason, halves),) if halves else ())
 
 

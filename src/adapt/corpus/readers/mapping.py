@@ -47,6 +47,9 @@ def _nothing(record: Any, enclosing: Enclosing) -> Any:
     return None
 
 
+_NO_ASIDES = Asides()
+
+
 @dataclass(slots=True)
 class _Shape:
     """Where the fields of records with one set of keys stand."""
@@ -65,7 +68,7 @@ class _Shape:
     """Running text, where neither a question nor an answer is filled."""
     aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Fields with the names of several, of which the first that is filled counts."""
-    asides: Asides = Asides()
+    asides: Asides = _NO_ASIDES
 
 
 class Lack(NamedTuple):

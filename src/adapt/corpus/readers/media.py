@@ -1,5 +1,6 @@
 """Images, sounds, videos and other files that belong to a record: what is said of them cannot be learned from the text alone."""
 
+import math
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -86,7 +87,7 @@ def is_empty(value: Any) -> bool:
         return all(map(is_empty, value.values()))
     if isinstance(value, list | tuple):
         return all(map(is_empty, value))
-    return value is None or value is False or value != value
+    return value is None or value is False or (isinstance(value, float) and math.isnan(value))
 
 
 def _is_media(value: Any, kind: str) -> bool:

@@ -64,7 +64,8 @@ def read_turns(turns: list[Any], roles: Roles | None = None) -> Said:
     """
     read: list[Turn] = []
     reasoned = 0
-    for number, turn in enumerate(turns, 1):
+    for number, written in enumerate(turns, 1):
+        turn = written
         if turn.__class__ is dict and len(turn) == 2 and not roles and (plain := _plain(turn)):
             read.append(plain)
             continue
