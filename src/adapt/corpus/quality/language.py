@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt.corpus.pii.kinds import without_tags
-from adapt.corpus.quality.scripts import UNSURE, has_chinese_only, tell_cyrillic, tell_han, tell_south_slavic
+from adapt.corpus.quality.scripts import SOUTH_SLAVIC, UNSURE, has_chinese_only, tell_cyrillic, tell_han, tell_south_slavic
 from adapt.records import Language
 
 SAMPLE = 500
@@ -88,11 +88,13 @@ def _by_model(sample: str, words: list[str]) -> tuple[Language, float]:
     letters = "".join(words)
     if not letters.isascii() and (told := tell_cyrillic(sample[:_MODEL_SAMPLE], named)):
         return told
+    if told := tell_south_slavic(sample[:_MODEL_SAMPLE], named):
+        return told
     language, sure = next(iter(named), _UNTOLD)
     if letters.isascii() and sure < (_SURE if len(letters) >= _FEW else _SURE_OF_FEW):
         return "en", dict(named).get("en", 0.0)
-    if told := tell_south_slavic(sample[:_MODEL_SAMPLE], named):
-        return told
+    if language in SOUTH_SLAVIC:
+        sure = min(sure, UNSURE)
     return language, sure if language == "en" or len(letters) >= _FEWEST or not letters.isascii() else min(sure, UNSURE)
 
 

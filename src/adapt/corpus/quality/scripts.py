@@ -21,13 +21,16 @@ _OUTSIDE = 0.02
 """Share of letters that words of other languages may add."""
 _CYRILLIC = re.compile(r"[\u0400-\u052f]")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
-_SOUTH_SLAVIC = ("sr", "hr", "bs", "sh")
+_NEARLY_SURE = 0.95
+"""Words of two or three characters that both languages have are Chinese below it; the model knows more Japanese ones."""
+_CLEAR, _PROBABLE = 0.7, 0.5
+SOUTH_SLAVIC = ("sr", "hr", "bs", "sh")
 _SERBIAN = re.compile(
     r"\b(?:gde|ovde|uvek|vrem(?:e|ena)|mest[oau]|dec[aeiou]|dete|rek[aeiou]|hleb|mlek[oa]|voz|posle|pre|nedelj\w+|hiljad\w+|šta|ko|uveče|čovek\w*|deo|ceo|lep[aeo]"
-    r"|sneg|svet\w{0,2}|kolosek|takođe|vered\w*|provereno|proverite|sledeć\w+|razume\w*|cen[aeu]|telo|pesm\w+|zameni\w*|primer\w*|promen\w*|potrebno je da)\b"
+    r"|sneg|svet\w{0,2}|kolosek|takođe|prover\w+|sledeć\w+|razume\w*|cen[aeu]|telo|pesm\w+|zameni\w*|primer\w*|promen\w*)\b"
 )
 _CROATIAN = re.compile(
-    r"\b(?:gdje|ovdje|uvijek|vrijem\w+|vremena|mjest[oau]|djec[aeiou]|dijete|rijek[aeiou]|kruh|mlijek[oa]|vlak|poslije|prije|tjedan|tjedn\w+|tisuć\w+|što|tko|navečer|čovjek\w*"
+    r"\b(?:gdje|ovdje|uvijek|vrijem\w+|mjest[oau]|djec[aeiou]|dijete|rijek[aeiou]|kruh|mlijek[oa]|vlak|poslije|prije|tjedan|tjedn\w+|tisuć\w+|što|tko|navečer|čovjek\w*"
     r"|dio|cijel\w+|lijep\w*|snijeg|svijet\w*|kolodvor\w*|kolosijek|također|provjer\w+|sljedeć\w+|razumje\w*|cijen\w+|tijelo|pjesm\w+|zamijeni\w*|primjer\w*|promjen\w*)\b"
 )
 """Everyday words in the Eastern (e) and the Western (ije, je) form, and some that only one side of the border uses."""
@@ -47,8 +50,8 @@ def tell_han(text: str, guesses: Sequence[Guess]) -> Guess:
         return "ja", max(round(said.get("ja", 0.0), 4), 0.6)
     if simple and full and said.get("ja", 0.0) > 0.5:  # neither script of China has both kinds
         return "ja", round(said["ja"], 4)
-    language = "ja" if said.get("ja", 0.0) > said.get("zh", 0.0) else "zh"
-    return language, min(UNSURE, round(said.get(language, UNSURE), 4))
+    language = "ja" if said.get("ja", 0.0) > _NEARLY_SURE else "zh"
+    return language, min(UNSURE, round(said.get(language, 0.0), 4))
 
 
 def has_chinese_only(text: str) -> bool:
@@ -74,19 +77,18 @@ def tell_cyrillic(text: str, guesses: Sequence[Guess]) -> Guess | None:
     return language, sure if len(letters) >= _FEW and sure >= _CLEAR else min(sure, UNSURE)
 
 
-_CLEAR = 0.7
-
-
 def tell_south_slavic(text: str, guesses: Sequence[Guess]) -> Guess | None:
-    """Serbian or Croatian in Latin letters; None where the model names neither, nor one near to them, as the likeliest."""
-    if not guesses or guesses[0][0] not in _SOUTH_SLAVIC:
+    """Serbian or Croatian in Latin letters; None where the model names neither, nor one near to them, as the likeliest, or is unsure and no word tells."""
+    if not guesses or guesses[0][0] not in SOUTH_SLAVIC:
         return None
-    sure = round(min(1.0, sum(share for language, share in guesses if language in _SOUTH_SLAVIC)), 4)
+    sure = round(min(1.0, sum(share for language, share in guesses if language in SOUTH_SLAVIC)), 4)
     eastern, western = len(_SERBIAN.findall(text.lower())), len(_CROATIAN.findall(text.lower()))
     if eastern == western:
+        if sure < _CLEAR:
+            return None
         language = guesses[0][0] if guesses[0][0] != "sh" else "hr"
         return language, min(sure, UNSURE)
-    return ("sr" if eastern > western else "hr"), sure
+    return ("sr" if eastern > western else "hr"), sure if sure >= _PROBABLE else min(sure, UNSURE)
 
 
 @cache
