@@ -43,7 +43,7 @@ _WIDER = {
     "utf-32": ("utf-32-le",),
 }
 """What such files are in when they hold more than the plain standard, or no mark."""
-_NO_TEXT = frozenset({"utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "mbcs", "oem", "undefined"})
+_NO_TEXT = frozenset({"utf-7", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "mbcs", "oem", "undefined"})
 
 
 def codecs_of(label: str) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ def codecs_of(label: str) -> tuple[str, ...]:
         info = codecs.lookup(name)
     except (LookupError, ValueError):
         return () if meant is None else (meant, *_WIDER.get(meant, ()))
-    if not getattr(info, "_is_text_encoding", False) or info.name in _NO_TEXT:
+    if not getattr(info, "_is_text_encoding", False) or info.name.replace("_", "-") in _NO_TEXT:
         return ()
     meant = meant or _CODECS.get(info.name.replace("_", "-")) or _CODECS.get(info.name)
     if meant is None:

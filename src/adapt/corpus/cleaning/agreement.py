@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from adapt.corpus.cleaning.characters import repair_mojibake
-from adapt.corpus.cleaning.charsets import LIKELY_SHARE, SAMPLE, decode, find_charset, outweighs
+from adapt.corpus.cleaning.charsets import LIKELY_SHARE, SAMPLE, as_cleaned, decode, find_charset, outweighs
 from adapt.corpus.cleaning.plausibility import count_foreign, count_oddities, is_plausible
 
 _STEP = 1 << 16
@@ -66,10 +65,9 @@ def _is_elsewhere(part: bytes, codec: str) -> bool:
     text = decode(part, codec)
     if text is None:
         return False  # cut inside a character; whether the whole decodes is asked elsewhere
-    if codec == "cp1252":
-        text, _ = repair_mojibake(text)  # UTF-8 among Windows-1252 is put right, and counted, when the text is cleaned
-    elif any(not line.isascii() and _is_utf8(line) for line in part.split(b"\n")):
+    if codec != "cp1252" and any(not line.isascii() and _is_utf8(line) for line in part.split(b"\n")):
         return True
+    text = as_cleaned(text, codec)
     return count_oddities(text) > _SOME and not is_plausible(text, LIKELY_SHARE)
 
 

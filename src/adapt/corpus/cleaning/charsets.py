@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from adapt.corpus.cleaning.alphabets import CYRILLIC, LATIN
+from adapt.corpus.cleaning.characters import repair_mojibake
 from adapt.corpus.cleaning.plausibility import ODD_SHARE, count_foreign, count_oddities, is_common, is_plausible
 
 SAMPLE = 1 << 12
@@ -130,7 +131,12 @@ def rank_readings(sample: bytes) -> tuple[Reading, ...]:
 def is_written(sample: bytes, codec: str) -> bool:
     """Whether somebody may have written what the sample holds in an encoding that is likely for other reasons."""
     text = decode(sample, codec)
-    return text is not None and is_plausible(text, LIKELY_SHARE)
+    return text is not None and is_plausible(as_cleaned(text, codec), LIKELY_SHARE)
+
+
+def as_cleaned(text: str, codec: str) -> str:
+    """What text will be: UTF-8 that was taken for Windows-1252 before is put right, and counted, when the text is cleaned."""
+    return repair_mojibake(text)[0] if codec == "cp1252" else text
 
 
 def outweighs(sample: bytes, other: str, codec: str) -> bool:
@@ -166,7 +172,7 @@ _ETEN = frozenset({0xC6, 0xC7, 0xC8})
 
 def _read(codec: str, text: str, weight: float, language: str) -> Reading | None:
     count = count_foreign(text)
-    odd = count_oddities(text)
+    odd = count_oddities(as_cleaned(text, codec))
     if not count or odd > ODD_SHARE * count or (count < _BOUNDS[1][0] and codec in _EASTERN and not is_common(text, codec)):
         return None
     if text.isupper() or sum(map(str.isupper, text)) * 2 > sum(map(str.isalpha, text)):

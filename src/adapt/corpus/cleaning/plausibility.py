@@ -72,6 +72,8 @@ _ODD = re.compile(
 _OPENED = re.compile(r"(?<!\w)\u00ab(?=\w)")
 _UNCOVERED = 0.5
 """A letter of another language is half an oddity: names are full of them."""
+_FINAL_FIRST = re.compile(f"(?<![{_HEBREW}])[\u05da\u05dd\u05df\u05e3\u05e5](?=[{_HEBREW}])")
+_FINAL_LAST = re.compile(f"(?<=[{_HEBREW}])[\u05da\u05dd\u05df\u05e3\u05e5](?![{_HEBREW}])")
 _ESCAPE = re.compile(r"\\[nrtbf]")
 """Of JSON; the letter is of no word."""
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003134f]")
@@ -82,6 +84,7 @@ _FREQUENT_HANGUL = frozenset(
 )
 _FREQUENT_SHARE, _FEW_SYLLABLES = 0.2, 6
 """Korean has more of these syllables than this, lists of names included; random ones are a twentieth."""
+_CANTONESE = frozenset("佢哋嘅嘢咗喺冇啲嗰咁嚟嗌瞓諗搵咩喎啱攞睇噉嘥嗱嘞噃揸靚叻餸掂舖綫裏着喐攰嬲孭")
 _RARE = 0.45
 _RARE_HANGUL = 0.2
 """Characters outside the national lists of common ones are odd beyond this share of their script."""
@@ -95,7 +98,7 @@ def count_oddities(text: str) -> float:
         return float("inf")
     text = _ESCAPE.sub(" ", text)
     opened = 0 if "\u00bb" in text else len(_OPENED.findall(text))
-    return len(_ODD.findall(text)) + (opened if opened > 1 else 0) + _UNCOVERED * _count_uncovered(text) + _count_rare(text)
+    return len(_ODD.findall(text)) + _count_backwards(text) + (opened if opened > 1 else 0) + _UNCOVERED * _count_uncovered(text) + _count_rare(text)
 
 
 def is_plausible(text: str, share: float = ODD_SHARE) -> bool:
@@ -106,6 +109,12 @@ def is_plausible(text: str, share: float = ODD_SHARE) -> bool:
 def count_foreign(text: str) -> int:
     """Characters beyond ASCII."""
     return len(text) - len(text.encode("ascii", "ignore"))
+
+
+def _count_backwards(text: str) -> int:
+    """Characters of Hebrew that is written from left to right, as old pages in ISO-8859-8 are: final letters begin its words."""
+    first = len(_FINAL_FIRST.findall(text))
+    return count_foreign(text) if first and first > len(_FINAL_LAST.findall(text)) else 0
 
 
 def _count_uncovered(text: str) -> int:
@@ -132,7 +141,7 @@ def _count_rare(text: str) -> int:
     odd = 0
     if han:
         known = [_common(rows.start, rows.stop, standard) for rows, standard in map(_LEVELS.__getitem__, ("gb18030", "cp950", "cp932"))]
-        rare = sum(count for character, count in han.items() if not any(character in common for common in known))
+        rare = sum(count for character, count in han.items() if character not in _CANTONESE and not any(character in common for common in known))
         odd += rare if rare > 1 and rare > _RARE * han.total() else 0
     if hangul.total() >= _FEW_SYLLABLES:
         rare = sum(count for syllable, count in hangul.items() if not is_common(syllable, "cp949"))
