@@ -117,16 +117,17 @@ def _parts(lines: list[bytes]) -> Iterator[bytes]:
     held: list[bytes] = []
     size = 0
     for line in lines:
-        while len(line) > _PART:
-            end = _last_safe(line[:_PART])
-            yield line[: end or _PART]
-            line = line[end:] if end else b""  # behind a cut elsewhere, pairs of bytes may be taken apart
-        if held and size + len(line) > _PART:
+        rest = line
+        while len(rest) > _PART:
+            end = _last_safe(rest[:_PART])
+            yield rest[: end or _PART]
+            rest = rest[end:] if end else b""  # behind a cut elsewhere, pairs of bytes may be taken apart
+        if held and size + len(rest) > _PART:
             yield b"\n".join(held)
             held, size = [], 0
-        if not line.isascii():
-            held.append(line)
-            size += len(line)
+        if not rest.isascii():
+            held.append(rest)
+            size += len(rest)
     if held:
         yield b"\n".join(held)
 

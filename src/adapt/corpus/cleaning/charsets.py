@@ -9,6 +9,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from adapt.corpus.cleaning.alphabets import CYRILLIC, LATIN
 from adapt.corpus.cleaning.characters import repair_mojibake
@@ -62,6 +63,8 @@ _SIGNS_ELSEWHERE = 0.4
 _MONOTONOUS = 24, 8
 _COMPARED = 4
 """Readings whose language is told."""
+_UNWRITTEN = 1.3
+"""Where a model fits a reading that nobody writes so much better, the true encoding is none of the others: Hebrew written backwards, broken lines."""
 _NOTHING = (0.0, "")
 _NO_MATCH = 0.1
 """What chardet gives an encoding that it has no model for."""
@@ -82,11 +85,20 @@ class Reading:
     weight: float
     fits: bool = False
     """Its language is sure, and has all of its letters."""
+    model: float = 0.0
+    """How well the best model fits, before all else."""
+
+
+class Ranking(NamedTuple):
+    """Readings of a sample that somebody may have written, likeliest first, and the best model's fit among those that nobody writes."""
+
+    readings: tuple[Reading, ...]
+    unwritten: float
 
 
 def find_charset(sample: bytes) -> str | None:
     """The Python codec of a sample of text in some code page; None when several are as likely, or none is. Costs some milliseconds."""
-    readings = rank_readings(sample)
+    readings, unwritten = rank_readings(sample)
     if not readings:
         return None
     best = readings[0]
@@ -95,7 +107,7 @@ def find_charset(sample: bytes) -> str | None:
     roman = _is_roman(best.text) or (best.codec == "cp1252" and best.fits)
     if roman:
         share = max(share, _SHARE_OF_FITTING if best.fits else _SHARE_OF_ROMAN)
-    elif _is_monotonous(best.text):
+    elif _is_monotonous(best.text) or unwritten > _UNWRITTEN * best.model:
         return None
     if any(other.weight > share * best.weight for other in readings[1:]):
         return None
@@ -105,14 +117,16 @@ def find_charset(sample: bytes) -> str | None:
 
 
 @lru_cache(maxsize=8)
-def rank_readings(sample: bytes) -> tuple[Reading, ...]:
-    """Readings of the sample that differ and that somebody may have written, likeliest first."""
+def rank_readings(sample: bytes) -> Ranking:
+    """Readings of the sample that differ, weighed."""
     weights = _weights(sample, tuple(dict.fromkeys(_CODECS.values())))
     readings: dict[str, Reading] = {}
+    unwritten = 0.0
     for codec, name in _CODECS.items():
         text = decode(sample, codec)
         reading = None if text is None else _read(codec, text, *weights.get(name, _NOTHING))
         if reading is None:
+            unwritten = max(unwritten, weights.get(name, _NOTHING)[0] if text is not None else 0.0)
             continue
         known = readings.setdefault(reading.text, reading)
         known.weight = max(known.weight, reading.weight)
@@ -125,7 +139,7 @@ def rank_readings(sample: bytes) -> tuple[Reading, ...]:
             reading.weight *= _SIGNS_WEIGHT
         elif reading.fits and _is_roman(reading.text):
             reading.weight *= _FIT_WEIGHT
-    return tuple(sorted(ranked, key=lambda reading: -reading.weight))
+    return Ranking(tuple(sorted(ranked, key=lambda reading: -reading.weight)), unwritten)
 
 
 def is_written(sample: bytes, codec: str) -> bool:
@@ -141,8 +155,7 @@ def as_cleaned(text: str, codec: str) -> str:
 
 def outweighs(sample: bytes, other: str, codec: str) -> bool:
     """Whether the sample is far likelier to be in the encoding `other` than in `codec`."""
-    readings = rank_readings(sample)
-    weights = {reading.text: reading.weight for reading in readings}
+    weights = {reading.text: reading.weight for reading in rank_readings(sample).readings}
     ours = decode(sample, codec)
     return weights.get(decode(sample, other) or "", 0.0) * _FAR_LESS > weights.get(ours or "", 0.0)
 
@@ -177,8 +190,9 @@ def _read(codec: str, text: str, weight: float, language: str) -> Reading | None
         return None
     if text.isupper() or sum(map(str.isupper, text)) * 2 > sum(map(str.isalpha, text)):
         weight, language = max((weight, language), _weight_of_small(text, codec))
+    model = weight
     weight = (weight + 0.001) * max(0.0, 1 - _ODD_COST * odd / count) * _ODD_FACTOR ** min(odd, _ODD_MOST)
-    return Reading(codec, text, language, weight * (_RARE_WEIGHT if codec in _RARE_CODECS else _MINOR_WEIGHT if codec in _MINOR else 1))
+    return Reading(codec, text, language, weight * (_RARE_WEIGHT if codec in _RARE_CODECS else _MINOR_WEIGHT if codec in _MINOR else 1), model=model)
 
 
 def _weight_of_small(text: str, codec: str) -> tuple[float, str]:

@@ -51,7 +51,7 @@ def find_wide(sample: bytes, size: int | None) -> str | None:
 
 def has_escapes(data: bytes) -> bool:
     """Whether data in ASCII hold escapes of ISO 2022 or HZ."""
-    return b"\x1b" in data and _ESCAPE.search(data) is not None or (b"~{" in data and _TILDE.search(data) is not None)
+    return (b"\x1b" in data and _ESCAPE.search(data) is not None) or (b"~{" in data and _TILDE.search(data) is not None)
 
 
 def find_escaped(sample: bytes) -> str | None:
