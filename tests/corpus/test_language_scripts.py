@@ -7,11 +7,13 @@ from adapt.corpus.quality.language import identify
 _LOW = 0.5
 _TEXTS = {
     "ja": [
-        "東京都渋谷区", "取扱説明書", "株式会社", "安全点検記録", "火気厳禁", "立入禁止", "大阪府大阪市北区梅田一丁目", "使用上注意事項", "営業時間午前九時",
+        "東京都渋谷区", "取扱説明書", "株式会社", "安全点検記録", "火気厳禁", "立入禁止", "大阪府大阪市北区梅田一丁目", "使用上注意事項",
+        "営業時間午前九時",
         "ﾃｽﾄ ﾃﾞｰﾀ", "ﾎﾟﾝﾌﾟ点検", "ｺﾝﾋﾟｭｰﾀ ｼｽﾃﾑ ﾉ ﾃﾝｹﾝ", "駅前広場", "図書館利用案内", "毎月定期点検実施要領", "消火器設置場所", "労働契約法", "電話番号",
     ],
     "zh": [
-        "高血压", "消费者权益保护法", "你好", "问题", "繁體中文", "我不知道", "什么是复利", "請問怎麼走", "每日三次，每次一片，口服。", "肺炎", "人民法院",
+        "高血压", "消费者权益保护法", "你好", "问题", "繁體中文", "我不知道", "什么是复利", "請問怎麼走", "每日三次，每次一片，口服。",
+        "肺炎", "人民法院",
         "电话号码", "保险合同", "台北市信義區", "頭痛",
     ],
     "uk": [
@@ -27,7 +29,10 @@ _TEXTS = {
         "Жена му ради у банци", "Нема проблема", "Dobar dan", "Gde je stanica?", "Stanar mora da vrati stan u prvobitnom stanju", "Hleb i mleko",
         "Pre početka rada proverite da li su vijci zategnuti", "Voz stiže na prvi kolosek", "Deca se igraju u parku pored reke", "To je vrlo dobro",
     ],
-    "hr": ["Gdje je kolodvor?", "Prije početka rada provjerite jesu li vijci zategnuti", "Vlak stiže na prvi kolosijek", "Kruh i mlijeko", "Tko je tamo?"],
+    "hr": [
+        "Gdje je kolodvor?", "Prije početka rada provjerite jesu li vijci zategnuti", "Vlak stiže na prvi kolosijek", "Kruh i mlijeko",
+        "Tko je tamo?",
+    ],
     "ru": ["Спасибо", "Он пришёл домой поздно вечером", "Поезд прибывает на первый путь", "Учебный год начался", "Вода и хлеб"],
     "mk": ["Каде е станицата?", "Тој дојде дома доцна вечерта", "Возот пристигнува на првиот колосек"],
 }  # fmt: skip

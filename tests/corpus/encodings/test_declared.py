@@ -66,8 +66,10 @@ def test_hebrew_in_visual_order_is_refused() -> None:
 @pytest.mark.parametrize(
     ("named", "codec", "text"),
     [
-        ("koi8-r", "koi8_r", "Да"), ("latin1", "cp1252", "naïve"), ("Shift_JIS", "cp932", "①"), ("big5", "big5hkscs", "佢哋話"), ("gb2312", "gb18030", "镕"),
-        ("UTF-16", "utf-16-le", "中"), ("utf-16le", "utf-16", "中文"), ("utf-8", "utf-8-sig", "中"), ("cp850", "cp850", "é"), ("utf-8", "utf-8", "plain"),
+        ("koi8-r", "koi8_r", "Да"), ("latin1", "cp1252", "naïve"), ("Shift_JIS", "cp932", "①"), ("big5", "big5hkscs", "佢哋話"),
+        ("gb2312", "gb18030", "镕"),
+        ("UTF-16", "utf-16-le", "中"), ("utf-16le", "utf-16", "中文"), ("utf-8", "utf-8-sig", "中"),
+        ("cp850", "cp850", "é"), ("utf-8", "utf-8", "plain"),
     ],
 )  # fmt: skip
 def test_the_encoding_of_the_spec_is_taken_as_it_is(named: str, codec: str, text: str) -> None:

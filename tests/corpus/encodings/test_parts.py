@@ -13,8 +13,10 @@ _PLAIN = b"plain line of ascii\n" * 150_000
 @pytest.mark.parametrize(
     ("first", "codec", "times", "last", "other"),
     [
-        ("ru", "cp1251", 3, "ru", "utf-8"), ("ru", "cp1251", 2000, "ru", "utf-8"), ("ru", "cp1251", 3, "ru", "koi8_r"), ("ru", "cp1251", 2000, "ru", "koi8_r"),
-        ("zh", "gb18030", 2000, "ko", "euc_kr"), ("zh", "gb18030", 4, "zh", "utf-8"), ("fr", "cp1252", 5, "zh", "gb18030"), ("el", "cp1253", 500, "ru", "cp1251"),
+        ("ru", "cp1251", 3, "ru", "utf-8"), ("ru", "cp1251", 2000, "ru", "utf-8"), ("ru", "cp1251", 3, "ru", "koi8_r"),
+        ("ru", "cp1251", 2000, "ru", "koi8_r"),
+        ("zh", "gb18030", 2000, "ko", "euc_kr"), ("zh", "gb18030", 4, "zh", "utf-8"), ("fr", "cp1252", 5, "zh", "gb18030"),
+        ("el", "cp1253", 500, "ru", "cp1251"),
         ("ja", "cp932", 300, "fr", "cp1252"), ("ko", "cp949", 300, "ja", "euc_jp"),
     ],
 )  # fmt: skip

@@ -1,6 +1,8 @@
-"""Holds parts of a file against the encoding that was found for all of it: files are glued together, and a code page decodes anything.
+"""Holds parts of a file against the encoding that was found for all of it: files are glued together, and a
+code page decodes anything.
 
-The parts are bounded: of each block of a large file its first telling lines, of a small file all lines, and always the last one.
+The parts are bounded: of each block of a large file its first telling lines, of a small file all lines, and
+always the last one.
 """
 
 import re
@@ -31,7 +33,9 @@ _MANY = 4
 
 
 def telling_parts(file: BinaryIO, *, tags: bool = False) -> list[bytes]:
-    """Lines with bytes beyond ASCII: first a sample to decide by, from the beginnings of all parts, then the parts, some 2 KiB each, and the last line.
+    """Lines with bytes beyond ASCII: first a sample to decide by, from all parts, then the parts, some 2 KiB
+    each, and the last line.
+
     With `tags`, those of a page are left out: their words are English, whatever the page is."""
     parts: list[bytes] = []
     last = b""
@@ -55,7 +59,9 @@ def telling_parts(file: BinaryIO, *, tags: bool = False) -> list[bytes]:
 
 
 def contradict(parts: list[bytes], codec: str) -> bool:
-    """Whether one of the parts of a file in `codec` is surely in another encoding. What costs milliseconds is asked of some of them, and of the last."""
+    """Whether one of the parts of a file in `codec` is surely in another encoding. What costs milliseconds
+    is asked of some of them, and of the last.
+    """
     if any(_is_elsewhere(part, codec) for part in parts):
         return True
     return any(_is_likelier_elsewhere(part, codec) for part in [*parts[: -1 : max(1, len(parts) // _COMPARED)], *parts[-1:]])

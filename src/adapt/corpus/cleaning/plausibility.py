@@ -1,7 +1,8 @@
 """Counts what no writer writes: the marks that a wrong encoding leaves in a text, whatever its language.
 
-A wrong code page puts capitals and signs inside words, mixes scripts, and breaks the rules of final letters (Greek, Hebrew, Arabic) and of vowel signs
-(Thai); or it gives letters that no one language has together. What is only unlikely is left to the statistics of `charsets`.
+A wrong code page puts capitals and signs inside words, mixes scripts, and breaks the rules of final letters
+(Greek, Hebrew, Arabic) and of vowel signs (Thai); or it gives letters that no one language has together.
+What is only unlikely is left to the statistics of `charsets`.
 """
 
 import re
@@ -12,7 +13,8 @@ from functools import cache
 from adapt.corpus.cleaning.alphabets import CYRILLIC, LATIN
 
 ODD_SHARE = 0.08
-"""Most oddities of a text, as a share of its characters beyond ASCII; names and words of other languages are some."""
+"""Most oddities of a text, as a share of its characters beyond ASCII; names and words of other languages
+are some."""
 _GREEK = "\u0370-\u0373\u0376-\u037d\u0386\u0388-\u03ff\u1f00-\u1fff"
 _CYRILLIC = "\u0400-\u052f"
 _ACCENTED = "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
@@ -21,7 +23,10 @@ _HEBREW, _ARABIC, _THAI = "\u05d0-\u05ea", "\u0620-\u064a\u066e-\u06d3", "\u0e01
 _EASTERN = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _LETTER = _ROMAN + _GREEK + _CYRILLIC + _HEBREW + _ARABIC + _THAI
 _BOX = "\u2190-\u22ff\u2300-\u23ff\u2500-\u25ff"
-_SIGN = "\u00a1-\u00a8\u00ac\u00af-\u00b1\u00b4\u00b6\u00b8\u00bb-\u00bf\u00d7\u00f7\u02c6-\u02dd\u2018-\u201e\u2020-\u2022\u2030\u2039\u203a\u20a0-\u20bf\u2116\u2122\u2070-\u209c" + _BOX
+_SIGN = (
+    "\u00a1-\u00a8\u00ac\u00af-\u00b1\u00b4\u00b6\u00b8\u00bb-\u00bf\u00d7\u00f7\u02c6-\u02dd\u2018-\u201e\u2020-\u2022\u2030\u2039\u203a\u20a0-\u20bf\u2116\u2122\u2070-\u209c"
+    + _BOX
+)
 _UNFIT = re.compile("[\x80-\x9f\ue000-\uf8ff\ufdd0-\ufdef\ufe70-\ufefc\ufffd-\uffff\U000e0000-\U0010ffff]")
 """C1 controls, private use, presentation forms of Arabic: no text that was typed."""
 
@@ -102,7 +107,9 @@ def count_oddities(text: str) -> float:
 
 
 def is_plausible(text: str, share: float = ODD_SHARE) -> bool:
-    """Whether somebody may have written a text; `share` is the most oddities among its characters beyond ASCII."""
+    """Whether somebody may have written a text; `share` is the most oddities among its characters beyond
+    ASCII.
+    """
     return count_oddities(text) <= share * count_foreign(text)
 
 
@@ -112,7 +119,9 @@ def count_foreign(text: str) -> int:
 
 
 def _count_backwards(text: str) -> int:
-    """Characters of Hebrew that is written from left to right, as old pages in ISO-8859-8 are: final letters begin its words."""
+    """Characters of Hebrew that is written from left to right, as old pages in ISO-8859-8 are: final
+    letters begin its words.
+    """
     first = len(_FINAL_FIRST.findall(text))
     return count_foreign(text) if first and first > len(_FINAL_LAST.findall(text)) else 0
 
@@ -122,21 +131,27 @@ def _count_uncovered(text: str) -> int:
     counts = {letter: count for letter, count in Counter(text.lower()).items() if letter > "\x7f" and letter.isalpha()}
     missing = 0
     for begin, end, alphabets in (("\u00aa", "\u024f", LATIN), ("\u0400", "\u052f", CYRILLIC)):
-        found = {letter: count for letter, count in counts.items() if begin <= letter <= end or (alphabets is LATIN and "\u1e00" <= letter <= "\u1eff")}
+        found = {
+            letter: count for letter, count in counts.items() if begin <= letter <= end or (alphabets is LATIN and "\u1e00" <= letter <= "\u1eff")
+        }
         if found:
             missing += min(sum(count for letter, count in found.items() if letter not in alphabet) for alphabet in alphabets.values())
     return missing
 
 
 def is_common(text: str, codec: str) -> bool:
-    """Whether all Chinese characters and Korean syllables are among the common ones of the standard that an Eastern codec writes."""
+    """Whether all Chinese characters and Korean syllables are among the common ones of the standard that an
+    Eastern codec writes.
+    """
     rows, standard = _LEVELS.get(codec, _LEVELS["gb18030"])
     common = _common(rows.start, rows.stop, standard)
     return all(character in common for character in (*_HAN.findall(text), *_HANGUL.findall(text)))
 
 
 def _count_rare(text: str) -> int:
-    """Chinese characters outside all national lists, where they are many, and Korean syllables outside theirs or without the usual among them."""
+    """Chinese characters outside all national lists, where they are many, and Korean syllables outside
+    theirs or without the usual among them.
+    """
     han, hangul = Counter(_HAN.findall(text)), Counter(_HANGUL.findall(text))
     odd = 0
     if han:
@@ -160,7 +175,8 @@ _LEVELS = {
     "cp949": (range(0xB0, 0xC9), "euc_kr"),
     "johab": (range(0xB0, 0xC9), "euc_kr"),
 }
-"""The first levels of GB 2312, Big5 and JIS X 0208, and the 2,350 syllables of KS X 1001, by rows of a standard's codec."""
+"""The first levels of GB 2312, Big5 and JIS X 0208, and the 2,350 syllables of KS X 1001, by rows of a
+standard's codec."""
 
 
 @cache

@@ -1,4 +1,5 @@
-"""Encodings that show themselves without a mark: UTF-16 and UTF-32, and those that shift between character sets by escapes."""
+"""Encodings that show themselves without a mark: UTF-16 and UTF-32, and those that shift between character
+sets by escapes."""
 
 import re
 from functools import cache
@@ -28,11 +29,15 @@ _SCRIPTS = (
     re.compile("[\uac00-\ud7a3]"),
 )
 """Letters in use, by script; Chinese characters are held against the national lists besides."""
-_OF_ANY = re.compile("[\t\n\r\x20-\x7e\u00a0-\u00bf\u2010-\u203a\u20ac\u2103\u2116\u2122\u2150-\u217f\u2190-\u21ff\u2460-\u2473\u3000-\u301f\uff01-\uff5e\uffe5]")
+_OF_ANY = re.compile(
+    "[\t\n\r\x20-\x7e\u00a0-\u00bf\u2010-\u203a\u20ac\u2103\u2116\u2122\u2150-\u217f\u2190-\u21ff\u2460-\u2473\u3000-\u301f\uff01-\uff5e\uffe5]"
+)
 
 
 def find_wide(sample: bytes, size: int | None) -> str | None:
-    """The codec of UTF-16 or UTF-32 without a mark, of which `sample` is the beginning; `size` is that of all of it, None where there is more."""
+    """The codec of UTF-16 or UTF-32 without a mark, of which `sample` is the beginning; `size` is that of
+    all of it, None where there is more.
+    """
     if size is None or not size % 4:
         for codec in ("utf-32-le", "utf-32-be"):
             text = _decoded(sample[: _LOOKED_AT & ~3], codec)
@@ -55,7 +60,9 @@ def has_escapes(data: bytes) -> bool:
 
 
 def find_escaped(sample: bytes) -> str | None:
-    """The codec of text in ASCII bytes with escapes; None where they are no shifts, as a tilde and a brace in a formula."""
+    """The codec of text in ASCII bytes with escapes; None where they are no shifts, as a tilde and a brace
+    in a formula.
+    """
     if _ESCAPE.search(sample):
         for codec in ("iso2022_jp", "iso2022_jp_ext", "iso2022_kr"):
             text = _decoded(sample, codec)

