@@ -86,7 +86,7 @@ class FileSource(CommonSource):
     tracked_changes: Literal["final", "original"] = "final"
     """Of Word files with tracked changes: as if all were accepted, or none."""
     encoding: str | None = Field(default=None, min_length=1)
-    """Encoding of the files that hold text, such as `koi8-r` or `shift_jis`, read as browsers read it under that name; unset: each file's is found."""
+    """Encoding of the files that hold text, such as `koi8-r` or `shift_jis`, as browsers read that name; unset: each file's is found."""
     as_of: str = ""
     """For URLs: any text; DVC cannot see changes behind a URL, so change this to read it again."""
 
@@ -94,9 +94,14 @@ class FileSource(CommonSource):
     @classmethod
     def _is_an_encoding(cls, value: str | None) -> str | None:
         if value is not None and not codecs_of(value):
+<<<<<<< HEAD
             raise ValueError(
                 f"'{value}' is no encoding of text that is known; name it as in utf-8, gb18030, big5, shift_jis, euc-kr, windows-1251, koi8-r or latin2"
             )
+=======
+            known = "utf-8, gb18030, big5, shift_jis, euc-kr, windows-1251, koi8-r or latin2"
+            raise ValueError(f"'{value}' is no encoding of text that is known; name it as in {known}")
+>>>>>>> encodings
         return value
 
 

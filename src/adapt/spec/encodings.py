@@ -1,4 +1,5 @@
-"""Names of encodings, as specs, pages and XML files write them, and what is meant by them (WHATWG Encoding Standard, section 4.2)."""
+"""Names of encodings, as specs, pages and XML files write them, and what is meant by them (WHATWG Encoding
+Standard, section 4.2)."""
 
 import codecs
 
@@ -28,7 +29,8 @@ _LABELS = {
     "mac_cyrillic": "x-mac-cyrillic x-mac-ukrainian",
     "iso8859_2": "csisolatin2 iso-8859-2 iso-ir-101 iso8859-2 iso88592 iso_8859-2 iso_8859-2:1987 l2 latin2",
     "iso8859_5": "csisolatincyrillic cyrillic iso-8859-5 iso-ir-144 iso8859-5 iso88595 iso_8859-5 iso_8859-5:1988",
-    "iso8859_6": "arabic asmo-708 csiso88596e csiso88596i csisolatinarabic ecma-114 iso-8859-6 iso-8859-6-e iso-8859-6-i iso8859-6 iso88596 iso_8859-6",
+    "iso8859_6": "arabic asmo-708 csiso88596e csiso88596i csisolatinarabic ecma-114 iso-8859-6 iso-8859-6-e iso-8859-6-i "
+    "iso8859-6 iso88596 iso_8859-6",
     "iso8859_7": "csisolatingreek ecma-118 elot_928 greek greek8 iso-8859-7 iso-ir-126 iso8859-7 iso88597 iso_8859-7 iso_8859-7:1987 sun_eu_greek",
     "iso8859_8": "csiso88598e csisolatinhebrew hebrew iso-8859-8 iso-8859-8-e iso8859-8 iso88598 iso_8859-8 csiso88598i iso-8859-8-i logical",
 }
@@ -43,18 +45,20 @@ _WIDER = {
     "utf-32": ("utf-32-le",),
 }
 """What such files are in when they hold more than the plain standard, or no mark."""
-_NO_TEXT = frozenset({"utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape", "mbcs", "oem", "undefined"})
+_NO_TEXT = frozenset({"utf-7", "idna", "punycode", "unicode-escape", "raw-unicode-escape", "mbcs", "oem", "undefined"})
 
 
 def codecs_of(label: str) -> tuple[str, ...]:
-    """Python's codecs for what is written under a label, to be tried in this order: first the superset that browsers read. Empty for no encoding of text."""
+    """Python's codecs for what is written under a label, to be tried in this order: first the superset that
+    browsers read. Empty for no encoding of text.
+    """
     name = label.strip().lower()
     meant = _CODECS.get(name)
     try:
         info = codecs.lookup(name)
     except (LookupError, ValueError):
         return () if meant is None else (meant, *_WIDER.get(meant, ()))
-    if not getattr(info, "_is_text_encoding", False) or info.name in _NO_TEXT:
+    if not getattr(info, "_is_text_encoding", False) or info.name.replace("_", "-") in _NO_TEXT:
         return ()
     meant = meant or _CODECS.get(info.name.replace("_", "-")) or _CODECS.get(info.name)
     if meant is None:

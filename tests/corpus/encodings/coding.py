@@ -1,6 +1,9 @@
-"""Writes texts in an encoding."""
+"""Writes texts in an encoding, and reads them as the program does."""
 
 import unicodedata
+from io import BytesIO
+
+from adapt.corpus.cleaning.encoding import detect
 
 _TONES = "\u0300\u0301\u0303\u0309\u0323"
 
@@ -20,3 +23,11 @@ def _apart(character: str) -> str:
         tones = "".join(part for part in parts if part in _TONES)
         return unicodedata.normalize("NFC", "".join(part for part in parts if part not in _TONES)) + tones
     return character
+
+
+def read(raw: bytes, *, page: bool = False, named: str | None = None) -> str:
+    """The text that the program takes bytes for, in composed form. Raises UndecodableError."""
+    file = BytesIO(raw)
+    encoding = detect(file, page=page, named=named)
+    file.seek(0)
+    return unicodedata.normalize("NFC", encoding.text(file).read())

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a text is easier to read in one line)
 """A second table, which no bound or weight was chosen on: other sentences, tables, lines of JSON, and English with a foreign letter here and there."""
 
 from tests.corpus.encodings.texts import Sample

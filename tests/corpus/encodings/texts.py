@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a text is easier to read in one line)
 """Texts by language: a short sentence and a longer text each, and the encodings that texts of the language come in.
 
 All were written for this table. The truth of a test is the text itself; Python's codecs make the bytes.

@@ -1,14 +1,15 @@
-"""Holds parts of a file against the encoding that was found for all of it: files are glued together, and a code page decodes anything.
+"""Holds parts of a file against the encoding that was found for all of it: files are glued together, and a
+code page decodes anything.
 
-The parts are bounded: of each block of a large file its first telling lines, of a small file all lines, and always the last one.
+The parts are bounded: of each block of a large file its first telling lines, of a small file all lines, and
+always the last one.
 """
 
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from adapt.corpus.cleaning.characters import repair_mojibake
-from adapt.corpus.cleaning.charsets import LIKELY_SHARE, SAMPLE, decode, find_charset, outweighs
+from adapt.corpus.cleaning.charsets import LIKELY_SHARE, SAMPLE, as_cleaned, decode, find_charset, outweighs
 from adapt.corpus.cleaning.plausibility import count_foreign, count_oddities, is_plausible
 
 _STEP = 1 << 16
@@ -32,7 +33,9 @@ _MANY = 4
 
 
 def telling_parts(file: BinaryIO, *, tags: bool = False) -> list[bytes]:
-    """Lines with bytes beyond ASCII: first a sample to decide by, from the beginnings of all parts, then the parts, some 2 KiB each, and the last line.
+    """Lines with bytes beyond ASCII: first a sample to decide by, from all parts, then the parts, some 2 KiB
+    each, and the last line.
+
     With `tags`, those of a page are left out: their words are English, whatever the page is."""
     parts: list[bytes] = []
     last = b""
@@ -56,7 +59,9 @@ def telling_parts(file: BinaryIO, *, tags: bool = False) -> list[bytes]:
 
 
 def contradict(parts: list[bytes], codec: str) -> bool:
-    """Whether one of the parts of a file in `codec` is surely in another encoding. What costs milliseconds is asked of some of them, and of the last."""
+    """Whether one of the parts of a file in `codec` is surely in another encoding. What costs milliseconds
+    is asked of some of them, and of the last.
+    """
     if any(_is_elsewhere(part, codec) for part in parts):
         return True
     return any(_is_likelier_elsewhere(part, codec) for part in [*parts[: -1 : max(1, len(parts) // _COMPARED)], *parts[-1:]])
@@ -66,10 +71,9 @@ def _is_elsewhere(part: bytes, codec: str) -> bool:
     text = decode(part, codec)
     if text is None:
         return False  # cut inside a character; whether the whole decodes is asked elsewhere
-    if codec == "cp1252":
-        text, _ = repair_mojibake(text)  # UTF-8 among Windows-1252 is put right, and counted, when the text is cleaned
-    elif any(not line.isascii() and _is_utf8(line) for line in part.split(b"\n")):
+    if codec != "cp1252" and any(not line.isascii() and _is_utf8(line) for line in part.split(b"\n")):
         return True
+    text = as_cleaned(text, codec)
     return count_oddities(text) > _SOME and not is_plausible(text, LIKELY_SHARE)
 
 
@@ -119,16 +123,17 @@ def _parts(lines: list[bytes]) -> Iterator[bytes]:
     held: list[bytes] = []
     size = 0
     for line in lines:
-        while len(line) > _PART:
-            end = _last_safe(line[:_PART])
-            yield line[: end or _PART]
-            line = line[end:] if end else b""  # behind a cut elsewhere, pairs of bytes may be taken apart
-        if held and size + len(line) > _PART:
+        rest = line
+        while len(rest) > _PART:
+            end = _last_safe(rest[:_PART])
+            yield rest[: end or _PART]
+            rest = rest[end:] if end else b""  # behind a cut elsewhere, pairs of bytes may be taken apart
+        if held and size + len(rest) > _PART:
             yield b"\n".join(held)
             held, size = [], 0
-        if not line.isascii():
-            held.append(line)
-            size += len(line)
+        if not rest.isascii():
+            held.append(rest)
+            size += len(rest)
     if held:
         yield b"\n".join(held)
 

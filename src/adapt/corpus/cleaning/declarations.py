@@ -11,7 +11,9 @@ _HEAD = 4096
 
 
 def declared(sample: bytes) -> tuple[str, ...]:
-    """The codecs of what is declared in the beginning of a file; empty for nothing, and for Unicode, which the bytes show themselves."""
+    """The codecs of what is declared in the beginning of a file; empty for nothing, and for Unicode, which
+    the bytes show themselves.
+    """
     head = sample[:_HEAD]
     found = _PROLOG.search(head) or _META.search(_COMMENT.sub(b"", head))
     said = codecs_of(found[1].decode()) if found else ()

@@ -1,8 +1,9 @@
 """Finds the character encoding of a file without loading it whole.
 
-Order: what the spec says; byte-order mark; UTF-16 and UTF-32 without one; escapes of ISO 2022 and HZ; UTF-8; what the page declares; UTF-8 with few
-broken bytes; then the code pages (`charsets`). The decision looks at samples; the whole file must then decode, and parts of it that say otherwise
-(`agreement`) make it undecodable: a file is read right or not at all.
+Order: what the spec says; byte-order mark; UTF-16 and UTF-32 without one; escapes of ISO 2022 and HZ;
+UTF-8; what the page declares; UTF-8 with few broken bytes; then the code pages (`charsets`). The decision
+looks at samples; the whole file must then decode, and parts of it that say otherwise (`agreement`) make it
+undecodable: a file is read right or not at all.
 """
 
 import codecs
@@ -56,7 +57,9 @@ class Encoding:
     """What told: the bytes, their mark, the file's own declaration, or the spec."""
 
     def text(self, file: BinaryIO) -> TextIOWrapper:
-        """The bytes from where `file` stands as text, line ends as they are. A file that changes meanwhile gives U+FFFD, no error."""
+        """The bytes from where `file` stands as text, line ends as they are. A file that changes meanwhile
+        gives U+FFFD, no error.
+        """
         return TextIOWrapper(file, encoding=self.codec, errors="replace", newline="")
 
 
@@ -117,7 +120,9 @@ def _detect(file: BinaryIO, sample: bytes, page: bool) -> Encoding:
 
 
 def _code_page(file: BinaryIO, page: bool, said: tuple[str, ...], damaged: int | None) -> Encoding:
-    """One of the encodings that must be told by their letters; `said` is what the file declares, and `damaged` holds if it is none of them."""
+    """One of the encodings that must be told by their letters; `said` is what the file declares, and
+    `damaged` holds if it is none of them.
+    """
     sample, *parts = telling_parts(file, tags=page)
     found = find_charset(sample) if sample else None
     if page and found is None and len(sample.translate(None, _ASCII)) < _FEW:  # next to nothing but tags

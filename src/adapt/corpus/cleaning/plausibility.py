@@ -1,7 +1,8 @@
 """Counts what no writer writes: the marks that a wrong encoding leaves in a text, whatever its language.
 
-A wrong code page puts capitals and signs inside words, mixes scripts, and breaks the rules of final letters (Greek, Hebrew, Arabic) and of vowel signs
-(Thai); or it gives letters that no one language has together. What is only unlikely is left to the statistics of `charsets`.
+A wrong code page puts capitals and signs inside words, mixes scripts, and breaks the rules of final letters
+(Greek, Hebrew, Arabic) and of vowel signs (Thai); or it gives letters that no one language has together.
+What is only unlikely is left to the statistics of `charsets`.
 """
 
 import re
@@ -12,7 +13,8 @@ from functools import cache
 from adapt.corpus.cleaning.alphabets import CYRILLIC, LATIN
 
 ODD_SHARE = 0.08
-"""Most oddities of a text, as a share of its characters beyond ASCII; names and words of other languages are some."""
+"""Most oddities of a text, as a share of its characters beyond ASCII; names and words of other languages
+are some."""
 _GREEK = "\u0370-\u0373\u0376-\u037d\u0386\u0388-\u03ff\u1f00-\u1fff"
 _CYRILLIC = "\u0400-\u052f"
 _ACCENTED = "\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
@@ -75,6 +77,8 @@ _ODD = re.compile(
 _OPENED = re.compile(r"(?<!\w)\u00ab(?=\w)")
 _UNCOVERED = 0.5
 """A letter of another language is half an oddity: names are full of them."""
+_FINAL_FIRST = re.compile(f"(?<![{_HEBREW}])[\u05da\u05dd\u05df\u05e3\u05e5](?=[{_HEBREW}])")
+_FINAL_LAST = re.compile(f"(?<=[{_HEBREW}])[\u05da\u05dd\u05df\u05e3\u05e5](?![{_HEBREW}])")
 _ESCAPE = re.compile(r"\\[nrtbf]")
 """Of JSON; the letter is of no word."""
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003134f]")
@@ -85,6 +89,7 @@ _FREQUENT_HANGUL = frozenset(
 )
 _FREQUENT_SHARE, _FEW_SYLLABLES = 0.2, 6
 """Korean has more of these syllables than this, lists of names included; random ones are a twentieth."""
+_CANTONESE = frozenset("佢哋嘅嘢咗喺冇啲嗰咁嚟嗌瞓諗搵咩喎啱攞睇噉嘥嗱嘞噃揸靚叻餸掂舖綫裏着喐攰嬲孭")
 _RARE = 0.45
 _RARE_HANGUL = 0.2
 """Characters outside the national lists of common ones are odd beyond this share of their script."""
@@ -98,17 +103,27 @@ def count_oddities(text: str) -> float:
         return float("inf")
     text = _ESCAPE.sub(" ", text)
     opened = 0 if "\u00bb" in text else len(_OPENED.findall(text))
-    return len(_ODD.findall(text)) + (opened if opened > 1 else 0) + _UNCOVERED * _count_uncovered(text) + _count_rare(text)
+    return len(_ODD.findall(text)) + _count_backwards(text) + (opened if opened > 1 else 0) + _UNCOVERED * _count_uncovered(text) + _count_rare(text)
 
 
 def is_plausible(text: str, share: float = ODD_SHARE) -> bool:
-    """Whether somebody may have written a text; `share` is the most oddities among its characters beyond ASCII."""
+    """Whether somebody may have written a text; `share` is the most oddities among its characters beyond
+    ASCII.
+    """
     return count_oddities(text) <= share * count_foreign(text)
 
 
 def count_foreign(text: str) -> int:
     """Characters beyond ASCII."""
     return len(text) - len(text.encode("ascii", "ignore"))
+
+
+def _count_backwards(text: str) -> int:
+    """Characters of Hebrew that is written from left to right, as old pages in ISO-8859-8 are: final
+    letters begin its words.
+    """
+    first = len(_FINAL_FIRST.findall(text))
+    return count_foreign(text) if first and first > len(_FINAL_LAST.findall(text)) else 0
 
 
 def _count_uncovered(text: str) -> int:
@@ -125,19 +140,23 @@ def _count_uncovered(text: str) -> int:
 
 
 def is_common(text: str, codec: str) -> bool:
-    """Whether all Chinese characters and Korean syllables are among the common ones of the standard that an Eastern codec writes."""
+    """Whether all Chinese characters and Korean syllables are among the common ones of the standard that an
+    Eastern codec writes.
+    """
     rows, standard = _LEVELS.get(codec, _LEVELS["gb18030"])
     common = _common(rows.start, rows.stop, standard)
     return all(character in common for character in (*_HAN.findall(text), *_HANGUL.findall(text)))
 
 
 def _count_rare(text: str) -> int:
-    """Chinese characters outside all national lists, where they are many, and Korean syllables outside theirs or without the usual among them."""
+    """Chinese characters outside all national lists, where they are many, and Korean syllables outside
+    theirs or without the usual among them.
+    """
     han, hangul = Counter(_HAN.findall(text)), Counter(_HANGUL.findall(text))
     odd = 0
     if han:
         known = [_common(rows.start, rows.stop, standard) for rows, standard in map(_LEVELS.__getitem__, ("gb18030", "cp950", "cp932"))]
-        rare = sum(count for character, count in han.items() if not any(character in common for common in known))
+        rare = sum(count for character, count in han.items() if character not in _CANTONESE and not any(character in common for common in known))
         odd += rare if rare > 1 and rare > _RARE * han.total() else 0
     if hangul.total() >= _FEW_SYLLABLES:
         rare = sum(count for syllable, count in hangul.items() if not is_common(syllable, "cp949"))
@@ -156,7 +175,8 @@ _LEVELS = {
     "cp949": (range(0xB0, 0xC9), "euc_kr"),
     "johab": (range(0xB0, 0xC9), "euc_kr"),
 }
-"""The first levels of GB 2312, Big5 and JIS X 0208, and the 2,350 syllables of KS X 1001, by rows of a standard's codec."""
+"""The first levels of GB 2312, Big5 and JIS X 0208, and the 2,350 syllables of KS X 1001, by rows of a
+standard's codec."""
 
 
 @cache

