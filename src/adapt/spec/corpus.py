@@ -94,14 +94,8 @@ class FileSource(CommonSource):
     @classmethod
     def _is_an_encoding(cls, value: str | None) -> str | None:
         if value is not None and not codecs_of(value):
-<<<<<<< HEAD
-            raise ValueError(
-                f"'{value}' is no encoding of text that is known; name it as in utf-8, gb18030, big5, shift_jis, euc-kr, windows-1251, koi8-r or latin2"
-            )
-=======
             known = "utf-8, gb18030, big5, shift_jis, euc-kr, windows-1251, koi8-r or latin2"
             raise ValueError(f"'{value}' is no encoding of text that is known; name it as in {known}")
->>>>>>> encodings
         return value
 
 
