@@ -167,7 +167,9 @@ def as_cleaned(text: str, codec: str) -> str:
 
 
 def outweighs(sample: bytes, other: str, codec: str) -> bool:
-    """Whether the sample is far likelier to be in the encoding `other` than in `codec`."""
+    """Whether the sample is far likelier to be in the encoding `other`, which is no rare one, than in `codec`."""
+    if other in _MINOR:
+        return False
     weights = {reading.text: reading.weight for reading in rank_readings(sample).readings}
     ours = decode(sample, codec)
     return weights.get(decode(sample, other) or "", 0.0) * _FAR_LESS > weights.get(ours or "", 0.0)
