@@ -118,7 +118,7 @@ def find_charset(sample: bytes) -> str | None:
         share = max(share, _SHARE_OF_FITTING if best.fits else _SHARE_OF_ROMAN)
     elif _is_monotonous(best.text) or unwritten > _UNWRITTEN * best.model:
         return None
-    if any(other.weight > share * best.weight for other in readings[1:]):
+    if any(other.weight > share * best.weight for other in readings[1:]) or (best.codec in _MINOR and not _has_letters(best.text)):
         return None
     if roman and best.codec == "cp1252":  # nothing else is plausible
         return best.codec
@@ -167,7 +167,9 @@ def as_cleaned(text: str, codec: str) -> str:
 
 
 def outweighs(sample: bytes, other: str, codec: str) -> bool:
-    """Whether the sample is far likelier to be in the encoding `other` than in `codec`."""
+    """Whether the sample is far likelier to be in the encoding `other`, which is no rare one, than in `codec`."""
+    if other in _MINOR:
+        return False
     weights = {reading.text: reading.weight for reading in rank_readings(sample).readings}
     ours = decode(sample, codec)
     return weights.get(decode(sample, other) or "", 0.0) * _FAR_LESS > weights.get(ours or "", 0.0)
@@ -232,11 +234,16 @@ def _is_roman(text: str) -> bool:
     return len(_PLAIN.findall(text)) >= 2 * count_foreign(text)
 
 
+def _has_letters(text: str) -> bool:
+    """Whether some of what is not ASCII are letters."""
+    return any(character > "\x7f" and character.isalpha() for character in text)
+
+
 def _holds_signs(text: str) -> bool:
     """Whether all that is not ASCII are signs, as quotes, dashes and signs of money, among words in ASCII,
     and most stand where they belong.
     """
-    if any(character > "\x7f" and character.isalpha() for character in text):
+    if _has_letters(text):
         return False
     elsewhere = count_foreign(_SIGNS.sub("", text))
     return elsewhere <= _SIGNS_ELSEWHERE * count_foreign(text) if _is_roman(text) else not elsewhere

@@ -138,6 +138,8 @@ def _code_page(file: BinaryIO, page: bool, said: tuple[str, ...], damaged: int |
     if found is None:
         raise UndecodableError(f"the file is not UTF-8, and which other encoding it is in cannot be told. {_HINT}")
     codec = _first_that_decodes(file, wider(found))
+    if codec is not None and page and not is_written(telling_parts(file)[0], codec):
+        raise UndecodableError(f"the text of the page looks like {codec}, but what its tags hold does not. {_HINT}")
     if codec is None:
         raise UndecodableError(f"the file looks like {found}, but does not decode as such. {_HINT}")
     return _agreed(parts, Encoding(_name(codec), repaired=True))

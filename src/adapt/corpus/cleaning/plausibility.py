@@ -48,6 +48,8 @@ _ODD = re.compile(
         f"(?<=[{_EASTERN}])[{_ACCENTED}{_GREEK}{_CYRILLIC}{_HEBREW}{_ARABIC}{_THAI}]|(?<=[{_ACCENTED}{_GREEK}{_CYRILLIC}{_HEBREW}{_ARABIC}{_THAI}])[{_EASTERN}]",
         # one or two Eastern characters, or wide letters, inside a word of ASCII
         f"(?<=[a-z])[{_EASTERN}\uff21-\uff5a]{{1,2}}(?=[a-z])|(?<=[A-Za-z])[\uff21-\uff3a\uff41-\uff5a]|[\uff21-\uff3a\uff41-\uff5a](?=[A-Za-z])",
+        # three of an accented letter side by side, where blanks or signs were
+        f"(?=([{_ACCENTED}])\\1\\1)[{_ACCENTED}]",
         # signs inside words, and those that never touch one
         f"(?<=[{_LETTER}])[{_SIGN}\u00aa\u00ab\u00b2\u00b3\u00b5\u00b7\u00b9\u00ba](?<![\u2018\u2019\u00b7])(?=[{_LETTER}])(?!s\\b)",
         f"(?<=[{_LETTER}])[\u00a1-\u00a8\u00ac\u00af\u00b1\u00b4\u00b6\u00b8\u00bc-\u00bf\u00d7\u00f7\u02c6-\u02dd\u201a\u201e\u2030{_BOX}]",
@@ -103,7 +105,13 @@ def count_oddities(text: str) -> float:
         return float("inf")
     text = _ESCAPE.sub(" ", text)
     opened = 0 if "\u00bb" in text else len(_OPENED.findall(text))
-    return len(_ODD.findall(text)) + _count_backwards(text) + (opened if opened > 1 else 0) + _UNCOVERED * _count_uncovered(text) + _count_rare(text)
+    return (
+        sum(1 for _ in _ODD.finditer(text))
+        + _count_backwards(text)
+        + (opened if opened > 1 else 0)
+        + _UNCOVERED * _count_uncovered(text)
+        + _count_rare(text)
+    )
 
 
 def is_plausible(text: str, share: float = ODD_SHARE) -> bool:
