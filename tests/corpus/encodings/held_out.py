@@ -1,5 +1,5 @@
 # ruff: noqa: E501 (a text is easier to read in one line)
-"""A second table, which no bound or weight was chosen on: other sentences, tables, lines of JSON, and English with a foreign letter here and there."""
+"""A second table, on which no bound was chosen, but which showed kinds that rules were mended for: other sentences, tables, lines of JSON, and English with a foreign letter here and there."""
 
 from tests.corpus.encodings.texts import Sample
 
