@@ -14,7 +14,7 @@ def test_each_file_is_read_in_its_encoding_and_counted(corpus: Corpus) -> None:
     corpus.write("korean.txt", _LONG["ko"].encode("euc_kr"))
     corpus.write("thai.txt", _LONG["th"].encode("tis_620"))
     corpus.write("wide.txt", _LONG["zh"].encode("utf-16-le"))
-    corpus.write("marked.csv", "question,answer\nWas ist Zins?,Der Preis für geliehenes Geld, in Prozent.\n".encode("utf-16"))
+    corpus.write("marked.csv", "question,answer\nWas ist Zins?,Der Preis für geliehenes Geld in Prozent.\n".encode("utf-16"))
     corpus.write("page.html", f'<meta charset="Shift_JIS"><main><h1>点検</h1><p>①{_LONG["ja"]}</p></main>'.encode("cp932"))
     corpus.write("glued.txt", _LONG["ru"].encode("cp1251") * 3 + _LONG["ru"].encode("koi8_r"))
     corpus.write("plain.txt", _LONG["ru"])
