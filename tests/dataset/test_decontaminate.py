@@ -199,3 +199,17 @@ def test_an_index_of_grams_tells_texts_and_hashes_apart() -> None:
     which, text, unit = index.find(np.array([third, other, one]))
     assert list(zip(which.tolist(), text.tolist(), unit.tolist(), strict=True)) == [(0, 1, 1), (2, 1, 0), (2, 3, 0)]
     assert index.may_hold(np.array([one, third])).all()
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ('question,answer\n"one",yes\n"two, no end,no\nthree,yes\n', 2),
+        ("question,answer\none,yes\ntwo, a comma more,no\n", 2),
+        ("question,answer\none\n", 1),
+    ],
+)
+def test_a_table_whose_rows_its_columns_do_not_fit_is_an_error(tmp_path: Path, table: str, row: int) -> None:
+    (tmp_path / "a.csv").write_text(table, encoding="utf-8")
+    with pytest.raises(InputError, match=rf"a\.csv: row {row} has more or fewer cells than there are columns"):
+        EvaluationTexts.read(tmp_path, ["a.csv"], references=True)

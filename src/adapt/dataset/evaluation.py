@@ -72,6 +72,10 @@ def _table(path: Path) -> Iterator[_Row]:
     csv.field_size_limit(_LONGEST_CELL)  # the module's own limit of 131072 is below long passages
     with path.open(encoding="utf-8-sig", newline="") as file:
         for number, row in enumerate(csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ","), 1):
+            if None in row or None in row.values():
+                raise ValueError(
+                    f"row {number} has more or fewer cells than there are columns; a quote out of place joins rows, a bare comma parts cells"
+                )
             yield f"row {number}", row
 
 
