@@ -3,6 +3,7 @@
 Characters are accounted for in this unit: turning a page into Markdown or tidying white space neither adds nor takes any.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import accumulate
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 _MARKS = bytes(code for code in range(128) if not chr(code).isalnum())
 _TABLED = 0x40000
 """Code points that a table has; behind it there are next to no letters."""
+_RUN = re.compile(r"[^\W_]+")
+"""What `str.isalnum` says yes to."""
 _SHORT = 200
 """Characters up to which a loop is faster than arrays."""
 
@@ -85,4 +88,7 @@ def _count_in(column: "pa.Array") -> int:
 def _table() -> "NDArray[np.bool_]":
     import numpy as np
 
-    return np.array([chr(code).isalnum() for code in range(_TABLED)], dtype=bool)
+    table = np.zeros(_TABLED, dtype=bool)
+    for run in _RUN.finditer("".join(map(chr, range(_TABLED)))):
+        table[run.start() : run.end()] = True
+    return table

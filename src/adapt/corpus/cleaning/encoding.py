@@ -14,8 +14,6 @@ from io import BytesIO, TextIOWrapper
 from itertools import chain
 from typing import BinaryIO, Literal
 
-from adapt.corpus.cleaning.agreement import contradict, telling_parts
-from adapt.corpus.cleaning.charsets import find_charset, is_beyond, is_written, outweighs
 from adapt.corpus.cleaning.declarations import declared
 from adapt.corpus.cleaning.unmarked import find_escaped, find_wide, has_escapes
 from adapt.spec.encodings import codecs_of, wider
@@ -123,6 +121,9 @@ def _code_page(file: BinaryIO, page: bool, said: tuple[str, ...], damaged: int |
     """One of the encodings that must be told by their letters; `said` is what the file declares, and
     `damaged` holds if it is none of them.
     """
+    from adapt.corpus.cleaning.agreement import telling_parts  # their patterns are many, and most files are UTF-8
+    from adapt.corpus.cleaning.charsets import find_charset, is_written, outweighs
+
     sample, *parts = telling_parts(file, tags=page)
     found = find_charset(sample) if sample else None
     if page and found is None and len(sample.translate(None, _ASCII)) < _FEW:  # next to nothing but tags
@@ -146,6 +147,8 @@ def _code_page(file: BinaryIO, page: bool, said: tuple[str, ...], damaged: int |
 
 
 def _agreed(parts: list[bytes], encoding: Encoding) -> Encoding:
+    from adapt.corpus.cleaning.agreement import contradict
+
     if contradict(parts, encoding.codec):
         raise UndecodableError(f"parts of the file are in {encoding.codec}, and others are not. Bring all of it to one encoding. {_HINT}")
     return encoding
@@ -175,6 +178,8 @@ def _first_that_decodes(file: BinaryIO, said: tuple[str, ...]) -> str | None:
 
 
 def _decodes(file: BinaryIO, codec: str) -> bool:
+    from adapt.corpus.cleaning.charsets import is_beyond
+
     decoder = codecs.getincrementaldecoder(codec)()
     try:
         for block in _blocks(file):

@@ -4,8 +4,6 @@ sets by escapes."""
 import re
 from functools import cache
 
-from adapt.corpus.cleaning.plausibility import is_common, is_plausible
-
 _LOOKED_AT = 1 << 14
 _LEAST = 4
 """Characters below which nothing is said of text without zeros."""
@@ -63,6 +61,8 @@ def find_escaped(sample: bytes) -> str | None:
     """The codec of text in ASCII bytes with escapes; None where they are no shifts, as a tilde and a brace
     in a formula.
     """
+    from adapt.corpus.cleaning.plausibility import is_common  # its patterns are many, and most files are UTF-8
+
     if _ESCAPE.search(sample):
         for codec in ("iso2022_jp", "iso2022_jp_ext", "iso2022_kr"):
             text = _decoded(sample, codec)
@@ -85,6 +85,8 @@ def _decoded(sample: bytes, codec: str) -> str | None:
 
 def _usual_share(text: str | None) -> float:
     """Share of characters that texts of one script hold."""
+    from adapt.corpus.cleaning.plausibility import is_plausible
+
     if not text or len(text) < _LEAST or _CONTROLS.search(text):
         return 0.0
     usual = max(_count_usual(text, script.pattern) for script in _SCRIPTS)
@@ -105,4 +107,6 @@ def _compiled(script: str) -> re.Pattern[str]:
 
 def is_common_anywhere(letter: str) -> bool:
     """Whether a Chinese character or Korean syllable is common in China, Taiwan, Japan or Korea."""
+    from adapt.corpus.cleaning.plausibility import is_common
+
     return any(is_common(letter, codec) for codec in ("gb18030", "cp950", "cp932", "cp949"))
